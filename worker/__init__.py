@@ -1,0 +1,1 @@
+"""Canvas Message Mirror: patient–practitioner messages from Canvas Medical into PostgreSQL."""

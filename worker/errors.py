@@ -1,0 +1,104 @@
+"""Every error of the mirror: one flat tree, each with its exit code, for a person who has to act on it.
+
+`what` happened, what is `safe`, and the `next` thing to type. None of the three ever holds a patient's words, names or
+references: whoever raises one passes only what is fit for a log.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+EXIT_OK = 0
+EXIT_INCOMPLETE = 1
+EXIT_USAGE = 2
+EXIT_SOURCE = 3
+EXIT_WAREHOUSE = 4
+EXIT_LOCKED = 75  # EX_TEMPFAIL of sysexits.h: try again later
+EXIT_SIGNAL = 130
+
+
+class MirrorError(Exception):
+    """Something that a person can act on."""
+
+    exit_code: ClassVar[int] = EXIT_INCOMPLETE
+
+    def __init__(self, what: str, *, safe: str = "", next: str = "") -> None:  # noqa: A002 - the word the user reads
+        super().__init__(what)
+        self.what = what
+        self.safe = safe
+        self.next = next
+
+
+class SettingsError(MirrorError):
+    """A setting or an argument is missing or wrong."""
+
+    exit_code = EXIT_USAGE
+
+
+class AccessRefused(MirrorError):
+    """The source answers, and does not let us in: wrong credentials (401) or scopes (403)."""
+
+    exit_code = EXIT_USAGE
+
+
+class WrongInstance(MirrorError):
+    """The warehouse schema is bound to another Canvas instance."""
+
+    exit_code = EXIT_USAGE
+
+
+class SourceAway(MirrorError):
+    """The source could not be reached at the start, or stayed away longer than `MIRROR_PATIENCE`."""
+
+    exit_code = EXIT_SOURCE
+
+
+class PageFailed(MirrorError):
+    """One page cannot be had or read though the source is there. Fails its walk, not the run.
+
+    `reason` is a word for the ledger, such as `http_500` or `not_json`.
+    """
+
+    def __init__(self, reason: str, what: str) -> None:
+        super().__init__(what)
+        self.reason = reason
+
+
+class WarehouseAway(MirrorError):
+    """The warehouse could not be reached at the start, or stayed away longer than `MIRROR_PATIENCE`."""
+
+    exit_code = EXIT_WAREHOUSE
+
+
+class WarehouseRefused(MirrorError):
+    """The warehouse answers, and what we asked cannot be done there (rights, schema, disk)."""
+
+    exit_code = EXIT_WAREHOUSE
+
+
+class EmbeddedServerError(MirrorError):
+    """The embedded PostgreSQL cannot be set up or started here."""
+
+    exit_code = EXIT_WAREHOUSE
+
+
+class MigrationError(MirrorError):
+    """The schema in the warehouse and the migrations of this version do not fit together."""
+
+    exit_code = EXIT_WAREHOUSE
+
+
+class RunLocked(MirrorError):
+    """Another run holds the lock."""
+
+    exit_code = EXIT_LOCKED
+
+
+class LeaseLost(MirrorError):
+    """The lease on a search passed to another worker while it was walked; nothing of this walk may be finished."""
+
+
+class Interrupted(MirrorError):
+    """SIGINT or SIGTERM."""
+
+    exit_code = EXIT_SIGNAL

@@ -1,0 +1,1 @@
+"""Canvas → decoded pages: authentication, pace, paging, the roster, Bundle decoding."""

@@ -1,0 +1,1 @@
+"""Records → PostgreSQL: pool, embedded server, migrations, landing, ledger, quarantine."""

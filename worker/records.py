@@ -1,0 +1,150 @@
+"""Frozen types that pass between the stages. No behaviour beyond what their fields say.
+
+A page of a searchset Bundle becomes a `Page` of raw entries (extract), each entry a `Communication` or a `Rejected`
+(extract), each `Communication` a `Message` (transform), and batches of them rows (load).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class Reason(StrEnum):
+    """Why an entry cannot be a row. Stored in `canvas_ops.quarantine.reason`; machine-readable, never patient's words."""
+
+    NOT_AN_OBJECT = "not_an_object"
+    UNREADABLE_ENTRY = "unreadable_entry"
+    ENTRY_TOO_LARGE = "entry_too_large"
+    NESTED_TOO_DEEP = "nested_too_deep"
+    NO_RESOURCE = "no_resource"
+    WRONG_RESOURCE_TYPE = "wrong_resource_type"
+    NO_ID = "no_id"
+    IMPOSSIBLE_ID = "impossible_id"
+    WRONG_FIELD_TYPE = "wrong_field_type"
+    IMPOSSIBLE_DATE = "impossible_date"
+    UNPARSABLE_REFERENCE = "unparsable_reference"
+    NUL_CHARACTER = "nul_character"
+    LONE_SURROGATE = "lone_surrogate"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A FHIR Reference's target, e.g. `Patient/4c21…` as type `Patient` and id `4c21…`; both None if it names nobody."""
+
+    type: str | None
+    id: str | None
+
+    def __str__(self) -> str:
+        return f"{self.type}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One Communication search: `GET /Communication?{parameter}={value}`.
+
+    `parameter` is `recipient`, `sender` or `_id`; `value` a relative reference, or the bare id for `_id`.
+    """
+
+    parameter: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a searchset Bundle (FHIR R4 §3.1.1.5), its entries not yet looked into.
+
+    `url` is the absolute URL it was read from, `next_url` the `next` link as the server wrote it (relative or absolute).
+    """
+
+    url: str
+    total: int | None
+    entries: tuple[bytes, ...]
+    next_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Communication:
+    """A usable FHIR R4 Communication.
+
+    Times are aware datetimes in UTC. `recipients` and `payloads` keep the order of the resource; a payload without
+    `contentString` is None. `resource` holds the resource's bytes as received, `raw_hash` is of the whole entry,
+    `content_hash` of the canonical resource (see `worker.extract.bundle`).
+    """
+
+    id: str
+    status: str | None
+    sent: datetime | None
+    received: datetime | None
+    sender: Reference | None
+    recipients: tuple[Reference, ...]
+    payloads: tuple[str | None, ...]
+    resource: bytes = field(repr=False)
+    raw_hash: bytes
+    content_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An entry that cannot be a row: kept whole in quarantine, counted like any other."""
+
+    reason: Reason
+    id: str | None
+    entry: bytes = field(repr=False)
+    raw_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """An entry that is no search match: `search.mode` `include` or `outcome`. Neither counted nor kept."""
+
+    raw_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """One payload, or the whole message: what a reader saw, and HTML that is safe to embed (None for plain text).
+
+    `format` is `html` or `plain`; `basis` the rule that decided (see `worker.transform.cutoff`).
+    """
+
+    text: str | None = field(repr=False)
+    html: str | None = field(repr=False)
+    format: str | None
+    basis: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One row of `canvas.message` with what hangs on it. `payloads` is filled only where there are several."""
+
+    id: str
+    status: str | None
+    delivery: str
+    direction: str
+    patient_id: str | None
+    practitioner_id: str | None
+    sender: Reference | None
+    recipients: tuple[Reference, ...]
+    sent_at: datetime | None
+    received_at: datetime | None
+    body: Body
+    payloads: tuple[Body, ...]
+    payload_count: int
+    rules_version: str
+    resource: bytes = field(repr=False)
+    raw_hash: bytes
+    content_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Practitioner:
+    """A Practitioner of the roster. `active` is None for one known only from messages; `name` only if asked for."""
+
+    id: str
+    active: bool | None
+    name: str | None = field(default=None, repr=False)

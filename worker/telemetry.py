@@ -1,0 +1,83 @@
+"""Logging by allow-list: a field that is not named here does not leave the process.
+
+Patients' words, names and references must not reach a log whatever goes wrong (promise 3), so nothing is filtered out:
+only what is known to be harmless is let in. Messages of exceptions and of other libraries are withheld for the same
+reason; of an unexpected exception its type and the lines it passed through are logged, without values.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+ALLOWED_FIELDS = frozenset(
+    # fmt: off
+    {
+        "event", "level", "timestamp", "logger",
+        "job", "scope", "outcome", "run_id", "search_id", "instance", "version", "schema", "next_fire_at",
+        "searches", "searches_accepted", "searches_done", "practitioners", "patients", "migrations",
+        "pages", "entries", "landed", "changed", "unchanged", "quarantined", "requests", "retries",
+        "attempt", "wait_seconds", "seconds", "status_code", "reason", "error", "where",
+        "sqlstate", "constraint", "table", "signal", "exit_code", "port", "edition", "messages",
+    }
+    # fmt: on
+)
+
+
+def configure_logging(form: str = "console") -> None:
+    """Send structlog to stderr, as `console` lines or `json`, and keep every other library's words out of it."""
+    renderer: Any = structlog.processors.JSONRenderer()
+    if form == "console":
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=32)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            keep_allowed_fields,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [_WithheldHandler()]
+    root.setLevel(logging.WARNING)
+
+
+def get_logger() -> FilteringBoundLogger:
+    """Return the logger that all code uses."""
+    logger: FilteringBoundLogger = structlog.get_logger()
+    return logger
+
+
+def keep_allowed_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Drop every field that `ALLOWED_FIELDS` does not name (a structlog processor)."""
+    return {key: value for key, value in event.items() if key in ALLOWED_FIELDS}
+
+
+def where(error: BaseException) -> str:
+    """Return the type of an exception and the lines it passed through, innermost last, without any value."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = " > ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-8:])
+    return f"{type(error).__name__} at {lines}" if lines else type(error).__name__
+
+
+class _WithheldHandler(logging.Handler):
+    """Say that a library had something to say; its words might quote a URL, a row or a body."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        get_logger().warning(
+            "a library reported a problem, its words withheld",
+            logger=record.name,
+            where=where(error) if error else f"{Path(record.pathname).name}:{record.lineno}",
+        )

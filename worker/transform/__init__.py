@@ -1,0 +1,1 @@
+"""Payload → text and safe HTML. Everything in here is pure."""
