@@ -1,0 +1,101 @@
+"""A searchset Bundle's bytes → a `Page` of raw entries (FHIR R4 §2.36 Bundle, §3.1.1 search). Pure.
+
+The envelope is decoded first with its entries left raw, so that one bad entry cannot fail its page. The JSON decoder
+still refuses a whole page for an entry nested too deep for it or with half a surrogate pair in a string; then the
+entries are cut out by their brackets and judged one by one (`worker.extract.entry`).
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from worker.errors import PageFailed
+from worker.records import Page
+
+# A JSON string, or a structural character. Escapes are skipped over, not interpreted.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+_NEXT_COLON = re.compile(rb"\s*:\s*\[")
+
+
+class _Link(msgspec.Struct):
+    relation: str
+    url: str | None = None
+
+
+class _Bundle(msgspec.Struct):
+    resourceType: str = ""
+    type: str | None = None
+    total: object = None
+    link: list[_Link] | None = None
+    entry: list[msgspec.Raw] | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Bundle)
+
+
+def decode_page(body: bytes, url: str) -> Page:
+    """Return the page in `body`, which was read from the absolute `url`.
+
+    Raises PageFailed with reason `not_json`, `operation_outcome`, `not_a_bundle` or `bad_link`; never because of what
+    is inside one entry, unless its brackets do not balance.
+    """
+    try:
+        bundle, entries = _DECODER.decode(body), None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        bundle, entries = _decode_around_entries(body)
+    if bundle.resourceType == "OperationOutcome":
+        raise PageFailed("operation_outcome", "The source answered 200 with an OperationOutcome instead of a Bundle.")
+    if bundle.resourceType != "Bundle" or bundle.type not in {"searchset", None}:
+        raise PageFailed("not_a_bundle", "The source answered 200 with something that is not a searchset Bundle.")
+    if entries is None:
+        entries = tuple(bytes(raw) for raw in bundle.entry or ())
+    return Page(url=url, total=_total(bundle.total), entries=entries, next_url=_next_url(bundle.link or ()))
+
+
+def _total(total: object) -> int | None:
+    return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
+
+
+def _next_url(links: list[_Link] | tuple[()]) -> str | None:
+    urls = {link.url for link in links if link.relation == "next"}
+    if len(urls) > 1 or None in urls or "" in urls:
+        raise PageFailed("bad_link", "The source sent a page whose `next` link is empty or ambiguous.")
+    return urls.pop() if urls else None
+
+
+def _decode_around_entries(body: bytes) -> tuple[_Bundle, tuple[bytes, ...]]:
+    cut = _cut_entries(body)
+    if cut is None:
+        raise PageFailed("not_json", "The source answered 200 with a body that is not JSON, or not all of it.")
+    start, end, entries = cut
+    try:
+        return _DECODER.decode(body[:start] + b"[]" + body[end:]), entries
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise PageFailed("not_json", "The source answered 200 with a body that is not JSON, or not all of it.") from None
+
+
+def _cut_entries(body: bytes) -> tuple[int, int, tuple[bytes, ...]] | None:
+    """Find the top-level `entry` array by its brackets: where it starts and ends, and the bytes of its elements."""
+    depth, start, element = 0, -1, -1
+    entries: list[bytes] = []
+    for token in _TOKEN.finditer(body):
+        text = token[0]
+        if start < 0 and depth == 1 and text == b'"entry"':
+            opening = _NEXT_COLON.match(body, token.end())
+            if opening is not None:
+                start, element = opening.end() - 1, opening.end()
+        elif text in b"[{":
+            depth += 1
+        elif text in b"]}":
+            depth -= 1
+        if element < 0 or token.start() < element:
+            continue
+        if text == b"," and depth == 2:
+            entries.append(body[element : token.start()].strip())
+            element = token.end()
+        elif text == b"]" and depth == 1:
+            last = body[element : token.start()].strip()
+            return start, token.end(), (*entries, last) if last or entries else ()
+    return None

@@ -1,0 +1,221 @@
+"""One raw entry of a searchset Bundle → `Communication`, `Rejected` or `Aside`. Pure; never raises.
+
+Whatever cannot be a row is a value with a reason, so that it is counted, kept whole in quarantine, and stops nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from worker.records import Aside, Communication, Reason, Reference, Rejected
+
+ENTRY_BYTES_MAX = 32 * 1024 * 1024
+NESTING_MAX = 64
+HASH_BYTES = 16
+
+# FHIR R4 §2.24.0.1: id, dateTime (a time of day needs seconds and an offset), and the forms of a literal reference.
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_DATE_TIME = re.compile(
+    r"(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)"
+    r"(?:T(?P<clock>\d\d:\d\d):(?P<second>\d\d)(?:\.(?P<fraction>\d+))?(?P<offset>Z|[+-]\d\d:\d\d))?)?)?",
+    re.ASCII,
+)
+_REFERENCE = re.compile(
+    r"(?:https?://[^\s?#]+/)?(?P<type>[A-Z][A-Za-z]{1,63})/(?P<id>[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?"
+)
+_JSON_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+class _Reference(msgspec.Struct):
+    reference: str | None = None
+    type: str | None = None
+
+
+class _Payload(msgspec.Struct):
+    contentString: str | None = None
+
+
+class _Communication(msgspec.Struct):
+    status: str | None = None
+    sent: str | None = None
+    received: str | None = None
+    sender: _Reference | None = None
+    recipient: list[_Reference] | None = None
+    payload: list[_Payload] | None = None
+
+
+class _Search(msgspec.Struct):
+    mode: str | None = None
+
+
+class _Entry(msgspec.Struct):
+    resource: msgspec.Raw = msgspec.Raw()
+    search: _Search | None = None
+
+
+class _Unusable(Exception):  # noqa: N818 - control flow inside this file, turned into a value before it leaves
+    def __init__(self, reason: Reason, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(reason)
+        self.reason = reason
+        self.id = id
+
+
+def hash_entry(entry: bytes) -> bytes:
+    """Return the 16-byte BLAKE2b of an entry's bytes: equal bytes, unchanged entry."""
+    return blake2b(entry, digest_size=HASH_BYTES).digest()
+
+
+def read_entry(entry: bytes, raw_hash: bytes) -> Communication | Rejected | Aside:
+    """Decode one entry of a Communication search. `raw_hash` is its `hash_entry`."""
+    try:
+        envelope = _envelope(entry)
+        if envelope.search is not None and envelope.search.mode in {"include", "outcome"}:
+            return Aside(raw_hash)
+        return _communication(bytes(envelope.resource), raw_hash)
+    except _Unusable as unusable:
+        return Rejected(unusable.reason, unusable.id, entry, raw_hash)
+
+
+def read_resource(resource: bytes) -> Communication | Rejected:
+    """Decode a stored resource as it was received, without its entry."""
+    raw_hash = hash_entry(resource)
+    try:
+        _envelope(resource)
+        return _communication(resource, raw_hash)
+    except _Unusable as unusable:
+        return Rejected(unusable.reason, unusable.id, resource, raw_hash)
+
+
+def canonical_hash(resource: dict[str, Any]) -> bytes:
+    """Return the 16-byte hash of what a resource says: sorted keys, without `meta` and `text`, instants in UTC.
+
+    Two renderings of one version have one hash, so neither a new `meta.lastUpdated` nor another offset makes a version.
+    """
+    said = {key: value for key, value in resource.items() if key not in {"meta", "text"}}
+    for key in ("sent", "received"):
+        if isinstance(said.get(key), str):
+            instant = _date_time(said[key])
+            if instant is not None:
+                said[key] = instant.isoformat()
+    return blake2b(msgspec.json.encode(said, order="sorted"), digest_size=HASH_BYTES).digest()
+
+
+def _envelope(entry: bytes) -> _Entry:
+    if len(entry) > ENTRY_BYTES_MAX:
+        raise _Unusable(Reason.ENTRY_TOO_LARGE)
+    if _nesting(entry) > NESTING_MAX:
+        raise _Unusable(Reason.NESTED_TOO_DEEP)
+    if not entry.startswith(b"{"):
+        raise _Unusable(Reason.NOT_AN_OBJECT)
+    try:
+        return msgspec.json.decode(entry, type=_Entry)
+    except msgspec.ValidationError:
+        raise _Unusable(Reason.WRONG_FIELD_TYPE) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise _Unusable(_unreadable(entry)) from None
+
+
+def _nesting(entry: bytes) -> int:
+    if entry.count(b"{") + entry.count(b"[") <= NESTING_MAX:
+        return 0
+    depth = deepest = 0
+    for byte in _JSON_STRING.sub(b"", entry):
+        if byte in b"{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"}]":
+            depth -= 1
+    return deepest
+
+
+def _unreadable(entry: bytes) -> Reason:
+    return Reason.LONE_SURROGATE if _SURROGATE_ESCAPE.search(entry) else Reason.UNREADABLE_ENTRY
+
+
+def _communication(resource: bytes, raw_hash: bytes) -> Communication:
+    if not resource:
+        raise _Unusable(Reason.NO_RESOURCE)
+    try:
+        fields = msgspec.json.decode(resource)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise _Unusable(_unreadable(resource)) from None
+    if not isinstance(fields, dict):
+        raise _Unusable(Reason.NO_RESOURCE)
+    identity = _identity(fields)
+    if fields.get("resourceType") != "Communication":
+        raise _Unusable(Reason.WRONG_RESOURCE_TYPE, identity)
+    if identity is None:
+        raise _Unusable(Reason.NO_ID if fields.get("id") is None else Reason.IMPOSSIBLE_ID)
+    try:
+        typed = msgspec.convert(fields, _Communication)
+        return Communication(
+            id=identity,
+            status=_clean(typed.status),
+            sent=_instant(typed.sent),
+            received=_instant(typed.received),
+            sender=_reference(typed.sender),
+            recipients=tuple(r for r in map(_reference, typed.recipient or ()) if r is not None),
+            payloads=tuple(_clean(payload.contentString) for payload in typed.payload or ()),
+            resource=resource,
+            raw_hash=raw_hash,
+            content_hash=canonical_hash(fields),
+        )
+    except msgspec.ValidationError:
+        raise _Unusable(Reason.WRONG_FIELD_TYPE, identity) from None
+    except _Unusable as unusable:
+        raise _Unusable(unusable.reason, identity) from None
+
+
+def _identity(fields: dict[str, Any]) -> str | None:
+    value = fields.get("id")
+    return value if isinstance(value, str) and _ID.fullmatch(value) else None
+
+
+def _clean(text: str | None) -> str | None:
+    # PostgreSQL's text cannot hold U+0000 (every JSON decoder lets it pass).
+    if text is not None and "\x00" in text:
+        raise _Unusable(Reason.NUL_CHARACTER)
+    return text
+
+
+def _instant(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    instant = _date_time(text)
+    if instant is None:
+        raise _Unusable(Reason.IMPOSSIBLE_DATE)
+    return instant
+
+
+def _date_time(text: str) -> datetime | None:
+    """Parse a FHIR dateTime to UTC. A date without time is its first instant in UTC; digits past µs are cut off."""
+    match = _DATE_TIME.fullmatch(text)
+    if match is None:
+        return None
+    date = f"{match['year']}-{match['month'] or '01'}-{match['day'] or '01'}"
+    leap_second = match["second"] == "60"
+    second = "59" if leap_second else match["second"] or "00"
+    fraction = (match["fraction"] or "")[:6].ljust(6, "0")
+    try:
+        instant = datetime.fromisoformat(
+            f"{date}T{match['clock'] or '00:00'}:{second}.{fraction}{match['offset'] or 'Z'}"
+        ).astimezone(UTC)
+        return instant + timedelta(seconds=1) if leap_second else instant
+    except (ValueError, OverflowError):
+        return None
+
+
+def _reference(reference: _Reference | None) -> Reference | None:
+    """Return whom a reference names; None if it names nobody by reference (FHIR R4 §2.27: an identifier or display)."""
+    if reference is None or reference.reference is None:
+        return None
+    match = _REFERENCE.fullmatch(reference.reference)
+    if match is None:
+        raise _Unusable(Reason.UNPARSABLE_REFERENCE)
+    return Reference(match["type"], match["id"])
