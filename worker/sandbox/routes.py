@@ -1,0 +1,147 @@
+"""The endpoints: HTTP in and out. What is refused is decided elsewhere and raised as `Refused`."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from worker.sandbox.capability import capability_statement
+from worker.sandbox.create import check_precondition, new_communication
+from worker.sandbox.outcome import Refused, documented, operation_outcome, unknown_resource
+from worker.sandbox.searchset import (
+    COMMUNICATION_PARAMETERS,
+    PATIENT_PARAMETERS,
+    PRACTITIONER_PARAMETERS,
+    bundle,
+    filters_of,
+    find_communications,
+    find_patients,
+    find_practitioners,
+    read_paging,
+)
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
+
+    from worker.sandbox.oauth import Tokens
+    from worker.sandbox.population import Clinic
+
+OPEN_PATHS = frozenset({"/auth/token/", "/metadata"})
+
+
+class Routes:
+    """The endpoints over one clinic, and the two middlewares that stand before each of them."""
+
+    def __init__(self, clinic: Clinic, tokens: Tokens) -> None:
+        self._clinic = clinic
+        self._tokens = tokens
+        self._last_change = datetime.now(UTC)
+
+    def add_to(self, app: web.Application) -> None:
+        """Register the endpoints."""
+        app.router.add_post("/auth/token/", self.token)
+        app.router.add_get("/metadata", self.metadata)
+        app.router.add_get("/Communication", self.search_communications)
+        app.router.add_post("/Communication", self.create_communication)
+        app.router.add_get("/Communication/{id}", self.read_communication)
+        app.router.add_get("/Practitioner", self.search_practitioners)
+        app.router.add_get("/Patient", self.search_patients)
+
+    @web.middleware
+    async def refusals(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer whatever is refused with its OperationOutcome."""
+        try:
+            return await handler(request)
+        except Refused as refused:
+            headers = None if refused.allow is None else {"Allow": refused.allow}
+            return _json(refused.outcome, refused.status, headers)
+        except web.HTTPMethodNotAllowed as refused:
+            return _json(documented(405), 405, {"Allow": ", ".join(sorted(refused.allowed_methods))})
+        except web.HTTPNotFound:
+            return _json(operation_outcome("not-found", "Unknown endpoint"), 404)
+        except web.HTTPClientError:
+            return _json(documented(400), 400)
+
+    @web.middleware
+    async def authentication(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let nobody in without a token that is good for what is asked."""
+        if request.path not in OPEN_PATHS:
+            resource = request.path.split("/")[1]
+            self._tokens.check(request.headers.get("Authorization"), request.method, resource)
+        return await handler(request)
+
+    async def token(self, request: web.Request) -> web.Response:
+        """`POST /auth/token/`."""
+        status, body = self._tokens.answer(await request.post())
+        return web.json_response(body, status=status, headers={"Cache-Control": "no-store"})
+
+    async def metadata(self, _request: web.Request) -> web.Response:
+        """`GET /metadata`."""
+        return _json(capability_statement(self._clinic.edition))
+
+    async def search_communications(self, request: web.Request) -> web.Response:
+        """`GET /Communication?…`."""
+        parameters = list(request.query.items())
+        found = find_communications(self._clinic, parameters)
+        filters = filters_of(COMMUNICATION_PARAMETERS[self._clinic.edition], parameters)
+        return _json(bundle("/Communication", filters, read_paging(parameters), found, self._clinic.resource))
+
+    async def create_communication(self, request: web.Request) -> web.Response:
+        """`POST /Communication`: 201, body `null`, its place in `Location` (FHIR R4 §3.1.0.8)."""
+        body = await request.read()
+        now = datetime.now(UTC)
+        check_precondition(request.headers.get("If-Unmodified-Since"), self._last_change)
+        new_id = self._clinic.new_id()
+        resource = new_communication(
+            body, edition=self._clinic.edition, new_id=new_id, now=now, knows=self._clinic.knows
+        )
+        self._clinic.put(resource)
+        self._last_change = now
+        return _json(None, 201, {"Location": f"{request.url.origin()}/Communication/{new_id}/_history/1"})
+
+    async def read_communication(self, request: web.Request) -> web.Response:
+        """`GET /Communication/{id}`, which the older edition does not support."""
+        if self._clinic.edition == "seed":
+            raise Refused(405, allow="")
+        communication_id = request.match_info["id"]
+        number = self._clinic.number_of(communication_id)
+        if number is None:
+            raise unknown_resource("Communication", communication_id)
+        return _json(self._clinic.resource(number))
+
+    async def search_practitioners(self, request: web.Request) -> web.Response:
+        """`GET /Practitioner`."""
+        parameters = list(request.query.items())
+        found = find_practitioners(self._clinic, parameters)
+        filters = filters_of(PRACTITIONER_PARAMETERS, parameters)
+        people = self._clinic.practitioners
+        return _json(
+            bundle(
+                "/Practitioner", filters, read_paging(parameters), found, lambda one: people[one].resource()
+            )
+        )
+
+    async def search_patients(self, request: web.Request) -> web.Response:
+        """`GET /Patient`."""
+        parameters = list(request.query.items())
+        found = find_patients(self._clinic, parameters)
+        filters = filters_of(PATIENT_PARAMETERS, parameters)
+        people = self._clinic.patients
+        return _json(
+            bundle("/Patient", filters, read_paging(parameters), found, lambda one: people[one].resource())
+        )
+
+
+def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    # A lone surrogate has no UTF-8; `backslashreplace` writes it as the escape that JSON has for it.
+    return web.Response(
+        body=text.encode(errors="backslashreplace"),
+        status=status,
+        headers=headers,
+        content_type="application/fhir+json",
+        charset="utf-8",
+    )
