@@ -1,0 +1,158 @@
+"""The bearer token: fetched by client credentials (RFC 6749 §4.4; Canvas "Authentication"), or given ready.
+
+One token serves all requests. It is fetched once however many ask for it, replaced ahead of its expiry, and
+replaced once when the source refuses it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from worker.errors import AccessRefused, MirrorError, SettingsError
+from worker.extract.exchange import Answer, Request
+
+if TYPE_CHECKING:
+    from worker.extract.connection import Connection, Server
+    from worker.settings import Secret, Settings
+
+_AHEAD_S = 60.0
+_AHEAD_SHARE = 0.1
+_SAFE = "What was landed is kept; nothing more was read."
+_PRINTABLE = re.compile(r"[\x21-\x7e]+")
+
+
+class _Grant(msgspec.Struct):
+    access_token: str
+    expires_in: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A token, and the monotonic instant from which it is not used any more (None: used until refused)."""
+
+    value: str = field(repr=False)
+    stale_at: float | None
+
+
+class TokenSource:
+    """Hands out the current token. Secrets are read anew for each fetch, so that they can be rotated."""
+
+    def __init__(self, settings: Settings, connection: Connection, server: Server) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._server = server
+        self._token: _Token | None = None
+        self._refused: str | None = None
+        self._turn = asyncio.Lock()
+        self._fetches = 0
+        self._error: MirrorError | None = None
+
+    async def get(self) -> str:
+        """Return a token that should be accepted now.
+
+        Raises AccessRefused if none can be had with these credentials, SourceAway if the token endpoint stays
+        away, SettingsError if a secret's file cannot be read.
+        """
+        fetches_before = self._fetches
+        async with self._turn:
+            token = self._token
+            if token is not None and not self._is_stale(token):
+                return token.value
+            if self._error is not None and self._fetches > fetches_before:
+                raise self._error  # what came of the fetch that this caller was waiting for
+            token = self._token = await self._fetch()
+            return token.value
+
+    def invalidate(self, token: str) -> None:
+        """Take note that the source refused `token` (401). Without effect if it was replaced meanwhile."""
+        if self._token is not None and self._token.value == token:
+            self._token, self._refused = None, token
+
+    def _is_stale(self, token: _Token) -> bool:
+        return token.stale_at is not None and self._connection.clock.monotonic() >= token.stale_at
+
+    async def _fetch(self) -> _Token:
+        self._error = None
+        try:
+            return await self._new_token()
+        except MirrorError as error:
+            self._error = error
+            raise
+        finally:
+            self._fetches += 1
+
+    async def _new_token(self) -> _Token:
+        if self._settings.token is not None:
+            return self._given_token(self._settings.token)
+        client_id, secret, url = (
+            self._settings.client_id,
+            self._settings.client_secret,
+            self._settings.auth_url,
+        )
+        if client_id is None or secret is None or url is None:
+            raise SettingsError("CANVAS_CLIENT_ID and CANVAS_CLIENT_SECRET are not set.", next="Set them.")
+        form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret.read()}
+        asked_at = self._connection.clock.monotonic()
+        grant = await self._connection.ask(self._server, Request(url, form=form), _judge)
+        lifetime_s = _seconds(grant.expires_in)
+        return _Token(
+            grant.access_token, None if lifetime_s is None else asked_at + lifetime_s - _ahead_s(lifetime_s)
+        )
+
+    def _given_token(self, secret: Secret) -> _Token:
+        value = secret.read()
+        if not _PRINTABLE.fullmatch(value):
+            raise SettingsError(
+                f"{secret.variable} is not a bearer token: it holds white space or the like.",
+                next=f"Set {secret.variable} to the token alone.",
+            )
+        if value == self._refused:
+            raise AccessRefused(
+                f"The source refuses the token in {secret.variable} (401).",
+                safe=_SAFE,
+                next=f"Renew {secret.variable}, or use CANVAS_CLIENT_ID and CANVAS_CLIENT_SECRET instead.",
+            )
+        return _Token(value, None)
+
+
+def _judge(answer: Answer) -> _Grant:
+    if answer.status_code in {400, 401, 403}:
+        raise AccessRefused(
+            f"The token endpoint refuses these credentials ({answer.status_code}).",
+            safe=_SAFE,
+            next="Check CANVAS_CLIENT_ID and CANVAS_CLIENT_SECRET, and that they belong to this instance.",
+        )
+    grant = _decode(answer.body) if answer.status_code == 200 else None
+    if grant is None:
+        raise AccessRefused(
+            f"What answers at the token endpoint ({answer.status_code}) gives no token.",
+            safe=_SAFE,
+            next="Check CANVAS_AUTH_URL: it must be the complete URL of the token endpoint.",
+        )
+    return grant
+
+
+def _decode(body: bytes) -> _Grant | None:
+    try:
+        grant = msgspec.json.decode(body, type=_Grant)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return grant if _PRINTABLE.fullmatch(grant.access_token) else None
+
+
+def _seconds(expires_in: object) -> float | None:
+    """Return the lifetime in seconds; None if missing (RFC 6749 §5.1 only recommends it) or not positive."""
+    try:
+        seconds = float(expires_in) if isinstance(expires_in, (int, float, str)) else 0.0
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 < seconds < float("inf") else None
+
+
+def _ahead_s(lifetime_s: float) -> float:
+    return min(_AHEAD_S, lifetime_s * _AHEAD_SHARE)

@@ -1,0 +1,174 @@
+"""The paging client: searches of the FHIR API, page by page (FHIR R4 §3.1.1.5; Canvas "Pagination").
+
+Clients must follow the `next` links and build no offsets. Bodies are judged by parsing, never by
+Content-Type.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from worker.errors import AccessRefused, PageFailed
+from worker.extract.auth import TokenSource
+from worker.extract.bundle import decode_page
+from worker.extract.connection import Clock, Connection, Server
+from worker.extract.exchange import Answer, Bounds, Request
+from worker.extract.links import first_url, next_url
+from worker.extract.pace import Failure, Patience
+from worker.extract.transport import proxy_of
+from worker.settings import FIRST_PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from worker.records import Page
+    from worker.settings import Settings
+
+PAGES_MAX = 1000
+"""Pages that any walk may have; a longer one as many as it has entries, since a page may shrink to one."""
+
+_UNAUTHORIZED = 401
+
+
+class Source:
+    """The FHIR API of one instance. A waiting request, too, holds one of `MIRROR_CONCURRENCY` places."""
+
+    def __init__(
+        self, base_url: str, connection: Connection, server: Server, tokens: TokenSource, concurrency: int
+    ) -> None:
+        self._base_url = base_url
+        self._connection = connection
+        self._server = server
+        self._tokens = tokens
+        self._slots = asyncio.Semaphore(concurrency)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, settings: Settings, *, clock: Clock | None = None, bounds: Bounds | None = None
+    ) -> AsyncIterator[Source]:
+        """Open the source that `settings` name, and close it at the end. Nothing is asked yet.
+
+        Raises SettingsError if no source is set, or its CA file or proxy cannot be used.
+        """
+        base_url = settings.need_source()
+        first_s, later_s = FIRST_PATIENCE.total_seconds(), settings.patience.total_seconds()
+        server = Server(
+            "The source",
+            "CANVAS_FHIR_URL",
+            Patience(first_s, later_s),
+            proxy_of(base_url),
+            f"{base_url}/metadata",
+        )
+        auth_server = Server(
+            "The token endpoint",
+            "CANVAS_AUTH_URL",
+            Patience(first_s, later_s, blames_requests=False),
+            proxy_of(settings.auth_url) if settings.auth_url else None,
+        )
+        connection = await Connection.open(settings, clock or Clock(), bounds or Bounds())
+        try:
+            tokens = TokenSource(settings, connection, auth_server)
+            yield cls(base_url, connection, server, tokens, settings.concurrency)
+        finally:
+            await connection.close()
+
+    @property
+    def requests(self) -> int:
+        """HTTP requests sent so far, repeated ones and those for tokens included."""
+        return self._connection.requests
+
+    @property
+    def retries(self) -> int:
+        """Waits before a repeated request so far."""
+        return self._connection.retries
+
+    async def first_page(
+        self, resource: str, parameters: Sequence[tuple[str, str]], *, count: int = 100
+    ) -> Page:
+        """Search `resource` and return the first page, asking for `count` entries on it.
+
+        Raises PageFailed if this page cannot be had or read, AccessRefused if the source lets nobody in,
+        SourceAway if it stays away longer than the patience.
+        """
+        return await self._get(first_url(self._base_url, resource, parameters, count))
+
+    async def next_page(self, page: Page) -> Page | None:
+        """Return the page after `page`, None if there is no `next` link. Raises as `first_page` does."""
+        if page.next_url is None:
+            return None
+        return await self._get(next_url(self._base_url, page.url, page.next_url))
+
+    async def walk(
+        self,
+        resource: str,
+        parameters: Sequence[tuple[str, str]],
+        *,
+        count: int = 100,
+        pages_max: int | None = None,
+    ) -> AsyncIterator[Page]:
+        """Yield all pages of a search, in order.
+
+        Besides what `first_page` raises: PageFailed `next_loops` if a link leads to a page of this walk, and
+        `too_many_pages` after `pages_max` pages, by default max(1000, total + 10).
+        """
+        page: Page | None = await self.first_page(resource, parameters, count=count)
+        seen: set[str] = set()
+        while page is not None:
+            seen.add(page.url)
+            yield page
+            if page.next_url is None:
+                return
+            if len(seen) >= (pages_max or max(PAGES_MAX, (page.total or 0) + 10)):
+                raise PageFailed("too_many_pages", f"One search still goes on after {len(seen)} pages.")
+            if next_url(self._base_url, page.url, page.next_url) in seen:
+                raise PageFailed(
+                    "next_loops", f"One search leads back to a page it had, after {len(seen)} pages."
+                )
+            page = await self.next_page(page)
+
+    async def _get(self, url: str) -> Page:
+        async with self._slots:
+            token = await self._tokens.get()
+            page = await self._ask(url, token)
+            if page is None:
+                self._tokens.invalidate(token)
+                page = await self._ask(url, await self._tokens.get())
+            if page is None:
+                raise AccessRefused(
+                    "The source refuses a new token as well (401).",
+                    safe="What was landed is kept; nothing more was read.",
+                    next="Check that CANVAS_FHIR_URL and the credentials belong to the same instance.",
+                )
+            return page
+
+    async def _ask(self, url: str, token: str) -> Page | None:
+        def judge(answer: Answer) -> Page | Failure | None:
+            return _judge(answer, url)
+
+        return await self._connection.ask(
+            self._server, Request(url, {"Authorization": f"Bearer {token}"}), judge
+        )
+
+
+def _judge(answer: Answer, url: str) -> Page | Failure | None:
+    """Return the page, None for a refused token (401), a Failure for what may be better the next time."""
+    status = answer.status_code
+    if status == 200:
+        try:
+            return decode_page(answer.body, url)
+        except PageFailed as error:
+            return Failure(error.reason, status)
+    if status == _UNAUTHORIZED:
+        return None
+    if 300 <= status < 400:
+        raise PageFailed(
+            "redirect", f"The source redirects ({status}); not followed: the token would travel."
+        )
+    if status == 403:
+        raise PageFailed(
+            "http_403", "The source forbids a search (403): the client's scopes do not cover it."
+        )
+    raise PageFailed(f"http_{status}", f"The source refuses a search ({status}).")

@@ -1,0 +1,214 @@
+"""One HTTP request after the other, and the one place where requests are repeated.
+
+The retry loop is driven here rather than by tenacity: `pace.decide` looks at all requests to a server, not
+only at the one that failed, and makes the three decisions (wait, stop, retry) at once that tenacity asks for
+apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import aiohttp
+
+from worker import __version__
+from worker.errors import PageFailed, SourceAway
+from worker.extract.exchange import Answer, Bounds, Request, exchange
+from worker.extract.pace import (
+    CERTIFICATE,
+    Failure,
+    GiveUpPage,
+    GiveUpSource,
+    Patience,
+    Reach,
+    Wait,
+    decide,
+    is_retried,
+    next_slot,
+    parse_retry_after,
+)
+from worker.extract.transport import Proxy, tls_context
+from worker.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from worker.settings import Settings
+
+Judged = TypeVar("Judged")
+
+_HEADERS = {
+    "User-Agent": f"canvas-message-mirror/{__version__}",
+    "Accept": "application/fhir+json, application/json",
+    "Accept-Encoding": "gzip",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time and chance. `jitter` gives numbers in [0, 1), `monotonic` seconds, `utc_now` aware datetimes."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    utc_now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    jitter: Callable[[], float] = random.random
+
+
+@dataclass(slots=True)
+class Server:
+    """A server that is asked, and how it has been answering.
+
+    `name` and `setting` are for messages. `probe_url` is asked, without a token, when the server seems to be
+    gone: one request that hangs for ever must not pass for a server that does.
+    """
+
+    name: str
+    setting: str
+    patience: Patience
+    proxy: Proxy | None = None
+    probe_url: str | None = None
+    reach: Reach = field(default_factory=Reach)
+
+
+class Connection:
+    """The session all requests of a process go through. `requests` and `retries` count them."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, rate_per_s: float | None, clock: Clock, bounds: Bounds
+    ) -> None:
+        self.clock = clock
+        self.requests = 0
+        self.retries = 0
+        self._session = session
+        self._rate_per_s = rate_per_s
+        self._bounds = bounds
+        self._slot: float | None = None
+
+    @classmethod
+    async def open(cls, settings: Settings, clock: Clock, bounds: Bounds) -> Self:
+        """Return one that verifies TLS and keeps no cookies. Raises SettingsError for an unusable CA file."""
+        context = await asyncio.to_thread(tls_context, settings.ca_file)
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=settings.concurrency, ssl=context),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=_HEADERS,
+        )
+        return cls(session, settings.rate_per_s, clock, bounds)
+
+    async def close(self) -> None:
+        """Close all sockets."""
+        await self._session.close()
+
+    async def ask(
+        self, server: Server, request: Request, judge: Callable[[Answer], Judged | Failure]
+    ) -> Judged:
+        """Send `request` until `judge` makes something of its answer, and return that.
+
+        `judge` sees every answer but 429 and 5xx; a Failure it returns is retried like those. Raises
+        PageFailed if the request is at fault, SourceAway if the server stays away longer than its patience,
+        and what `judge` raises.
+        """
+        attempts, first_began = 0, self.clock.monotonic()
+        while True:
+            attempts += 1
+            outcome = await self._attempt(server, request, judge)
+            if not isinstance(outcome, Failure):
+                return outcome
+            decision = self._decide(server, outcome, attempts)
+            if isinstance(decision, GiveUpSource) and await self._probe(server):
+                decision = self._decide(server, outcome, attempts)
+            match decision:
+                case Wait(seconds):
+                    await self._wait(outcome, attempts, seconds)
+                case GiveUpPage(reason):
+                    raise PageFailed(
+                        reason, f"One page failed {attempts} times ({reason}) while the source answers."
+                    )
+                case GiveUpSource():
+                    raise _away(server, outcome, attempts, self.clock.monotonic() - first_began)
+
+    async def _attempt(
+        self, server: Server, request: Request, judge: Callable[[Answer], Judged | Failure]
+    ) -> Judged | Failure:
+        await self._take_slot()
+        began = self.clock.monotonic()
+        answer = await self._exchange(server, request, self._bounds)
+        if isinstance(answer, Failure):
+            server.reach = server.reach.failed(began)
+            return answer
+        if server.patience.counts(answer.status_code):
+            server.reach = server.reach.answered(self.clock.monotonic())
+        else:
+            server.reach = server.reach.failed(began)
+        if is_retried(answer.status_code):
+            retry_after_s = parse_retry_after(answer.retry_after, self.clock.utc_now())
+            return Failure(f"http_{answer.status_code}", answer.status_code, retry_after_s)
+        return judge(answer)
+
+    async def _probe(self, server: Server) -> bool:
+        if server.probe_url is None or server.reach.last_answer is None:
+            return False
+        await self._take_slot()
+        quick = replace(self._bounds, total_s=self._bounds.connect_s)
+        answer = await self._exchange(server, Request(server.probe_url), quick)
+        if isinstance(answer, Failure) or not server.patience.counts(answer.status_code):
+            return False
+        server.reach = server.reach.answered(self.clock.monotonic())
+        return True
+
+    async def _exchange(self, server: Server, request: Request, bounds: Bounds) -> Answer | Failure:
+        self.requests += 1
+        return await exchange(self._session, request, bounds, server.proxy)
+
+    async def _take_slot(self) -> None:
+        now = self.clock.monotonic()
+        slot = self._slot = next_slot(self._slot, now, self._rate_per_s)
+        if slot > now:
+            await self.clock.sleep(slot - now)
+
+    def _decide(self, server: Server, failure: Failure, attempts: int) -> Wait | GiveUpPage | GiveUpSource:
+        now, jitter = self.clock.monotonic(), self.clock.jitter()
+        return decide(failure, attempts, server.reach, server.patience, now=now, jitter=jitter)
+
+    async def _wait(self, failure: Failure, attempt: int, seconds: float) -> None:
+        self.retries += 1
+        get_logger().warning(
+            "source did not answer, will ask again",
+            attempt=attempt,
+            wait_seconds=round(seconds, 3),
+            reason=failure.reason,
+            status_code=failure.status_code,
+        )
+        await self.clock.sleep(seconds)
+
+
+_HINTS = {
+    "tls": "It does not complete a TLS handshake: is the port an https one?",
+    "proxy": "The proxy in between refuses: check HTTPS_PROXY and NO_PROXY.",
+    "unknown_host": "Its host name is not known here.",
+    "not_http": "What answers does not speak HTTP.",
+}
+
+
+def _away(server: Server, failure: Failure, attempts: int, seconds: float) -> SourceAway:
+    if failure.reason == CERTIFICATE:
+        return SourceAway(
+            f"{server.name}'s certificate is not trusted.",
+            safe="Nothing was sent to it.",
+            next=f"Check {server.setting}; for a private authority set MIRROR_CA_FILE to its PEM file.",
+        )
+    hint = _HINTS.get(failure.reason, "")
+    if failure.retry_after_s:
+        hint = f"It asks to be left alone for {failure.retry_after_s:.0f} s."
+    met = "stayed away" if server.reach.last_answer is not None else "could not be reached"
+    what = f"{server.name} {met}: {attempts} attempts in {seconds:.0f} s, the last: {failure.reason}. {hint}"
+    return SourceAway(
+        what.rstrip(),
+        safe="What was landed is kept, and no search is finished that was not read wholly.",
+        next=f"Check {server.setting} and the network, then run the same command again: it goes on.",
+    )
