@@ -1,0 +1,2 @@
+-- Everyone known, listed or met.
+SELECT id FROM canvas.practitioner ORDER BY id

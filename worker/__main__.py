@@ -1,0 +1,6 @@
+"""`python -m worker`: the same as `message-mirror`."""
+
+from worker.cli import main
+
+if __name__ == "__main__":
+    main()

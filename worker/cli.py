@@ -1,0 +1,331 @@
+"""The command line. Everything heavy is imported inside the commands, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from worker import __version__
+from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE, Interrupted, MirrorError
+from worker.settings import KNOWN, read_settings
+from worker.telemetry import configure_logging, where
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from datetime import date, datetime
+
+    from worker.jobs.mirror import RunResult
+    from worker.jobs.plan import Selection
+    from worker.settings import Settings
+
+T = TypeVar("T")
+
+
+class _WithSettings(click.Group):
+    """A group whose help ends with the settings and the exit codes."""
+
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write both as definition lists."""
+        with formatter.section("Settings (environment; secrets also as …_FILE)"):
+            formatter.write_dl([(k.variable, k.meaning + (f" [{k.default}]" if k.default else "")) for k in KNOWN])
+        with formatter.section("Exit codes"):
+            formatter.write_dl(
+                [
+                    ("0", "everything asked for was accepted"),
+                    ("1", "closed with searches not accepted"),
+                    ("2", "usage, settings or credentials"),
+                    ("3, 4", "source, warehouse could not be reached or stayed away"),
+                    ("75", "another run holds the lock"),
+                    ("130", "SIGINT or SIGTERM; the run can be resumed"),
+                ]
+            )
+
+
+@click.group(cls=_WithSettings, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="message-mirror")
+def cli() -> None:
+    """Mirror patient–practitioner messages from Canvas Medical into PostgreSQL."""
+
+
+@cli.command()
+def sync() -> None:
+    """Mirror everything once: the nightly job.
+
+    Takes up a sync that died less than MIRROR_RESUME_WITHIN ago.
+    """
+    from worker import display
+    from worker.jobs.sync import sync as job
+
+    settings = _settings()
+    with display.progress_report() as report:
+        result = _run(job(settings, report))
+    _finish(result)
+
+
+@cli.command()
+@click.option("--practitioner", "practitioners", multiple=True, metavar="ID", help="Only this practitioner's messages.")
+@click.option("--patients-file", type=click.File("r"), metavar="FILE|-", help="Only these patients': ids, one a line.")
+@click.option("--id", "ids", multiple=True, metavar="ID", help="Only this message.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Land only what was sent on this day or later.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Land only what was sent before this day.")
+@click.option("--dry-run", is_flag=True, help="Land nothing; estimate the requests.")
+@click.option("--restart", is_flag=True, help="Begin anew although the same backfill was interrupted.")
+def backfill(
+    practitioners: tuple[str, ...],
+    patients_file: Any,
+    ids: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+    dry_run: bool,
+    restart: bool,
+) -> None:
+    """Mirror on demand; without a selection everything, by practitioner and then by patient.
+
+    Days are the clinic's (MIRROR_TIME_ZONE). Messages without a sent time always land. An interrupted backfill is taken
+    up again by the same command, however late.
+    """
+    from worker import display
+    from worker.jobs import backfill as job
+
+    settings = _settings()
+    selection = _selection(
+        settings, practitioners, patients_file, ids, since and since.date(), until and until.date()
+    )
+    with display.progress_report() as report:
+        if dry_run:
+            estimate = _run(job.estimate(settings, selection, report))
+        else:
+            result = _run(job.backfill(settings, selection, report, restart=restart))
+    if dry_run:
+        display.show_estimate(estimate)
+    else:
+        _finish(result)
+
+
+def _selection(
+    settings: Settings,
+    practitioners: tuple[str, ...],
+    patients_file: Any,
+    ids: tuple[str, ...],
+    since: date | None,
+    until: date | None,
+) -> Selection:
+    from worker.jobs.backfill import day_start, parse_ids
+    from worker.jobs.plan import Selection
+
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--since must be before --until.")
+    patients = parse_ids(patients_file, "Patient", "the patients file") if patients_file is not None else ()
+    if patients_file is not None and not patients:
+        raise click.UsageError("The patients file names nobody.")
+    return Selection(
+        practitioners=parse_ids(practitioners, "Practitioner", "--practitioner"),
+        patients=patients,
+        ids=parse_ids(ids, "Communication", "--id"),
+        since=day_start(since, settings.time_zone) if since else None,
+        until=day_start(until, settings.time_zone) if until else None,
+        by_patient=not (practitioners or patients or ids),
+    )
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def status(as_json: bool) -> None:
+    """Show the last runs, freshness, counts, quarantine and sizes."""
+    from worker import display
+    from worker.jobs.status import status as job
+
+    found = _run(job(_settings()))
+    if as_json:
+        click.echo(json.dumps(found, default=str, indent=2))
+    else:
+        display.show_status(found)
+
+
+@cli.command()
+def check() -> None:
+    """Look at settings, source and warehouse: a line each, ✓ or what to do."""
+    from worker import display
+    from worker.jobs.check import check as job
+
+    async def show() -> bool:
+        well = True
+        async for line in job(settings):
+            display.show_check(line)
+            well = well and line.ok is not False
+        return well
+
+    settings = _settings()
+    sys.exit(EXIT_OK if _run(show()) else EXIT_INCOMPLETE)
+
+
+@cli.command()
+@click.option("--print", "print_only", is_flag=True, help="Print the SQL that would be run, and run nothing.")
+def migrate(print_only: bool) -> None:
+    """Bring the schema up to date. Jobs do so themselves."""
+    from worker.jobs.upgrade import outstanding_sql, upgrade
+
+    settings = _settings()
+    if print_only:
+        click.echo(_run(outstanding_sql(settings)), nl=False)
+        return
+    applied = _run(upgrade(settings))
+    for name in applied:
+        click.echo(f"applied sql/{name}.sql")
+    click.echo(f"Schema {settings.schema} is up to date.")
+
+
+@cli.command()
+def serve() -> None:
+    """Run the sync on schedule (MIRROR_NIGHTLY) until told to stop."""
+    from worker.service.schedule import serve as service
+
+    with contextlib.suppress(Interrupted):
+        _run(service(_settings()))
+
+
+@cli.command()
+@click.option("--port", default=8090, show_default=True, help="0 picks a free one.")
+@click.option("--edition", type=click.Choice(["seed", "current"]), default="seed", show_default=True, help="Which edition of Canvas's documentation to follow.")
+@click.option("--messages", default=20_000, show_default=True)
+@click.option("--practitioners", default=60, show_default=True)
+@click.option("--patients", default=2_000, show_default=True)
+@click.option("--seed", default=1, show_default=True, help="The same seed makes the same clinic.")
+@click.option("--latency-ms", default=0, show_default=True, help="Time that each request takes at least.")
+def sandbox(port: int, edition: Any, messages: int, practitioners: int, patients: int, seed: int, latency_ms: int) -> None:
+    """Run a local Communication server with a made-up clinic."""
+    from worker.sandbox.population import make_clinic
+    from worker.sandbox.server import SandboxServer, serve_forever
+
+    configure_logging()
+    clinic = make_clinic(
+        messages=messages, practitioners=practitioners, patients=patients, seed=seed, edition=edition
+    )
+    _run(serve_forever(SandboxServer(clinic, latency_ms=latency_ms), port))
+
+
+@cli.group()
+def warehouse() -> None:
+    """The embedded PostgreSQL in WAREHOUSE_DIR."""
+
+
+@warehouse.command("start")
+def warehouse_start() -> None:
+    """Start it, if it does not run, and print its URL."""
+    click.echo(_embedded().start())
+
+
+@warehouse.command("stop")
+def warehouse_stop() -> None:
+    """Stop it. Its data stay."""
+    click.echo("stopped" if _embedded().stop() else "was not running")
+
+
+@warehouse.command("dsn")
+def warehouse_dsn() -> None:
+    """Print a URL without secrets, for asyncpg, libpq and SQLAlchemy; starts the server if need be."""
+    click.echo(_embedded().start())
+
+
+@warehouse.command("psql", context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def warehouse_psql(arguments: tuple[str, ...]) -> None:
+    """Start psql on it, with any ARGUMENTS of psql's."""
+    server = _embedded()
+    server.start()
+    server.psql(arguments)
+
+
+def _embedded() -> Any:
+    from worker.load.embedded import EmbeddedServer
+
+    settings = _settings()
+    if settings.dsn is not None:
+        raise click.UsageError("WAREHOUSE_DSN is set: this is about the embedded server, which is not in use.")
+    settings.need_warehouse_place()
+    return EmbeddedServer(settings.warehouse_dir)
+
+
+@cli.command()
+@click.option("--messages", default=20_000, show_default=True, help="Size of the made-up clinic.")
+@click.option("--seed", default=1, show_default=True, help="The same seed makes the same clinic.")
+def demo(messages: int, seed: int) -> None:
+    """Mirror a made-up clinic into an embedded PostgreSQL of its own, .warehouse-demo, and query it.
+
+    No setting of the environment is looked at: your warehouse is left alone.
+    """
+    from worker import display
+    from worker.demo import DIRECTORY, demo as job
+
+    configure_logging()
+    with display.progress_report() as report:
+        result, rows = _run(job(messages, seed, report))
+    display.show_run(result)
+    display.show_rows("canvas.live_message by direction", rows)
+    program = Path(sys.argv[0]) if not sys.argv[0].endswith("__main__.py") else Path("python -m worker")
+    click.echo(f"Go on in psql:\n  WAREHOUSE_DIR={DIRECTORY} {_shown(program)} warehouse psql")
+    sys.exit(EXIT_OK if result.outcome == "complete" else EXIT_INCOMPLETE)
+
+
+def _shown(program: Path) -> str:
+    here = Path.cwd()
+    return str(program.relative_to(here)) if program.is_absolute() and program.is_relative_to(here) else str(program)
+
+
+def _settings() -> Settings:
+    settings = read_settings()
+    configure_logging(settings.log)
+    return settings
+
+
+def _finish(result: RunResult) -> NoReturn:
+    from worker import display
+
+    display.show_run(result)
+    sys.exit(EXIT_OK if result.outcome == "complete" else EXIT_INCOMPLETE)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a job; SIGINT and SIGTERM cancel it, and it gives back what it holds. Raises Interrupted then."""
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        task = loop.create_task(work)
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(signum, task.cancel)
+        try:
+            return loop.run_until_complete(task)
+        except asyncio.CancelledError:
+            raise Interrupted(
+                "Interrupted.", safe="What had been landed is kept.", next="The same command takes it up again."
+            ) from None
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with the codes of the help text; a failure never ends in a traceback."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except click.Abort:
+        sys.exit(Interrupted.exit_code)
+    except MirrorError as error:
+        from worker.display import show_error
+
+        show_error(error.what, error.safe, error.next)
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - a defect of ours; its message could hold a patient's words
+        from worker.display import show_error
+
+        show_error(f"A defect of the mirror: {where(error)}", "What was committed is kept.", "Report these lines.")
+        sys.exit(EXIT_INCOMPLETE)
+    sys.exit(EXIT_OK)

@@ -1,0 +1,37 @@
+"""`make run`: a made-up clinic, mirrored into an embedded PostgreSQL of its own, and a first query."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from worker.jobs.status import first_look
+from worker.jobs.sync import sync
+from worker.sandbox.population import make_clinic
+from worker.sandbox.server import SandboxServer
+from worker.settings import read_settings
+
+if TYPE_CHECKING:
+    from worker.jobs.mirror import RunResult
+    from worker.jobs.progress import Report
+
+DIRECTORY = ".warehouse-demo"
+PRACTITIONERS = 60
+PATIENTS = 2_000
+
+
+async def demo(messages: int, seed: int, report: Report) -> tuple[RunResult, list[dict[str, Any]]]:
+    """Return the run and the rows of the first query. Whatever the environment says is not looked at."""
+    clinic = make_clinic(
+        messages=messages, practitioners=PRACTITIONERS, patients=PATIENTS, seed=seed, edition="current"
+    )
+    async with SandboxServer(clinic) as server:
+        settings = read_settings(
+            {
+                "CANVAS_FHIR_URL": server.url,
+                "CANVAS_CLIENT_ID": server.client_id,
+                "CANVAS_CLIENT_SECRET": server.client_secret,
+                "WAREHOUSE_DIR": DIRECTORY,
+            }
+        )
+        result = await sync(settings, report)
+        return result, await first_look(settings)

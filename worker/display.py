@@ -1,0 +1,156 @@
+"""What a person sees: results as tables on stdout, progress on stderr, errors that end in the next command."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress as Bars, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from worker.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from worker.jobs.backfill import Estimate
+    from worker.jobs.check import Check
+    from worker.jobs.mirror import RunResult
+    from worker.jobs.progress import Progress, Report
+
+LOG_EVERY_S = 10.0
+_WIDTH_WITHOUT_TERMINAL = 120
+
+
+def console() -> Console:
+    """Return the console for results: stdout, as wide as the terminal, no colours elsewhere."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)
+
+
+@contextmanager
+def progress_report() -> Iterator[Report]:
+    """Give a function to report progress to: a bar on a terminal, a log line now and then otherwise."""
+    if not sys.stderr.isatty():
+        yield _log_report()
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("reading the roster", total=None)
+
+        def show(progress: Progress) -> None:
+            bars.update(
+                task,
+                total=max(progress.expected, 1) if progress.expected else max(progress.searches, 1),
+                completed=progress.entries if progress.expected else progress.searches_done,
+                description=f"{progress.searches_done:,} of {progress.searches:,} searches, {progress.entries:,} entries, "
+                f"{progress.inserted:,} new, {progress.updated:,} changed",
+            )
+
+        yield show
+
+
+def _log_report() -> Report:
+    last = time.monotonic()
+
+    def log(progress: Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last < LOG_EVERY_S:
+            return
+        last = time.monotonic()
+        get_logger().info(
+            "progress",
+            searches=progress.searches,
+            searches_done=progress.searches_done,
+            entries=progress.entries,
+            landed=progress.inserted,
+            changed=progress.updated,
+        )
+
+    return log
+
+
+def show_run(result: RunResult) -> None:
+    """Print a run's summary, and the next command if it was not complete."""
+    sums, out = result.sums, console()
+    out.print(f"Run {result.run_id} ({result.job}, {result.scope}{', resumed' if result.resumed else ''}): {result.outcome}")
+    unchanged = max(0, sums.entries - sums.inserted - sums.updated)
+    out.print(f"  searches    {sums.accepted:,} of {sums.searches:,} accepted, {result.requests:,} requests")
+    out.print(f"  messages    {sums.entries:,} served: {sums.inserted:,} new, {sums.updated:,} changed, {unchanged:,} other")
+    out.print(f"  quarantine  {sums.quarantined:,} new entries")
+    if sums.as_of is not None:
+        out.print(f"  as of       {_text(sums.as_of)}: what stood still at the source since then is here")
+    for reason, searches in result.reasons.items():
+        out.print(f"  not accepted: {searches:,} searches, {reason}")
+    if result.outcome != "complete":
+        out.print(f"Nothing that was landed is lost. Next: message-mirror {result.job}, with the same options.")
+
+
+def show_estimate(estimate: Estimate) -> None:
+    """Print what a backfill would ask for."""
+    out = console()
+    out.print("Dry run: nothing was landed.")
+    out.print(f"  searches  {estimate.searches:,}")
+    out.print(f"  messages  {estimate.messages:,} (a message found from both of its sides counts twice)")
+    out.print(f"  requests  about {estimate.requests:,}")
+    if estimate.unknown:
+        out.print(f"  unknown   {estimate.unknown:,} searches could not be asked")
+
+
+def show_check(check: Check) -> None:
+    """Print one line of `check`."""
+    sign = {True: "✓", False: "✗", None: "!"}[check.ok]
+    console().print(f"{sign} {check.what}" + (f" — {check.next}" if check.next else ""), markup=False)
+
+
+def show_rows(title: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Print rows as a table, with the keys of the first as its head."""
+    if not rows:
+        console().print(f"{title}: none")
+        return
+    table = Table(title=title, title_justify="left")
+    for name, value in rows[0].items():
+        table.add_column(name.replace("_", " "), justify="right" if isinstance(value, (int, float)) else "left")
+    for row in rows:
+        table.add_row(*map(_text, row.values()))
+    console().print(table)
+
+
+def show_status(status: dict[str, Any]) -> None:
+    """Print what `worker.jobs.status` returned."""
+    freshness, out = status["freshness"], console()
+    if freshness["as_of"] is None:
+        out.print("No full run was complete yet.")
+    else:
+        out.print(f"As of {_text(freshness['as_of'])} ({_text(freshness['age'])} ago), by run {freshness['last_complete_run_id']}.")
+    out.print(
+        f"{freshness['messages']:,} messages, {freshness['messages_deleted']:,} deleted at the source, "
+        f"{freshness['quarantined']:,} in quarantine, {status['rows_by_older_rules']:,} derived by other rules."
+    )
+    keys = ("id", "job", "scope", "outcome", "started_at", "searches", "searches_accepted", "entries", "inserted", "updated")
+    show_rows("Last runs", [{key: run[key] for key in keys} for run in status["runs"]])
+    show_rows("Quarantine", status["quarantine"])
+    show_rows("Sizes", status["sizes"])
+
+
+def show_error(what: str, safe: str, next_step: str) -> None:
+    """Print an error for a person on stderr: what happened, what is safe, what to type next."""
+    out = Console(stderr=True, highlight=False, soft_wrap=True)
+    out.print(what, markup=False)
+    if safe:
+        out.print(f"  Safe: {safe}", markup=False)
+    if next_step:
+        out.print(f"  Next: {next_step}", markup=False)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+    if isinstance(value, timedelta):
+        return str(timedelta(seconds=round(value.total_seconds())))
+    return f"{value:,}" if isinstance(value, int) else str(value)

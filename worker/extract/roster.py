@@ -1,0 +1,132 @@
+"""Whom to search for: the Practitioner roster, and the patients for the other cover. Pure decoding.
+
+Canvas shows only active and schedulable practitioners by default; everyone is seen by asking for the non-schedulable too,
+once with `active=true` and once with `active=false` (Canvas, Practitioner search). Patients: only `id` is decoded.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from worker.extract.entry import hash_entry
+from worker.records import Practitioner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class RosterSearch:
+    """A search for people: its resource and the parameters of its first request."""
+
+    resource: str
+    parameters: tuple[tuple[str, str], ...]
+
+
+PRACTITIONERS = tuple(
+    RosterSearch("Practitioner", (("include-non-schedulable-practitioners", "true"), ("active", active)))
+    for active in ("true", "false")
+)
+PATIENTS = RosterSearch("Patient", ())
+
+
+class _Name(msgspec.Struct):
+    text: str | None = None
+    given: list[str] | None = None
+    family: str | None = None
+
+
+_NAMES = list[_Name] | None
+
+
+class _Person(msgspec.Struct):
+    resourceType: str
+    id: str
+    active: bool | None = None
+    name: object = None
+
+
+class _Id(msgspec.Struct):
+    resourceType: str
+    id: str
+
+
+class _Mode(msgspec.Struct):
+    mode: str | None = None
+
+
+class _PersonEntry(msgspec.Struct):
+    resource: _Person
+    search: _Mode | None = None
+
+
+class _IdEntry(msgspec.Struct):
+    resource: _Id
+    search: _Mode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RosterEntry:
+    """One entry of a people search. `key` counts it: its id, or its hash if it names nobody to search for.
+
+    `aside` tells that it is no match (`search.mode` include or outcome) and does not count.
+    """
+
+    key: str | bytes
+    id: str | None = None
+    practitioner: Practitioner | None = None
+    aside: bool = False
+
+
+def read_practitioner(entry: bytes) -> RosterEntry:
+    """Decode an entry of a Practitioner search: id, active and name."""
+    try:
+        decoded = msgspec.json.decode(entry, type=_PersonEntry)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return RosterEntry(hash_entry(entry))
+    resource = decoded.resource
+    if _aside(decoded.search):
+        return RosterEntry(hash_entry(entry), aside=True)
+    if resource.resourceType != "Practitioner" or not _ID.fullmatch(resource.id):
+        return RosterEntry(hash_entry(entry))
+    practitioner = Practitioner(resource.id, resource.active, _name(resource.name))
+    return RosterEntry(resource.id, resource.id, practitioner)
+
+
+def read_patient(entry: bytes) -> RosterEntry:
+    """Decode an entry of a Patient search: its id and nothing else."""
+    try:
+        decoded = msgspec.json.decode(entry, type=_IdEntry)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return RosterEntry(hash_entry(entry))
+    if _aside(decoded.search):
+        return RosterEntry(hash_entry(entry), aside=True)
+    if decoded.resource.resourceType != "Patient" or not _ID.fullmatch(decoded.resource.id):
+        return RosterEntry(hash_entry(entry))
+    return RosterEntry(decoded.resource.id, decoded.resource.id)
+
+
+def everyone(listed: Iterable[Practitioner], seen: Iterable[str]) -> list[str]:
+    """Return the ids to search for, sorted: those the roster lists and those seen in messages, each once."""
+    return sorted({practitioner.id for practitioner in listed} | set(seen))
+
+
+def _aside(search: _Mode | None) -> bool:
+    return search is not None and search.mode in {"include", "outcome"}
+
+
+def _name(value: object) -> str | None:
+    try:
+        names = msgspec.convert(value, _NAMES)
+    except msgspec.ValidationError:
+        return None
+    if not names:
+        return None
+    text = names[0].text or " ".join([*(names[0].given or ()), names[0].family or ""]).strip()
+    return text.replace("\x00", "") or None

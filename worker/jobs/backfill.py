@@ -1,0 +1,121 @@
+"""The on-demand job: everything by practitioner and then by patient, or just what is named."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING
+
+from worker.errors import PageFailed, SettingsError
+from worker.extract import roster
+from worker.jobs import mirror, people, plan
+from worker.jobs.progress import Progress, Report, no_report
+from worker.jobs.workplace import known_practitioners, open_source, open_workplace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from zoneinfo import ZoneInfo
+
+    from worker.extract.client import Source
+    from worker.records import Search
+    from worker.settings import Settings
+
+PAGE_ENTRIES = 100
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a backfill would ask for: searches, messages, requests. `unknown` searches could not be asked."""
+
+    searches: int
+    messages: int
+    requests: int
+    unknown: int
+
+
+async def backfill(
+    settings: Settings, selection: plan.Selection, report: Report = no_report, *, restart: bool = False
+) -> mirror.RunResult:
+    """Mirror what `selection` names. One that died is taken up again however old it is, unless `restart`."""
+    async with open_workplace(settings, "backfill") as workplace:
+        return await mirror.run(
+            workplace, job="backfill", selection=selection, resume_within=None, report=report, restart=restart
+        )
+
+
+async def estimate(settings: Settings, selection: plan.Selection, report: Report = no_report) -> Estimate:
+    """Ask each search for its total, one small request each, and land nothing."""
+    seen = await known_practitioners(settings) if selection.everyone else []
+    async with open_source(settings) as source:
+        searches, listing_requests = await _searches(source, selection, seen)
+        progress = Progress(searches=len(searches))
+        totals: list[int | None] = []
+        waiting = iter(searches)
+
+        async def ask() -> None:
+            for search in waiting:
+                totals.append(await _total(source, search))
+                progress.searches_done += 1
+                report(progress)
+
+        await asyncio.gather(*(ask() for _ in range(settings.concurrency)))
+        known = [total for total in totals if total is not None]
+        return Estimate(
+            searches=len(searches),
+            messages=sum(known),
+            requests=listing_requests + sum(map(requests_for, known)),
+            unknown=len(totals) - len(known),
+        )
+
+
+def requests_for(total: int) -> int:
+    """Return how many requests a walk of `total` entries takes: its pages, and the first once more if there are several."""
+    pages = max(1, -(-total // PAGE_ENTRIES))
+    return pages if pages == 1 else pages + 1
+
+
+async def _total(source: Source, search: Search) -> int | None:
+    try:
+        return (await source.first_page("Communication", [(search.parameter, search.value)], count=1)).total
+    except PageFailed:
+        return None
+
+
+async def _searches(source: Source, selection: plan.Selection, seen: list[str]) -> tuple[list[Search], int]:
+    practitioners, patients, requests = selection.practitioners, selection.patients, 0
+    if selection.everyone:
+        lists = await people.read_practitioners(source)
+        practitioners = tuple(roster.everyone((p for one in lists for p in one.practitioners), seen))
+        requests = sum(requests_for(one.walked.total or 0) for one in lists)
+        if selection.by_patient:
+            listed = await people.read_patients(source)
+            patients = listed.ids
+            requests += requests_for(listed.walked.total or 0)
+    return plan.searches_for(practitioners, patients, selection.ids), requests
+
+
+def parse_ids(lines: Iterable[str], kind: str, source: str) -> tuple[str, ...]:
+    """Return ids, one a line, with or without `Patient/` (or whatever `kind` is) before them; `#` begins a comment.
+
+    Raises SettingsError naming `source` and the line's number, never its words.
+    """
+    ids = []
+    for number, line in enumerate(lines, start=1):
+        word = line.partition("#")[0].strip().removeprefix(f"{kind}/")
+        if word and not _ID.fullmatch(word):
+            raise SettingsError(
+                f"{source}, line {number}: not the id of a {kind}.",
+                safe="Nothing was read or written.",
+                next="One id a line: letters, digits, '-' and '.', at most 64 of them.",
+            )
+        if word:
+            ids.append(word)
+    return tuple(dict.fromkeys(ids))
+
+
+def day_start(day: date, zone: ZoneInfo) -> datetime:
+    """Return the instant, in UTC, at which a day of the clinic begins."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)

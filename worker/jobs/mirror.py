@@ -1,0 +1,169 @@
+"""A run: roster, plan, walks, close (see "A run" in worker/README.md).
+
+Whatever ends it early leaves it open in the ledger, and the next run that asks for the same takes it up again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from worker import __version__
+from worker.errors import LeaseLost
+from worker.extract import roster
+from worker.jobs import people, plan
+from worker.jobs.progress import Progress, Report
+from worker.jobs.walk import Walker
+from worker.load import land, ledger, marks
+from worker.telemetry import get_logger
+from worker.transform.cutoff import Cutoff
+from worker.transform.message import Rules
+
+if TYPE_CHECKING:
+    from worker.jobs.workplace import Workplace
+    from worker.load.database import Warehouse
+    from worker.settings import Settings
+
+LEASE_MIN = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A closed run: its number and outcome, what its searches come to, and why some were not accepted."""
+
+    run_id: int
+    job: str
+    scope: str
+    outcome: plan.Outcome
+    resumed: bool
+    sums: ledger.RunSums
+    reasons: dict[str, int]
+    requests: int
+
+
+async def run(
+    workplace: Workplace,
+    *,
+    job: str,
+    selection: plan.Selection,
+    resume_within: timedelta | None,
+    report: Report,
+    restart: bool = False,
+) -> RunResult:
+    """Run `selection` to its end and close it. Raises any MirrorError, after which the run can be resumed."""
+    warehouse = workplace.warehouse
+    run_id, resumed = await _begin(warehouse, job, selection, resume_within, restart=restart)
+    log = get_logger().bind(job=job, run_id=run_id)
+    log.info("run resumed" if resumed else "run begun", scope=selection.scope, version=__version__)
+    progress = Progress()
+    progress.expected = await _plan(workplace, run_id, selection)
+    progress.searches = (await warehouse.work(ledger.sum_run, warehouse, run_id)).open
+    report(progress)
+    walker = Walker(workplace.source, warehouse, selection, rules_of(workplace.settings), progress, report)
+    await _walk_all(workplace, run_id, walker)
+    sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
+    outcome = plan.outcome(sums)
+    sums = await warehouse.work(ledger.close_run, warehouse, run_id, outcome.value)
+    reasons = await warehouse.work(ledger.count_reasons, warehouse, run_id)
+    log.info(
+        "run closed",
+        outcome=outcome.value,
+        searches=sums.searches,
+        searches_accepted=sums.accepted,
+        entries=sums.entries,
+        landed=sums.inserted,
+        changed=sums.updated,
+        quarantined=sums.quarantined,
+        requests=workplace.source.requests,
+    )
+    return RunResult(run_id, job, selection.scope, outcome, resumed, sums, reasons, workplace.source.requests)
+
+
+def rules_of(settings: Settings) -> Rules:
+    """Return the transform rules that the settings ask for."""
+    return Rules(Cutoff(settings.cutoff, settings.cutoff_until))
+
+
+async def _begin(
+    warehouse: Warehouse, job: str, selection: plan.Selection, within: timedelta | None, *, restart: bool
+) -> tuple[int, bool]:
+    fingerprint = selection.fingerprint()
+    died = await warehouse.work(ledger.read_open_runs, warehouse)
+    decision = plan.resumption(died, job=job, selection=fingerprint, within=within, restart=restart)
+    for run_id in decision.close:
+        await warehouse.work(ledger.close_run, warehouse, run_id, plan.Outcome.INTERRUPTED.value)
+    if decision.resume is not None:
+        await warehouse.work(ledger.reopen_searches, warehouse, decision.resume)
+        return decision.resume, True
+    run_id = await warehouse.work(
+        ledger.open_run, warehouse, job=job, scope=selection.scope, selection=fingerprint, version=__version__
+    )
+    return run_id, False
+
+
+async def _plan(workplace: Workplace, run_id: int, selection: plan.Selection) -> int:
+    """Write the work list and return how many messages its searches had last time."""
+    practitioners, patients = selection.practitioners, selection.patients
+    if selection.everyone:
+        practitioners = tuple(await _read_roster(workplace, run_id))
+        patients = tuple(await _read_patients(workplace, run_id)) if selection.by_patient else ()
+    warehouse = workplace.warehouse
+    sizes = await warehouse.work(marks.read_sizes, warehouse)
+    searches = plan.longest_first(plan.searches_for(practitioners, patients, selection.ids), sizes)
+    await warehouse.work(ledger.plan_searches, warehouse, run_id, searches)
+    return sum(sizes.get((search.parameter, search.value), 0) for search in searches)
+
+
+async def _read_roster(workplace: Workplace, run_id: int) -> list[str]:
+    warehouse, keep_names = workplace.warehouse, workplace.settings.practitioner_names
+    lists = await people.read_practitioners(workplace.source)
+    for listed in lists:
+        await warehouse.work(ledger.save_roster_search, warehouse, run_id, listed.walked)
+    listed_once = {p.id: p if keep_names else plan.without_name(p) for one in lists for p in one.practitioners}
+    await warehouse.work(
+        land.save_roster,
+        warehouse,
+        list(listed_once.values()),
+        run_id=run_id,
+        whole=all(one.walked.accepted for one in lists),
+    )
+    seen = await warehouse.work(land.read_practitioners, warehouse)
+    return roster.everyone(listed_once.values(), seen)
+
+
+async def _read_patients(workplace: Workplace, run_id: int) -> tuple[str, ...]:
+    listed = await people.read_patients(workplace.source)
+    await workplace.warehouse.work(ledger.save_roster_search, workplace.warehouse, run_id, listed.walked)
+    return listed.ids
+
+
+async def _walk_all(workplace: Workplace, run_id: int, walker: Walker) -> None:
+    """Walk whatever can be claimed, several searches at once; the first failure that ends the run stops them all."""
+    lease = max(LEASE_MIN, 2 * workplace.settings.patience)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workplace.settings.concurrency):
+                group.create_task(_walk_some(workplace, run_id, walker, lease))
+    except BaseExceptionGroup as failures:
+        raise _first(failures) from None
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    failure = failures.exceptions[0]
+    return _first(failure) if isinstance(failure, BaseExceptionGroup) else failure
+
+
+async def _walk_some(workplace: Workplace, run_id: int, walker: Walker, lease: timedelta) -> None:
+    warehouse = workplace.warehouse
+    while True:
+        await workplace.lock.ensure()
+        claim = await warehouse.work(ledger.claim_search, warehouse, run_id, uuid4(), lease)
+        if claim is None:
+            return
+        try:
+            await walker.walk(claim)
+        except LeaseLost:
+            get_logger().warning("a lease was lost; whoever holds it now walks that search", search_id=claim.search_id)

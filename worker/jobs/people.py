@@ -1,0 +1,96 @@
+"""Walks the people searches of a run — practitioners, patients — by the same rules as the searches for messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from worker.errors import PageFailed
+from worker.extract import roster
+from worker.jobs import plan
+from worker.load.ledger import RosterSearch
+from worker.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.extract.client import Source
+    from worker.records import Page, Practitioner
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who was listed by a people search, in the order of the pages, and how the walk went, for the ledger."""
+
+    ids: tuple[str, ...]
+    practitioners: tuple[Practitioner, ...]
+    walked: RosterSearch
+
+
+async def read_practitioners(source: Source) -> list[People]:
+    """Read the roster: once active, once inactive practitioners, the non-schedulable among them."""
+    return [await _read(source, search, roster.read_practitioner) for search in roster.PRACTITIONERS]
+
+
+async def read_patients(source: Source) -> People:
+    """Read the ids of all patients, active and inactive."""
+    return await _read(source, roster.PATIENTS, roster.read_patient)
+
+
+async def _read(
+    source: Source, search: roster.RosterSearch, decode: Callable[[bytes], roster.RosterEntry]
+) -> People:
+    parameter, value = search.parameters[-1] if search.parameters else ("", "")
+    reason, attempt = None, 0
+    while True:
+        attempt += 1
+        started_at = datetime.now(UTC)
+        tally, listed = plan.Tally(), {}
+        try:
+            reason = await _walk(source, search, decode, tally, listed)
+        except PageFailed as failed:
+            reason = failed.reason
+        if reason is None or attempt == plan.WALKS_MAX:
+            break
+        get_logger().warning("a roster walk was not accepted, walking again", reason=reason, attempt=attempt)
+    return People(
+        ids=tuple(listed),
+        practitioners=tuple(entry.practitioner for entry in listed.values() if entry.practitioner is not None),
+        walked=RosterSearch(
+            resource=search.resource,
+            parameter=parameter,
+            value=value,
+            accepted=reason is None,
+            reason=reason,
+            walks=attempt,
+            started_at=started_at,
+            total=tally.total,
+            pages=tally.pages,
+            entries=len(tally.keys),
+        ),
+    )
+
+
+async def _walk(
+    source: Source,
+    search: roster.RosterSearch,
+    decode: Callable[[bytes], roster.RosterEntry],
+    tally: plan.Tally,
+    listed: dict[str, roster.RosterEntry],
+) -> str | None:
+    nobody = False
+    async for page in source.walk(search.resource, search.parameters):
+        entries = _matches(page, decode)
+        tally.add_page(page.total, [entry.key for entry in entries], 0)
+        listed |= {entry.id: entry for entry in entries if entry.id is not None}
+        nobody = nobody or any(entry.id is None for entry in entries)
+    if tally.needs_first_page_again:
+        first = await source.first_page(search.resource, search.parameters)
+        tally.add_first_page_again(first.total, [entry.key for entry in _matches(first, decode)])
+    # An entry that names nobody may be somebody whose messages would be missed.
+    return plan.objection(tally) or ("unusable_entry" if nobody else None)
+
+
+def _matches(page: Page, decode: Callable[[bytes], roster.RosterEntry]) -> list[roster.RosterEntry]:
+    return [entry for entry in map(decode, page.entries) if not entry.aside]

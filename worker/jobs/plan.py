@@ -1,0 +1,216 @@
+"""The decisions of a run: what to search, in which order, whether a walk is accepted, what a run has come to. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from worker.records import Search
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from worker.load.ledger import OpenRun, RunSums
+    from worker.records import Communication, Practitioner
+
+WALKS_MAX = 3
+QUARANTINE_FLOOR = 10
+QUARANTINE_SHARE = 0.01
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is asked for. All empty: everything. `since` ≤ sent < `until`, aware datetimes, limit what is landed.
+
+    `by_patient` adds the second cover, a search per patient, to a selection of everything.
+    """
+
+    practitioners: tuple[str, ...] = ()
+    patients: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    by_patient: bool = False
+
+    @property
+    def everyone(self) -> bool:
+        """Whether no practitioner, patient or message was named."""
+        return not (self.practitioners or self.patients or self.ids)
+
+    @property
+    def windowed(self) -> bool:
+        """Whether some messages are left out by their date: then no marks are written."""
+        return self.since is not None or self.until is not None
+
+    @property
+    def scope(self) -> str:
+        """`full` or `selected`, for the ledger."""
+        return "full" if self.everyone and not self.windowed else "selected"
+
+    def fingerprint(self) -> str:
+        """Return a hash that two runs share only if they ask for the same."""
+        asked = (
+            sorted(self.practitioners),
+            sorted(self.patients),
+            sorted(self.ids),
+            self.since and self.since.isoformat(),
+            self.until and self.until.isoformat(),
+            self.by_patient,
+        )
+        return sha256(repr(asked).encode()).hexdigest()
+
+    def wants(self, communication: Communication) -> bool:
+        """Tell whether a message is to be landed. One without `sent` is: nobody knows that it is outside."""
+        sent = communication.sent
+        if sent is None:
+            return True
+        return (self.since is None or sent >= self.since) and (self.until is None or sent < self.until)
+
+
+def searches_for(practitioners: Iterable[str], patients: Iterable[str], ids: Iterable[str]) -> list[Search]:
+    """Return the searches that cover these people and messages: two for each person, one for each id."""
+    people = [f"Practitioner/{id}" for id in practitioners], [f"Patient/{id}" for id in patients]  # noqa: A001
+    searches = [
+        Search(parameter, reference)
+        for references in people
+        for reference in dict.fromkeys(references)
+        for parameter in ("recipient", "sender")
+    ]
+    return searches + [Search("_id", id) for id in dict.fromkeys(ids)]  # noqa: A001
+
+
+def longest_first(searches: Sequence[Search], sizes: Mapping[tuple[str, str], int]) -> list[Search]:
+    """Order practitioners' searches before patients', and in each the longest first by its last known size.
+
+    Pages of one search come one after the other, so the longest decides when a run ends: it must not begin last.
+    """
+    return sorted(
+        searches,
+        key=lambda search: (
+            search.value.startswith("Patient/"),
+            -sizes.get((search.parameter, search.value), 0),
+            search.value,
+            search.parameter,
+        ),
+    )
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one walk of a search saw, page by page. `key` of an entry is its id, or its raw hash if it has none."""
+
+    totals: set[int | None] = field(default_factory=set)
+    keys: set[str | bytes] = field(default_factory=set)
+    first_page: frozenset[str | bytes] = frozenset()
+    first_page_again: frozenset[str | bytes] | None = None
+    pages: int = 0
+    strangers: int = 0
+
+    def add_page(self, total: int | None, keys: Iterable[str | bytes], strangers: int) -> None:
+        """Count a page: its `total`, the keys of its match entries, and how many of them were not asked for."""
+        page_keys = frozenset(keys)
+        if self.pages == 0:
+            self.first_page = page_keys
+        self.totals.add(total)
+        self.keys |= page_keys
+        self.strangers += strangers
+        self.pages += 1
+
+    def add_first_page_again(self, total: int | None, keys: Iterable[str | bytes]) -> None:
+        """Note what the first page held when it was read once more after the last one."""
+        self.totals.add(total)
+        self.first_page_again = frozenset(keys)
+
+    @property
+    def total(self) -> int | None:
+        """`Bundle.total`, if it was one number throughout."""
+        return next(iter(self.totals)) if len(self.totals) == 1 else None
+
+    @property
+    def needs_first_page_again(self) -> bool:
+        """Whether there were several pages: only then can rows have shifted between them."""
+        return self.pages > 1
+
+
+def objection(tally: Tally) -> str | None:
+    """Return why a walk is not accepted, in a word, or None if it is.
+
+    Accepted is a walk whose `total` was the same on every page (FHIR R4 §3.1.1.5.1: the number of matches, not of
+    entries on the page), whose entries count to it, all of them asked for, and whose first page is unchanged at the end.
+    """
+    if None in tally.totals or not tally.totals:
+        return "no_total"
+    if len(tally.totals) > 1:
+        return "total_changed"
+    if tally.strangers:
+        return "filter_ignored"
+    if len(tally.keys) != tally.total:
+        return "too_few_entries" if len(tally.keys) < (tally.total or 0) else "too_many_entries"
+    if tally.needs_first_page_again and tally.first_page_again != tally.first_page:
+        return "first_page_changed"
+    return None
+
+
+def without_name(practitioner: Practitioner) -> Practitioner:
+    """Return the practitioner as it is stored unless `MIRROR_PRACTITIONER_NAMES` is on."""
+    return replace(practitioner, name=None)
+
+
+def belongs(communication: Communication, search: Search) -> bool:
+    """Tell whether a message is what the search asked for; if not, the server ignored its filter."""
+    if search.parameter == "_id":
+        return communication.id == search.value
+    if search.parameter == "sender":
+        return str(communication.sender) == search.value
+    return any(str(recipient) == search.value for recipient in communication.recipients)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """Which died run is taken up again, if any, and which are closed as interrupted."""
+
+    resume: int | None
+    close: tuple[int, ...]
+
+
+def resumption(
+    died: Sequence[OpenRun], *, job: str, selection: str, within: timedelta | None, restart: bool
+) -> Resumption:
+    """Decide what becomes of runs that died (newest first). `within` None: whatever their age.
+
+    A sync closes any other sync; a backfill is left open for whoever asks for the same again, however late.
+    """
+    same = [run for run in died if (run.job, run.selection) == (job, selection)]
+    young = [run for run in same if not restart and (within is None or run.age < within)]
+    resume = young[0].id if young else None
+    close = tuple(run.id for run in died if run.job == job and (job == "sync" or run in same) and run.id != resume)
+    return Resumption(resume, close)
+
+
+def outcome(sums: RunSums) -> Outcome:
+    """Return what a run has come to whose searches are all done: complete only if every one of them was accepted.
+
+    More new quarantine than max(10, 1 % of the entries) makes it incomplete: something at the source has changed shape.
+    """
+    if sums.searches and not sums.accepted:
+        return Outcome.FAILED
+    if sums.accepted < sums.searches or quarantine_flooded(sums):
+        return Outcome.INCOMPLETE
+    return Outcome.COMPLETE
+
+
+def quarantine_flooded(sums: RunSums) -> bool:
+    """Tell whether a run put more entries in quarantine than odd records explain."""
+    return sums.quarantined > max(QUARANTINE_FLOOR, QUARANTINE_SHARE * sums.entries)

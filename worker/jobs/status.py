@@ -1,0 +1,26 @@
+"""What an operator asks first: the last runs, freshness, counts, quarantine, sizes. Reads, and changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from worker.jobs.mirror import rules_of
+from worker.jobs.workplace import warehouse_dsn
+from worker.load.database import open_warehouse
+from worker.load.report import by_direction, read_status
+from worker.transform.message import rules_version
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
+
+
+async def status(settings: Settings, *, runs: int = 5) -> dict[str, Any]:
+    """Return lists and dictionaries ready to be shown or written as JSON, times as aware datetimes in UTC."""
+    async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
+        return await warehouse.work(read_status, warehouse, runs=runs, rules_version=rules_version(rules_of(settings)))
+
+
+async def first_look(settings: Settings) -> list[dict[str, Any]]:
+    """Return the rows of a first query: messages by direction."""
+    async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
+        return await warehouse.work(by_direction, warehouse)

@@ -1,0 +1,21 @@
+"""The nightly job: every practitioner's messages, both ways."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from worker.jobs import mirror
+from worker.jobs.plan import Selection
+from worker.jobs.progress import Report, no_report
+from worker.jobs.workplace import open_workplace
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
+
+
+async def sync(settings: Settings, report: Report = no_report) -> mirror.RunResult:
+    """Mirror everything once. A sync that died less than `MIRROR_RESUME_WITHIN` ago is taken up again."""
+    async with open_workplace(settings, "sync") as workplace:
+        return await mirror.run(
+            workplace, job="sync", selection=Selection(), resume_within=settings.resume_within, report=report
+        )

@@ -1,0 +1,153 @@
+"""One search, walked from its first page to its last, and landed on the way: extract → transform → load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from worker.errors import PageFailed
+from worker.extract.entry import hash_entry, read_entry
+from worker.jobs import plan
+from worker.load import ledger, marks
+from worker.records import Aside, Communication, Message, Page, Rejected
+from worker.telemetry import get_logger
+from worker.transform.message import to_message
+
+if TYPE_CHECKING:
+    from worker.extract.client import Source
+    from worker.jobs.progress import Progress, Report
+    from worker.load.database import Warehouse
+    from worker.transform.message import Rules
+
+BATCH_ENTRIES = 1000
+BATCH_BYTES = 8 * 1024 * 1024
+RESOURCE = "Communication"
+
+
+@dataclass(frozen=True, slots=True)
+class Walker:
+    """What every walk of a run needs."""
+
+    source: Source
+    warehouse: Warehouse
+    selection: plan.Selection
+    rules: Rules
+    progress: Progress
+    report: Report
+
+    async def walk(self, claim: ledger.Claim) -> None:
+        """Walk a claimed search until it is accepted, `WALKS_MAX` times at most, and finish it in the ledger.
+
+        Raises LeaseLost, SourceAway, WarehouseAway and AccessRefused; a page that cannot be had only fails its walk.
+        """
+        known = await self.warehouse.work(marks.read_mark, self.warehouse, claim.search)
+        for attempt in range(1, plan.WALKS_MAX + 1):
+            await self.warehouse.work(ledger.begin_walk, self.warehouse, claim)
+            walk = _Walk(self, claim, known)
+            reason = await walk.to_the_end()
+            if reason is None or attempt == plan.WALKS_MAX:
+                await walk.finish(reason)
+                return
+            await walk.land()
+            get_logger().warning(
+                "a walk was not accepted, walking again", search_id=claim.search_id, reason=reason, attempt=attempt
+            )
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One walk: what it saw (`tally`), and what of it waits to be landed."""
+
+    walker: Walker
+    claim: ledger.Claim
+    known: dict[bytes, marks.Seen]
+    tally: plan.Tally = field(default_factory=plan.Tally)
+    seen: dict[bytes, marks.Seen] = field(default_factory=dict)
+    messages: list[Message] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    waiting_bytes: int = 0
+
+    async def to_the_end(self) -> str | None:
+        """Read every page, landing batches on the way. Return why the walk is not accepted, or None if it is."""
+        parameters = [(self.claim.search.parameter, self.claim.search.value)]
+        try:
+            async for page in self.walker.source.walk(RESOURCE, parameters):
+                self._take(page)
+                if self._batch_is_full():
+                    await self.land()
+            if self.tally.needs_first_page_again:
+                first = await self.walker.source.first_page(RESOURCE, parameters)
+                self.tally.add_first_page_again(first.total, [key for key in map(self._key, first.entries) if key])
+        except PageFailed as failed:
+            return failed.reason
+        return plan.objection(self.tally)
+
+    async def land(self) -> None:
+        """Land what waits, without finishing the search."""
+        await self._land(None)
+
+    async def finish(self, reason: str | None) -> None:
+        """Land the rest together with the end of the search."""
+        wants_mark = reason is None and not self.walker.selection.windowed and self.seen != self.known
+        await self._land(
+            ledger.Finish(
+                accepted=reason is None,
+                reason=reason,
+                total=self.tally.total,
+                pages=self.tally.pages,
+                entries=len(self.tally.keys),
+                seen=self.seen if wants_mark else None,
+            )
+        )
+        self.walker.progress.searches_done += 1
+        self.walker.report(self.walker.progress)
+
+    def _take(self, page: Page) -> None:
+        keys, strangers = [], 0
+        for entry in page.entries:
+            raw_hash = hash_entry(entry)
+            held = self.known.get(raw_hash)
+            if held is not None:
+                keys.append(held.id)
+                self.seen[raw_hash] = held
+                continue
+            record = read_entry(entry, raw_hash)
+            if isinstance(record, Aside):
+                continue
+            keys.append(record.id or raw_hash)
+            if isinstance(record, Rejected):
+                self.rejected.append(record)
+                self.walker.progress.rejected += 1
+            else:
+                strangers += not plan.belongs(record, self.claim.search)
+                self._take_usable(record)
+            self.waiting_bytes += len(entry)
+        self.tally.add_page(page.total, keys, strangers)
+        self.walker.progress.entries += len(keys)
+        self.walker.report(self.walker.progress)
+
+    def _take_usable(self, communication: Communication) -> None:
+        if self.walker.selection.wants(communication):
+            self.messages.append(to_message(communication, self.walker.rules))
+            self.seen[communication.raw_hash] = marks.Seen(communication.id, communication.content_hash)
+
+    def _key(self, entry: bytes) -> str | bytes | None:
+        raw_hash = hash_entry(entry)
+        held = self.seen.get(raw_hash)
+        if held is not None:
+            return held.id
+        record = read_entry(entry, raw_hash)
+        return None if isinstance(record, Aside) else record.id or raw_hash
+
+    def _batch_is_full(self) -> bool:
+        return len(self.messages) + len(self.rejected) >= BATCH_ENTRIES or self.waiting_bytes >= BATCH_BYTES
+
+    async def _land(self, finish: ledger.Finish | None) -> None:
+        if finish is None and not self.messages and not self.rejected:
+            return
+        batch = ledger.Batch(self.messages, self.rejected)
+        warehouse = self.walker.warehouse
+        landed = await warehouse.work(ledger.land_batch, warehouse, self.claim, batch, finish)
+        self.messages, self.rejected, self.waiting_bytes = [], [], 0
+        self.walker.progress.inserted += landed.inserted
+        self.walker.progress.updated += landed.updated

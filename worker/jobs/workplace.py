@@ -1,0 +1,95 @@
+"""Opens what a job needs and closes it in the end: warehouse, schema, lock, source."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from worker.errors import AccessRefused, PageFailed, SourceAway
+from worker.extract.client import Source
+from worker.load.database import Warehouse, open_warehouse
+from worker.load.embedded import EmbeddedServer
+from worker.load.land import read_practitioners
+from worker.load.ledger import bind_instance, check_instance
+from worker.load.lock import RunLock, run_lock
+from worker.load.migrate import migrate, read_outstanding
+from worker.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from worker.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """A migrated warehouse bound to the source's instance, the run lock held, the source at hand."""
+
+    settings: Settings
+    warehouse: Warehouse
+    source: Source
+    lock: RunLock
+
+
+async def warehouse_dsn(settings: Settings) -> str:
+    """Return the DSN to write to, starting the embedded server if it is to be used. Raises EmbeddedServerError."""
+    if settings.dsn is not None:
+        return settings.dsn.read()
+    settings.need_warehouse_place()
+    return await asyncio.to_thread(EmbeddedServer(settings.warehouse_dir).start)
+
+
+@asynccontextmanager
+async def open_migrated(settings: Settings) -> AsyncIterator[Warehouse]:
+    """Open the warehouse with its schema brought up to date."""
+    async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
+        applied = await migrate(warehouse)
+        if applied:
+            get_logger().info("schema brought up to date", schema=settings.schema, migrations=len(applied))
+        yield warehouse
+
+
+async def _knock(source: Source) -> None:
+    """Ask for a message that cannot be, so that wrong credentials or a wrong URL are told before a run begins."""
+    try:
+        await source.first_page("Communication", [("_id", str(UUID(int=0)))], count=1)
+    except PageFailed as failed:
+        refused = failed.reason == "http_403"
+        kind = AccessRefused if refused else SourceAway
+        raise kind(
+            f"The source answers, but not with a searchset of Communications ({failed.reason}).",
+            safe="No run was begun.",
+            next="Give this client the scope to read Communication, Practitioner and Patient."
+            if refused
+            else "Check that CANVAS_FHIR_URL is the base URL of the FHIR API.",
+        ) from None
+
+
+@asynccontextmanager
+async def open_source(settings: Settings) -> AsyncIterator[Source]:
+    """Open the source and make sure that it lets us in. Raises AccessRefused or SourceAway."""
+    async with Source.open(settings) as source:
+        await _knock(source)
+        yield source
+
+
+@asynccontextmanager
+async def open_workplace(settings: Settings, job: str) -> AsyncIterator[Workplace]:
+    """Open everything for a run. Raises any MirrorError whose cause can be told before the run begins."""
+    instance = settings.need_instance()
+    async with open_migrated(settings) as warehouse, run_lock(warehouse, job) as lock:
+        await warehouse.work(check_instance, warehouse, instance)
+        async with open_source(settings) as source:
+            await warehouse.work(bind_instance, warehouse, instance)
+            yield Workplace(settings, warehouse, source, lock)
+
+
+async def known_practitioners(settings: Settings) -> list[str]:
+    """Return the practitioners that the warehouse knows, without changing it; none if its schema is not up to date."""
+    async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
+        if await read_outstanding(warehouse):
+            return []
+        return await warehouse.work(read_practitioners, warehouse)

@@ -1,0 +1,259 @@
+"""The pool of connections to the warehouse, and the one place where its failures are mapped and retried.
+
+A unit of work is a function of a connection, run in one transaction. It may be run again: after a lost connection
+nobody knows whether the commit arrived, so each unit is written to be repeatable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from worker.errors import MirrorError, SettingsError, WarehouseAway, WarehouseRefused
+from worker.load.statements import statement
+from worker.settings import FIRST_PATIENCE, is_loopback
+from worker.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from datetime import timedelta
+
+    from tenacity import RetryCallState
+
+T = TypeVar("T")
+P = ParamSpec("P")
+Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
+
+COMMAND_TIMEOUT_S = 300.0
+CONNECT_TIMEOUT_S = 10.0
+SERVER_SETTINGS = {
+    "TimeZone": "UTC",
+    # A connection cut between its two ends must not keep a lock or a lease alive at the server.
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    "idle_in_transaction_session_timeout": "300000",
+}
+
+# Failures after which the same unit of work is tried again.
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+_ROLLED_BACK = "The transaction was rolled back: nothing is half-written."
+_COLLIDED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+
+
+class _Away(Exception):  # noqa: N818 - only ever seen by the retry loop below
+    """The warehouse is not there for the moment; carries the type of what happened, never its words."""
+
+
+class Warehouse:
+    """A warehouse schema one can work in. Make one with `open_warehouse`."""
+
+    def __init__(self, dsn: str, schema: str, patience: timedelta, pool_size: int) -> None:
+        self.schema = schema
+        self._patience_s = patience.total_seconds()
+        self._connect_arguments = connect_arguments(dsn)
+        self._pool_size = pool_size
+        self._pool: asyncpg.Pool | None = None
+
+    def sql(self, name: str) -> str:
+        """Return the named query for this schema."""
+        return statement(name, self.schema)
+
+    async def connect(self) -> None:
+        """Connect for the first time. Raises WarehouseAway after `FIRST_PATIENCE`, WarehouseRefused at once."""
+
+        async def connect() -> None:
+            self._pool = await asyncpg.create_pool(
+                min_size=1,
+                max_size=self._pool_size,
+                command_timeout=COMMAND_TIMEOUT_S,
+                timeout=CONNECT_TIMEOUT_S,
+                server_settings={**SERVER_SETTINGS, "application_name": "message-mirror"},
+                **self._connect_arguments,
+            )
+
+        await self._retried(FIRST_PATIENCE.total_seconds(), connect)
+
+    async def close(self) -> None:
+        """Give the connections back; does not wait long for a server that is not there."""
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), timeout=5)
+            except (TimeoutError, *_AWAY):
+                self._pool.terminate()
+
+    async def work(
+        self, unit: Callable[Concatenate[Connection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `unit(connection, …)` in one transaction and return its result.
+
+        Run again after a lost connection (until `MIRROR_PATIENCE`) or a deadlock. Raises WarehouseAway or
+        WarehouseRefused, and what `unit` raises of its own.
+        """
+
+        async def once() -> T:
+            pool = self._pool
+            if pool is None:
+                raise _Away("not connected")
+            async with pool.acquire(timeout=CONNECT_TIMEOUT_S * 6) as connection, connection.transaction():
+                return await unit(connection, *args, **kwargs)
+
+        return await self._retried(self._patience_s, once)
+
+    async def single(
+        self, application_name: str, prepare: Callable[[Connection], Awaitable[T]]
+    ) -> tuple[asyncpg.Connection, T]:
+        """Return a connection of its own, outside the pool, as locks need it, and what `prepare` made of it.
+
+        Raises WarehouseAway or WarehouseRefused, and what `prepare` raises of its own; then it is closed.
+        """
+
+        async def connect() -> tuple[asyncpg.Connection, T]:
+            connection = await asyncpg.connect(
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=COMMAND_TIMEOUT_S,
+                server_settings={**SERVER_SETTINGS, "application_name": application_name},
+                **self._connect_arguments,
+            )
+            try:
+                return connection, await prepare(connection)
+            except BaseException:
+                connection.terminate()
+                raise
+
+        return await self._retried(self._patience_s, connect)
+
+    async def _retried(self, patience_s: float, attempt: Callable[[], Awaitable[T]]) -> T:
+        retrying = AsyncRetrying(
+            stop=stop_after_delay(patience_s),
+            wait=wait_random_exponential(multiplier=0.2, max=10),
+            retry=retry_if_exception_type(_Away),
+            before_sleep=_log_wait,
+            reraise=True,
+        )
+        try:
+            async for this in retrying:
+                with this:
+                    with _mapped():
+                        return await attempt()
+        except _Away as away:
+            raise WarehouseAway(
+                f"The warehouse cannot be reached ({away}), for {patience_s:.0f} s now.",
+                safe="What had been committed is kept; the run can be resumed.",
+                next="When PostgreSQL is back: the same command again. `message-mirror check` tells what is wrong.",
+            ) from None
+        raise AssertionError("the retry loop returns or raises")
+
+
+class _mapped:  # noqa: N801 - reads as a word in a with statement
+    """Map the driver's exceptions to ours, once, at this boundary. Only SQLSTATE, table and constraint get through."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if error is None or isinstance(error, MirrorError) or not isinstance(error, Exception):
+            return
+        if isinstance(error, asyncpg.DataError):
+            # Its message quotes the value.
+            raise WarehouseRefused("A value could not be written as its column's type.", safe=_ROLLED_BACK) from None
+        if isinstance(error, (*_AWAY, *_COLLIDED)):
+            raise _Away(type(error).__name__) from None
+        if isinstance(error, asyncpg.PostgresError):
+            raise refused(error) from None
+
+
+def refused(error: asyncpg.PostgresError) -> WarehouseRefused:
+    """Say what the server said in words that hold no values: its SQLSTATE, and table and constraint if it named them."""
+    get_logger().error(
+        "the warehouse refused a statement",
+        sqlstate=error.sqlstate,
+        table=error.table_name,
+        constraint=error.constraint_name,
+        error=type(error).__name__,
+    )
+    next_steps = {
+        "28": "Check user and password in WAREHOUSE_DSN.",
+        "3D": "Create the database that WAREHOUSE_DSN names, or name another.",
+        "42": "Check that this role owns the schemas (`message-mirror check`), and that migrations are applied (`message-mirror migrate`).",
+        "53": "Give the server more room (disk, memory, connections), then the same command again.",
+    }
+    return WarehouseRefused(
+        f"The warehouse refused: SQLSTATE {error.sqlstate} ({type(error).__name__})"
+        + (f", table {error.table_name}" if error.table_name else "")
+        + (f", constraint {error.constraint_name}" if error.constraint_name else "")
+        + ".",
+        safe=_ROLLED_BACK,
+        next=next_steps.get((error.sqlstate or "")[:2], "`message-mirror check` looks at the warehouse's settings and rights."),
+    )
+
+
+def connect_arguments(dsn: str) -> dict[str, Any]:
+    """Return what asyncpg needs to connect. Raises SettingsError if `dsn` is no PostgreSQL URL.
+
+    Beyond loopback the server's certificate is verified against the system's authorities, unless the DSN names an
+    `sslmode`; a DSN with `sslrootcert` only is verified against that.
+    """
+    parts = urlsplit(dsn)
+    if parts.scheme not in {"postgresql", "postgres"}:
+        raise SettingsError(
+            "WAREHOUSE_DSN is not a PostgreSQL URL.", next="Set it like postgresql://writer@db.example.com/warehouse."
+        )
+    query = parse_qs(parts.query)
+    if "sslmode" in query or is_local(dsn):
+        return {"dsn": dsn}
+    root = query.get("sslrootcert", [None])[0]
+    try:
+        context = ssl.create_default_context(cafile=None if root == "system" else root)
+    except OSError:
+        raise SettingsError(
+            "The file that sslrootcert in WAREHOUSE_DSN names cannot be read.", next="Check the path in WAREHOUSE_DSN."
+        ) from None
+    return {"dsn": dsn, "ssl": context}
+
+
+def is_local(dsn: str) -> bool:
+    """Tell whether every host of the DSN is this machine: a loopback address or a Unix socket."""
+    parts = urlsplit(dsn)
+    authorities = parts.netloc.rpartition("@")[2].split(",") if parts.netloc.rpartition("@")[2] else []
+    hosts = [h for value in parse_qs(parts.query).get("host", []) for h in value.split(",")]
+    named = [f"x://{authority}" for authority in authorities] + [
+        f"x://[{host}]" if ":" in host else f"x://{host}" for host in hosts if not host.startswith("/")
+    ]
+    return all(is_loopback(url) for url in named)
+
+
+def _log_wait(state: RetryCallState) -> None:
+    get_logger().warning(
+        "the warehouse did not answer, will try again",
+        attempt=state.attempt_number,
+        wait_seconds=round(state.upcoming_sleep, 1),
+    )
+
+
+@asynccontextmanager
+async def open_warehouse(dsn: str, schema: str, patience: timedelta, *, pool_size: int = 4) -> AsyncIterator[Warehouse]:
+    """Connect to the warehouse, and close the connections at the end. Raises as `Warehouse.connect`."""
+    warehouse = Warehouse(dsn, schema, patience, pool_size)
+    try:
+        await warehouse.connect()
+        yield warehouse
+    finally:
+        await warehouse.close()

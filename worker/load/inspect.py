@@ -1,0 +1,84 @@
+"""Looks at a warehouse's server for what would stop us or betray patients' words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+from worker.load.database import is_local
+from worker.load.statements import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from worker.load.database import Connection
+
+VERSIONS = range(15, 19)
+_STRONG_MODES = {"verify-full", "verify-ca"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: well (True), not (False), or worth a look (None); what it is, and what to do."""
+
+    ok: bool | None
+    what: str
+    next: str = ""
+
+
+async def inspect_server(connection: Connection) -> tuple[Finding, ...]:
+    """Return findings on the server's version, encoding, our rights, and what its log would quote."""
+    row = await connection.fetchrow(statement("check/server", "canvas"))
+    return judge_server(dict(row or {}))
+
+
+def judge_server(server: Mapping[str, object]) -> tuple[Finding, ...]:
+    """Return findings on the columns of `sql/queries/check/server.sql`. Pure."""
+    version = int(str(server["version_num"])) // 10_000
+    findings = [
+        Finding(
+            version in VERSIONS or None,
+            f"the warehouse answers: PostgreSQL {server['version']}",
+            "" if version in VERSIONS else f"Tested are {VERSIONS.start} to {VERSIONS.stop - 1}.",
+        )
+    ]
+    if server["encoding"] != "UTF8":
+        findings.append(
+            Finding(False, f"the database's encoding is {server['encoding']}", "Create the database with ENCODING 'UTF8'.")
+        )
+    if not server["may_stage"]:
+        findings.append(
+            Finding(
+                False, "this role may not create temporary tables", "GRANT TEMPORARY ON DATABASE … TO the writer's role."
+            )
+        )
+    findings += [
+        Finding(None, f"the server's log may quote messages: {setting} = {server[setting]}", f"Set it to {wanted}.")
+        for setting, harmless, wanted in _LOG_SETTINGS
+        if str(server[setting]) not in harmless
+    ]
+    return tuple(findings)
+
+
+# Setting, the values under which no statement or parameter of ours reaches the log, and the one to recommend.
+_LOG_SETTINGS = (
+    ("log_min_error_statement", {"panic", "fatal"}, "panic"),
+    ("log_error_verbosity", {"terse"}, "terse"),
+    ("log_parameter_max_length", {"0"}, "0"),
+    ("log_parameter_max_length_on_error", {"0"}, "0"),
+)
+
+
+def weak_transport(dsn: str) -> tuple[Finding, ...]:
+    """Return a finding if the DSN names an `sslmode` under which somebody else could pose as the server. Pure."""
+    mode = parse_qs(urlsplit(dsn).query).get("sslmode", ["verify-full"])[0]
+    if is_local(dsn) or mode in _STRONG_MODES:
+        return ()
+    return (
+        Finding(
+            None,
+            f"the connection to the warehouse is not verified: sslmode={mode}",
+            "Leave sslmode out, or name verify-full.",
+        ),
+    )

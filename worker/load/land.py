@@ -1,0 +1,185 @@
+"""Landing: a batch of messages → rows, versions and history, inside the caller's transaction.
+
+What the table holds is read first and compared (`sift`), so an unchanged message costs no write at all: PostgreSQL would
+lock and log even rows that an `ON CONFLICT … WHERE` leaves alone. The rest is staged by COPY and written in the order of
+the ids. Each statement stands alone under READ COMMITTED: an id that another writer inserts in between is met by the
+statements that follow as a changed one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from worker.load.database import Connection, Warehouse
+    from worker.records import Message, Practitioner
+
+_STAGED_COLUMNS = (
+    "id", "status", "delivery", "direction", "patient_id", "practitioner_id", "sender_type", "sender_id",
+    "recipient_type", "recipient_id", "sent_at", "received_at", "body_text", "body_html", "body_format",
+    "body_format_basis", "payload_count", "_content_hash", "_rules_version", "resource",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """What the table holds of a message: its content hash, and whether it is marked deleted."""
+
+    content_hash: bytes
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sifted:
+    """A batch, told apart: messages the table has not, those it has otherwise (or deleted), and how many as they are."""
+
+    new: tuple[Message, ...]
+    changed: tuple[Message, ...]
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """How many messages of a batch were new, had changed, were unchanged, and were passed over as suppressed."""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    suppressed: int = 0
+
+
+def sift(messages: Iterable[Message], current: Mapping[str, Current]) -> Sifted:
+    """Tell a batch apart by what the table holds. Of an id that occurs twice the last one counts. Pure."""
+    latest = {message.id: message for message in messages}
+    new, changed, unchanged = [], [], 0
+    for message in latest.values():
+        held = current.get(message.id)
+        if held is None:
+            new.append(message)
+        elif held.deleted or held.content_hash != message.content_hash:
+            changed.append(message)
+        else:
+            unchanged += 1
+    return Sifted(tuple(new), tuple(changed), unchanged)
+
+
+async def land_messages(
+    connection: Connection, warehouse: Warehouse, messages: Sequence[Message], *, run_id: int
+) -> Landed:
+    """Write what is new or changed of `messages`, and the versions and history that go with it.
+
+    Must be called in a transaction. Repeating it changes nothing.
+    """
+    if not messages:
+        return Landed()
+    sql = warehouse.sql
+    ids = [message.id for message in messages]
+    suppressed = {
+        row["id"] for row in await connection.fetch(sql("land/read_suppressed"), ids, [m.patient_id for m in messages])
+    }
+    current = {
+        row["id"]: Current(row["_content_hash"], row["deleted"])
+        for row in await connection.fetch(sql("land/read_current"), ids)
+    }
+    sifted = sift((message for message in messages if message.id not in suppressed), current)
+    inserted = updated = 0
+    if sifted.new or sifted.changed:
+        inserted, updated = await _write(connection, warehouse, (*sifted.new, *sifted.changed), run_id)
+    met = [message.practitioner_id for message in sifted.new + sifted.changed if message.practitioner_id is not None]
+    if met:
+        await connection.execute(sql("land/note_practitioners"), met, run_id)
+    return Landed(inserted, updated, sifted.unchanged, len(suppressed))
+
+
+async def save_roster(
+    connection: Connection, warehouse: Warehouse, listed: Sequence[Practitioner], *, run_id: int, whole: bool
+) -> None:
+    """Write the practitioners that the roster listed; if it was read `whole`, those it lacks are marked as left."""
+    ids = [practitioner.id for practitioner in listed]
+    await connection.execute(
+        warehouse.sql("land/save_roster"),
+        ids,
+        [practitioner.active for practitioner in listed],
+        [practitioner.name for practitioner in listed],
+        run_id,
+    )
+    if whole:
+        await connection.execute(warehouse.sql("land/leave_roster"), ids, run_id)
+
+
+async def read_practitioners(connection: Connection, warehouse: Warehouse) -> list[str]:
+    """Return the ids of all practitioners known to the warehouse, listed in a roster or met in messages."""
+    return [row["id"] for row in await connection.fetch(warehouse.sql("land/read_practitioners"))]
+
+
+async def _write(
+    connection: Connection, warehouse: Warehouse, messages: Sequence[Message], run_id: int
+) -> tuple[int, int]:
+    sql = warehouse.sql
+    await connection.execute(sql("land/stage"))
+    await connection.copy_records_to_table(
+        "incoming", schema_name="pg_temp", columns=_STAGED_COLUMNS, records=map(_staged, messages)
+    )
+    await connection.execute(sql("land/insert_versions"), run_id)
+    inserted = _count(await connection.execute(sql("land/insert_new"), run_id))
+    updated = 0
+    if inserted < len(messages):
+        await connection.execute(sql("land/lock_changed"))
+        await connection.execute(sql("land/keep_history"))
+        updated = _count(await connection.execute(sql("land/update_changed"), run_id))
+        ids = [message.id for message in messages]
+        await connection.execute(sql("land/drop_recipients"), ids)
+        await connection.execute(sql("land/drop_payloads"), ids)
+    await _write_parts(connection, warehouse, messages)
+    return inserted, updated
+
+
+async def _write_parts(connection: Connection, warehouse: Warehouse, messages: Sequence[Message]) -> None:
+    recipients = [
+        (message.id, position, recipient.type, recipient.id)
+        for message in messages
+        if len(message.recipients) > 1
+        for position, recipient in enumerate(message.recipients, start=1)
+    ]
+    payloads = [
+        (message.id, position, body.text, body.html, body.format, body.basis)
+        for message in messages
+        for position, body in enumerate(message.payloads, start=1)
+    ]
+    if recipients:
+        await connection.execute(warehouse.sql("land/insert_recipients"), *map(list, zip(*recipients, strict=True)))
+    if payloads:
+        await connection.execute(warehouse.sql("land/insert_payloads"), *map(list, zip(*payloads, strict=True)))
+
+
+def _staged(message: Message) -> tuple[object, ...]:
+    recipient = message.recipients[0] if message.recipients else None
+    return (
+        message.id,
+        message.status,
+        message.delivery,
+        message.direction,
+        message.patient_id,
+        message.practitioner_id,
+        message.sender.type if message.sender else None,
+        message.sender.id if message.sender else None,
+        recipient.type if recipient else None,
+        recipient.id if recipient else None,
+        message.sent_at,
+        message.received_at,
+        message.body.text,
+        message.body.html,
+        message.body.format,
+        message.body.basis,
+        message.payload_count,
+        message.content_hash,
+        message.rules_version,
+        message.resource,
+    )
+
+
+def _count(command_tag: str) -> int:
+    return int(command_tag.rpartition(" ")[2])

@@ -1,0 +1,245 @@
+"""The ledger: runs, and their searches as a work list that is claimed with leases.
+
+A search is finished in the transaction that lands its last rows, and only by the worker whose token still stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from worker.errors import LeaseLost, WrongInstance
+from worker.load.land import Landed, land_messages
+from worker.load.marks import Seen, write_mark
+from worker.load.quarantine import resolve, store_rejected
+from worker.records import Message, Rejected, Search
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from worker.load.database import Connection, Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run that was never closed, as `worker.jobs.plan` weighs it. `age` is by the warehouse's clock."""
+
+    id: int
+    job: str
+    selection: str
+    age: timedelta
+    planned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A search that this worker may walk while its token stands."""
+
+    search_id: int
+    run_id: int
+    search: Search
+    token: UUID
+    lease: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How a search ended. `reason` is None if it was accepted; `seen` None if no mark is to be written."""
+
+    accepted: bool
+    reason: str | None
+    total: int | None
+    pages: int
+    entries: int
+    seen: Mapping[bytes, Seen] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RosterSearch:
+    """A roster search that was walked, for the ledger."""
+
+    resource: str
+    parameter: str
+    value: str
+    accepted: bool
+    reason: str | None
+    walks: int
+    started_at: datetime
+    total: int | None
+    pages: int
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one landing writes: usable messages, rejected entries, and ids that were seen unchanged."""
+
+    messages: Sequence[Message]
+    rejected: Sequence[Rejected]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSums:
+    """What the searches of a run come to. `as_of` is the start of its oldest accepted walk."""
+
+    searches: int
+    accepted: int
+    open: int
+    as_of: datetime | None
+    pages: int
+    entries: int
+    inserted: int
+    updated: int
+    quarantined: int
+
+
+async def bind_instance(connection: Connection, warehouse: Warehouse, instance: str) -> None:
+    """Bind the schema to `instance` at its first run. Raises WrongInstance if it belongs to another one."""
+    await connection.execute(warehouse.sql("ledger/bind_source"), instance)
+    await check_instance(connection, warehouse, instance)
+
+
+async def check_instance(connection: Connection, warehouse: Warehouse, instance: str) -> None:
+    """Raise WrongInstance if the schema belongs to another instance; an unbound one is fine."""
+    row = await connection.fetchrow(warehouse.sql("ledger/read_source"))
+    if row is not None and row["instance"] != instance:
+        raise WrongInstance(
+            f"Schema {warehouse.schema} holds the messages of {row['instance']}, not of {instance}.",
+            safe="Nothing was read from the source and nothing written.",
+            next="Set WAREHOUSE_SCHEMA to another name for this instance; or CANVAS_INSTANCE, if the host only changed its name.",
+        )
+
+
+async def read_open_runs(connection: Connection, warehouse: Warehouse) -> list[OpenRun]:
+    """Return the runs that died, the newest first. To be asked while the run lock is held."""
+    return [
+        OpenRun(row["id"], row["job"], row["selection"], row["age"], row["planned_at"] is not None)
+        for row in await connection.fetch(warehouse.sql("ledger/read_open_runs"))
+    ]
+
+
+async def open_run(
+    connection: Connection, warehouse: Warehouse, *, job: str, scope: str, selection: str, version: str
+) -> int:
+    """Begin a run and return its number."""
+    number: int = await connection.fetchval(warehouse.sql("ledger/open_run"), job, scope, selection, version)
+    return number
+
+
+async def reopen_searches(connection: Connection, warehouse: Warehouse, run_id: int) -> None:
+    """Make everything claimable again that a died run had not accepted. What it had accepted stays so."""
+    await connection.execute(warehouse.sql("ledger/release_searches"), run_id)
+    await connection.execute(warehouse.sql("ledger/retry_searches"), run_id)
+
+
+async def save_roster_search(connection: Connection, warehouse: Warehouse, run_id: int, walked: RosterSearch) -> None:
+    """Write down a roster search of this run."""
+    await connection.execute(
+        warehouse.sql("ledger/save_roster_search"),
+        run_id,
+        walked.resource,
+        walked.parameter,
+        walked.value,
+        "accepted" if walked.accepted else "not_accepted",
+        walked.reason,
+        walked.walks,
+        walked.started_at,
+        walked.total,
+        walked.pages,
+        walked.entries,
+    )
+
+
+async def plan_searches(
+    connection: Connection, warehouse: Warehouse, run_id: int, searches: Sequence[Search]
+) -> None:
+    """Write the work list, in the order in which it is to be claimed, and mark it whole."""
+    await connection.execute(
+        warehouse.sql("ledger/plan_searches"),
+        run_id,
+        [search.parameter for search in searches],
+        [search.value for search in searches],
+    )
+    await connection.execute(warehouse.sql("ledger/mark_planned"), run_id)
+
+
+async def claim_search(
+    connection: Connection, warehouse: Warehouse, run_id: int, token: UUID, lease: timedelta
+) -> Claim | None:
+    """Claim the next search, or return None if there is none left to claim."""
+    row = await connection.fetchrow(warehouse.sql("ledger/claim_search"), run_id, token, lease)
+    if row is None:
+        return None
+    return Claim(row["id"], run_id, Search(row["parameter"], row["value"]), token, lease)
+
+
+async def begin_walk(connection: Connection, warehouse: Warehouse, claim: Claim) -> None:
+    """Note that the search is walked from its first page now. Raises LeaseLost."""
+    row = await connection.fetchrow(warehouse.sql("ledger/begin_walk"), claim.search_id, claim.token, claim.lease)
+    if row is None:
+        raise LeaseLost("The lease on a search was lost before its walk.")
+
+
+async def land_batch(
+    connection: Connection, warehouse: Warehouse, claim: Claim, batch: Batch, finish: Finish | None
+) -> Landed:
+    """Land a batch of a claimed search, and with the last one its end, all in the caller's transaction.
+
+    Raises LeaseLost, which rolls everything back. A search that is finished already by this very token (the commit
+    arrived, its answer did not) is left as it is.
+    """
+    status = await connection.fetchval(warehouse.sql("ledger/check_lease"), claim.search_id, claim.token)
+    if status is None:
+        raise LeaseLost("The lease on a search was lost during its walk.")
+    if status != "walking":
+        return Landed()
+    landed = await land_messages(connection, warehouse, batch.messages, run_id=claim.run_id)
+    await resolve(connection, warehouse, [message.id for message in batch.messages])
+    quarantined = await store_rejected(connection, warehouse, batch.rejected, claim.search, run_id=claim.run_id)
+    await connection.execute(
+        warehouse.sql("ledger/add_landed"), claim.search_id, landed.inserted, landed.updated, quarantined, claim.lease
+    )
+    if finish is not None:
+        if finish.seen is not None:
+            await write_mark(connection, warehouse, claim.search, finish.seen, run_id=claim.run_id)
+        await connection.execute(
+            warehouse.sql("ledger/finish_search"),
+            claim.search_id,
+            "accepted" if finish.accepted else "not_accepted",
+            finish.reason,
+            finish.total,
+            finish.pages,
+            finish.entries,
+        )
+    return landed
+
+
+async def sum_run(connection: Connection, warehouse: Warehouse, run_id: int) -> RunSums:
+    """Return what the searches of a run come to so far."""
+    return RunSums(**dict(await connection.fetchrow(warehouse.sql("ledger/sum_run"), run_id) or {}))
+
+
+async def count_reasons(connection: Connection, warehouse: Warehouse, run_id: int) -> dict[str, int]:
+    """Return reason → number of searches of the run that were not accepted for it, the commonest first."""
+    rows = await connection.fetch(warehouse.sql("ledger/count_reasons"), run_id)
+    return {row["reason"]: row["searches"] for row in rows}
+
+
+async def close_run(connection: Connection, warehouse: Warehouse, run_id: int, outcome: str) -> RunSums:
+    """Close a run with its outcome and the sums of its searches, and return these."""
+    sums = await sum_run(connection, warehouse, run_id)
+    await connection.execute(
+        warehouse.sql("ledger/close_run"),
+        run_id,
+        outcome,
+        sums.as_of,
+        sums.searches,
+        sums.accepted,
+        sums.entries,
+        sums.inserted,
+        sums.updated,
+        sums.quarantined,
+    )
+    return sums

@@ -1,0 +1,73 @@
+"""The run lock: a session-level advisory lock on a connection of its own, so that one coordinator works at a time."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import asynccontextmanager
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from worker.errors import RunLocked
+from worker.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import asyncpg
+
+    from worker.load.database import Connection, Warehouse
+
+
+def lock_key(schema: str, purpose: str) -> int:
+    """Return the signed 64-bit key of an advisory lock: the same for every worker on this schema of this database."""
+    digest = blake2b(f"canvas-message-mirror/{schema}/{purpose}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)
+
+
+class RunLock:
+    """The lock while it is held. `ensure` takes it again after its connection was lost."""
+
+    def __init__(self, warehouse: Warehouse, job: str) -> None:
+        self._warehouse = warehouse
+        self._name = f"message-mirror {job} {socket.gethostname()}:{os.getpid()}"[:63]
+        self._key = lock_key(warehouse.schema, "run")
+        self._connection: asyncpg.Connection | None = None
+
+    async def ensure(self) -> None:
+        """Hold the lock, or raise RunLocked saying who does, or WarehouseAway. Cheap while the connection stands."""
+        if self._connection is not None and not self._connection.is_closed():
+            return
+        if self._connection is not None:
+            get_logger().warning("the run lock's connection was lost, taking the lock again")
+        self._connection, _ = await self._warehouse.single(self._name, self._take)
+
+    async def _take(self, connection: Connection) -> None:
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", self._key):
+            raise _locked(await connection.fetchrow(self._warehouse.sql("ledger/lock_holder"), self._key))
+
+    async def release(self) -> None:
+        """Let go; closing the connection is what releases the lock."""
+        if self._connection is not None and not self._connection.is_closed():
+            await self._connection.close(timeout=5)
+
+
+def _locked(holder: asyncpg.Record | None) -> RunLocked:
+    name = (holder and holder["application_name"]) or "another session"
+    since = f" since {holder['backend_start']:%Y-%m-%d %H:%M:%S} UTC" if holder and holder["backend_start"] else ""
+    return RunLocked(
+        f"Another run holds the lock: {name}{since}.",
+        safe="Nothing was read or written.",
+        next="Wait for it to end (`message-mirror status` shows it), then the same command again.",
+    )
+
+
+@asynccontextmanager
+async def run_lock(warehouse: Warehouse, job: str) -> AsyncIterator[RunLock]:
+    """Hold the run lock for a job. Raises RunLocked if another run has it."""
+    lock = RunLock(warehouse, job)
+    await lock.ensure()
+    try:
+        yield lock
+    finally:
+        await lock.release()

@@ -1,0 +1,131 @@
+"""Brings the schemas up to date from the plain files `sql/migrations/*.sql` and `sql/views/*.sql`.
+
+Migrations run once, in the order of their names, all of one call in one transaction; their checksums are kept. Views are
+replaced whenever their file changes. Both under an advisory lock, so that two workers that start at once do not race.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from worker.errors import MigrationError
+from worker.load.lock import lock_key
+from worker.load.statements import SQL_DIRECTORY, render
+
+if TYPE_CHECKING:
+    from worker.load.database import Connection, Warehouse
+
+_LOCK_POLL_S = 0.2
+_LOCK_PATIENCE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class SqlFile:
+    """A file below `sql/`: its name without `.sql`, its text as written, its SHA-256 in hex."""
+
+    name: str
+    text: str
+    checksum: str
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it is applied again whenever it changes."""
+        return self.name.startswith("views/")
+
+
+def known_files() -> tuple[SqlFile, ...]:
+    """Return the migrations and then the views of this version, in the order they are applied."""
+    return tuple(
+        SqlFile(f"{folder}/{path.stem}", text, sha256(text.encode()).hexdigest())
+        for folder in ("migrations", "views")
+        for path in sorted((SQL_DIRECTORY / folder).glob("*.sql"))
+        for text in [path.read_text(encoding="utf-8")]
+    )
+
+
+def outstanding(known: tuple[SqlFile, ...], applied: dict[str, str]) -> tuple[SqlFile, ...]:
+    """Return the files that are to be applied; `applied` maps names to checksums. Pure.
+
+    Raises MigrationError if an applied migration was edited, or if the schema knows migrations that this version does not.
+    """
+    newer = sorted(name for name in applied.keys() - {file.name for file in known} if not name.startswith("views/"))
+    if newer:
+        raise MigrationError(
+            f"The warehouse schema is newer than this worker: it has {', '.join(newer)}.",
+            safe="Nothing was changed.",
+            next="Install the version of canvas-message-mirror that last wrote there, or a newer one.",
+        )
+    for file in known:
+        if not file.is_view and applied.get(file.name, file.checksum) != file.checksum:
+            raise MigrationError(
+                f"The file sql/{file.name}.sql was edited after it had been applied.",
+                safe="Nothing was changed.",
+                next="Restore the file and put the change into a new migration.",
+            )
+    return tuple(file for file in known if applied.get(file.name) != file.checksum)
+
+
+async def read_outstanding(warehouse: Warehouse) -> tuple[SqlFile, ...]:
+    """Return what `migrate` would apply, without changing anything. Raises MigrationError as `outstanding`."""
+
+    return await warehouse.work(read_outstanding_in, warehouse.schema)
+
+
+async def read_outstanding_in(connection: Connection, schema: str) -> tuple[SqlFile, ...]:
+    """As `read_outstanding`, within the caller's transaction."""
+    return outstanding(known_files(), await _applied(connection, schema))
+
+
+async def migrate(warehouse: Warehouse) -> tuple[str, ...]:
+    """Apply what is outstanding and return the names of the files applied, in order.
+
+    Raises MigrationError, WarehouseRefused (rights) or WarehouseAway. A failed migration is rolled back whole.
+    """
+    if not await read_outstanding(warehouse):
+        return ()
+    return await warehouse.work(_apply_all, warehouse.schema)
+
+
+async def _apply_all(connection: Connection, schema: str) -> tuple[str, ...]:
+    await _lock(connection, schema)
+    for name in (schema, f"{schema}_ops"):
+        # Not CREATE SCHEMA IF NOT EXISTS: that needs CREATE on the database even where the schema is there.
+        if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", name):
+            await connection.execute(f"CREATE SCHEMA {name}")
+    await connection.execute(render((SQL_DIRECTORY / "bootstrap.sql").read_text(encoding="utf-8"), schema))
+    files = outstanding(known_files(), await _applied(connection, schema))
+    for file in files:
+        await connection.execute(render(file.text, schema))
+        await connection.execute(
+            render(
+                "INSERT INTO canvas_ops.migration (name, checksum) VALUES ($1, $2)"
+                " ON CONFLICT (name) DO UPDATE SET checksum = excluded.checksum, applied_at = clock_timestamp()",
+                schema,
+            ),
+            file.name,
+            file.checksum,
+        )
+    return tuple(file.name for file in files)
+
+
+async def _lock(connection: Connection, schema: str) -> None:
+    # Polled: a pg_advisory_lock that blocks would deadlock with CREATE INDEX CONCURRENTLY.
+    deadline = asyncio.get_running_loop().time() + _LOCK_PATIENCE_S
+    while not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", lock_key(schema, "migrate")):
+        if asyncio.get_running_loop().time() > deadline:
+            raise MigrationError(
+                f"Another process has been migrating this schema for over {_LOCK_PATIENCE_S:.0f} s.",
+                safe="Nothing was changed.",
+                next="Look at pg_stat_activity for it, then the same command again.",
+            )
+        await asyncio.sleep(_LOCK_POLL_S)
+
+
+async def _applied(connection: Connection, schema: str) -> dict[str, str]:
+    if await connection.fetchval("SELECT to_regclass($1)", f"{schema}_ops.migration") is None:
+        return {}
+    rows = await connection.fetch(render("SELECT name, checksum FROM canvas_ops.migration", schema))
+    return {row["name"]: row["checksum"] for row in rows}

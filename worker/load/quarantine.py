@@ -1,0 +1,40 @@
+"""Stores what extract and transform rejected, whole, and closes what a usable version has overtaken. Decides nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from worker.load.database import Connection, Warehouse
+    from worker.records import Rejected, Search
+
+
+async def store_rejected(
+    connection: Connection, warehouse: Warehouse, rejected: Sequence[Rejected], search: Search, *, run_id: int
+) -> int:
+    """Keep the entries and return how many were not there before (or are open again). In the caller's transaction.
+
+    Keyed by the hash of the entry's bytes: repeating a run adds nothing.
+    """
+    if not rejected:
+        return 0
+    distinct = {entry.raw_hash: entry for entry in rejected}
+    rows = await connection.fetch(
+        warehouse.sql("quarantine/store"),
+        list(distinct),
+        [entry.id for entry in distinct.values()],
+        [entry.reason.value for entry in distinct.values()],
+        [entry.entry for entry in distinct.values()],
+        search.parameter,
+        search.value,
+        run_id,
+    )
+    return len(rows)
+
+
+async def resolve(connection: Connection, warehouse: Warehouse, ids: Sequence[str]) -> None:
+    """Close what lies open of these message ids: a usable version was served. In the caller's transaction."""
+    if ids:
+        await connection.execute(warehouse.sql("quarantine/resolve"), ids)
