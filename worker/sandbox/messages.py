@@ -111,9 +111,7 @@ def write_message(
     resource["recipient"] = [recipient]
     resource["sender"] = sender
     slots = _slots(seed, thread_number, practitioner, patient)
-    resource["payload"] = [
-        {"contentString": _body(draw, SCRIPTS[thread.script], position, slots, as_html=as_html)}
-    ]
+    resource["payload"] = [{"contentString": _body(draw, SCRIPTS[thread.script], position, slots, as_html=as_html)}]
     return resource
 
 

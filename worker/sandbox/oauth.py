@@ -27,9 +27,7 @@ class Grant:
 class Tokens:
     """Gives out tokens to one client and checks them. `clock` returns seconds and never goes back."""
 
-    def __init__(
-        self, client_id: str, client_secret: str, lifetime_s: int, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, client_id: str, client_secret: str, lifetime_s: int, clock: Callable[[], float]) -> None:
         self._client = f"{client_id}\n{client_secret}".encode()
         self._lifetime_s = lifetime_s
         self._clock = clock

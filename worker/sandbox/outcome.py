@@ -18,12 +18,10 @@ DOCUMENTED = {
 }
 
 
-class Refused(Exception):  # noqa: N818 - a documented answer, not an error of the sandbox
+class Refused(Exception):
     """A request that is answered with a 4xx status and the OperationOutcome `outcome`."""
 
-    def __init__(
-        self, status: int, outcome: dict[str, Any] | None = None, *, allow: str | None = None
-    ) -> None:
+    def __init__(self, status: int, outcome: dict[str, Any] | None = None, *, allow: str | None = None) -> None:
         super().__init__(status)
         self.status = status
         self.outcome = outcome or documented(status)

@@ -119,9 +119,7 @@ class Routes:
         filters = filters_of(PRACTITIONER_PARAMETERS, parameters)
         people = self._clinic.practitioners
         return _json(
-            bundle(
-                "/Practitioner", filters, read_paging(parameters), found, lambda one: people[one].resource()
-            )
+            bundle("/Practitioner", filters, read_paging(parameters), found, lambda one: people[one].resource())
         )
 
     async def search_patients(self, request: web.Request) -> web.Response:
@@ -130,9 +128,7 @@ class Routes:
         found = find_patients(self._clinic, parameters)
         filters = filters_of(PATIENT_PARAMETERS, parameters)
         people = self._clinic.patients
-        return _json(
-            bundle("/Patient", filters, read_paging(parameters), found, lambda one: people[one].resource())
-        )
+        return _json(bundle("/Patient", filters, read_paging(parameters), found, lambda one: people[one].resource()))
 
 
 def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

@@ -1,9 +1,9 @@
 """How conversations of the made-up clinic go. Material only: nothing here knows of FHIR, HTML or time.
 
 A text is written down as its paragraphs, an empty line between them. Where its lines break here means
-nothing; `¶` is a line end that is meant. `{…}` is filled in per thread from `worker.sandbox.words.SLOTS` and the
-names of the two people; `[[…]]` is bold where the letter is HTML; a paragraph that begins with a bullet is an
-item of a list.
+nothing; `¶` is a line end that is meant. `{…}` is filled in per thread, from `worker.sandbox.words.SLOTS` and
+the names of the two people; `[[…]]` is bold where the letter is HTML; a paragraph that begins with a bullet
+is an item of a list.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ def text(written: str) -> Text:
     """Return the paragraphs of a text as it is written down below."""
     paragraphs = written.strip().split("\n\n")
     return tuple(
-        " ".join(line.lstrip() for line in paragraph.split("\n")).replace("¶", "\n")
-        for paragraph in paragraphs
+        " ".join(line.lstrip() for line in paragraph.split("\n")).replace("¶", "\n") for paragraph in paragraphs
     )
 
 

@@ -52,7 +52,7 @@ def read_paging(parameters: Parameters) -> Paging:
 def find_communications(clinic: Clinic, parameters: Parameters) -> Sequence[int]:
     """Return the numbers of the messages that all filters find, in the order of the server.
 
-    Parameters that the edition does not know are ignored (FHIR R4 §3.1.1.4.1). Raises Refused 400 if no
+    Parameters that the edition does not know are ignored (FHIR R4, Search, "Handling Errors"). Raises Refused 400 if no
     filter is left, or the value of one has the wrong shape.
     """
     known = COMMUNICATION_PARAMETERS[clinic.edition]
@@ -73,9 +73,7 @@ def find_practitioners(clinic: Clinic, parameters: Parameters) -> list[str]:
     return [
         person.id
         for person in clinic.practitioners.values()
-        if person.active == active
-        and (everyone or person.schedulable)
-        and given.get("_id", person.id) == person.id
+        if person.active == active and (everyone or person.schedulable) and given.get("_id", person.id) == person.id
     ]
 
 

@@ -30,8 +30,8 @@ class SandboxServer:
     """A Communication server over a clinic, on a loopback address.
 
     `url` is the FHIR base URL once it is started, without a trailing slash; tokens are had at
-    `{url}/auth/token/`. `latency_ms` is waited before each answer. `middlewares` stand before all else, so that
-    they can also spoil whole answers. `requests` counts all requests, those for tokens included.
+    `{url}/auth/token/`. `latency_ms` is waited before each answer. `middlewares` stand before all else: they
+    can spoil whole answers too. `requests` counts all requests, those for tokens included.
     """
 
     client_id = "sandbox"
@@ -122,9 +122,7 @@ async def serve_forever(server: SandboxServer, port: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    click.echo(
-        f"Sandbox ({server.clinic.edition} edition, {server.clinic.message_count:,} messages) at {server.url}"
-    )
+    click.echo(f"Sandbox ({server.clinic.edition} edition, {server.clinic.message_count:,} messages) at {server.url}")
     click.echo(f"  export CANVAS_FHIR_URL={server.url}")
     click.echo(f"  export CANVAS_CLIENT_ID={server.client_id} CANVAS_CLIENT_SECRET={server.client_secret}")
     click.echo("Stop it with Ctrl-C.")
