@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import signal
@@ -15,7 +14,6 @@ import click
 from worker import __version__
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE, Interrupted, MirrorError
 from worker.settings import KNOWN, read_settings
-from worker.telemetry import configure_logging, where
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -95,9 +93,7 @@ def backfill(
     from worker.jobs import backfill as job
 
     settings = _settings()
-    selection = _selection(
-        settings, practitioners, patients_file, ids, since and since.date(), until and until.date()
-    )
+    selection = _selection(settings, practitioners, patients_file, ids, since and since.date(), until and until.date())
     with display.progress_report() as report:
         if dry_run:
             estimate = _run(job.estimate(settings, selection, report))
@@ -193,27 +189,34 @@ def serve() -> None:
 
 @cli.command()
 @click.option("--port", default=8090, show_default=True, help="0 picks a free one.")
-@click.option("--edition", type=click.Choice(["seed", "current"]), default="seed", show_default=True, help="Which edition of Canvas's documentation to follow.")
+@click.option(
+    "--edition",
+    type=click.Choice(["seed", "current"]),
+    default="seed",
+    show_default=True,
+    help="Which edition of Canvas's documentation to follow.",
+)
 @click.option("--messages", default=20_000, show_default=True)
 @click.option("--practitioners", default=60, show_default=True)
 @click.option("--patients", default=2_000, show_default=True)
 @click.option("--seed", default=1, show_default=True, help="The same seed makes the same clinic.")
 @click.option("--latency-ms", default=0, show_default=True, help="Time that each request takes at least.")
-def sandbox(port: int, edition: Any, messages: int, practitioners: int, patients: int, seed: int, latency_ms: int) -> None:
+def sandbox(
+    port: int, edition: Any, messages: int, practitioners: int, patients: int, seed: int, latency_ms: int
+) -> None:
     """Run a local Communication server with a made-up clinic."""
     from worker.sandbox.population import make_clinic
     from worker.sandbox.server import SandboxServer, serve_forever
+    from worker.telemetry import configure_logging
 
     configure_logging()
-    clinic = make_clinic(
-        messages=messages, practitioners=practitioners, patients=patients, seed=seed, edition=edition
-    )
+    clinic = make_clinic(messages=messages, practitioners=practitioners, patients=patients, seed=seed, edition=edition)
     _run(serve_forever(SandboxServer(clinic, latency_ms=latency_ms), port))
 
 
 @cli.group()
 def warehouse() -> None:
-    """The embedded PostgreSQL in WAREHOUSE_DIR."""
+    """Start, stop and enter the embedded PostgreSQL in WAREHOUSE_DIR."""
 
 
 @warehouse.command("start")
@@ -262,7 +265,9 @@ def demo(messages: int, seed: int) -> None:
     No setting of the environment is looked at: your warehouse is left alone.
     """
     from worker import display
-    from worker.demo import DIRECTORY, demo as job
+    from worker.demo import DIRECTORY
+    from worker.demo import demo as job
+    from worker.telemetry import configure_logging
 
     configure_logging()
     with display.progress_report() as report:
@@ -280,6 +285,8 @@ def _shown(program: Path) -> str:
 
 
 def _settings() -> Settings:
+    from worker.telemetry import configure_logging
+
     settings = read_settings()
     configure_logging(settings.log)
     return settings
@@ -294,6 +301,8 @@ def _finish(result: RunResult) -> NoReturn:
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
     """Run a job; SIGINT and SIGTERM cancel it, and it gives back what it holds. Raises Interrupted then."""
+    import asyncio
+
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
         task = loop.create_task(work)
@@ -325,6 +334,7 @@ def main() -> NoReturn:
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001 - a defect of ours; its message could hold a patient's words
         from worker.display import show_error
+        from worker.telemetry import where
 
         show_error(f"A defect of the mirror: {where(error)}", "What was committed is kept.", "Report these lines.")
         sys.exit(EXIT_INCOMPLETE)

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress as Bars, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
 from rich.table import Table
 
 from worker.telemetry import get_logger
@@ -46,7 +47,8 @@ def progress_report() -> Iterator[Report]:
                 task,
                 total=max(progress.expected, 1) if progress.expected else max(progress.searches, 1),
                 completed=progress.entries if progress.expected else progress.searches_done,
-                description=f"{progress.searches_done:,} of {progress.searches:,} searches, {progress.entries:,} entries, "
+                description=f"{progress.searches_done:,} of {progress.searches:,} searches, "
+                f"{progress.entries:,} entries, "
                 f"{progress.inserted:,} new, {progress.updated:,} changed",
             )
 
@@ -76,10 +78,14 @@ def _log_report() -> Report:
 def show_run(result: RunResult) -> None:
     """Print a run's summary, and the next command if it was not complete."""
     sums, out = result.sums, console()
-    out.print(f"Run {result.run_id} ({result.job}, {result.scope}{', resumed' if result.resumed else ''}): {result.outcome}")
+    out.print(
+        f"Run {result.run_id} ({result.job}, {result.scope}{', resumed' if result.resumed else ''}): {result.outcome}"
+    )
     unchanged = max(0, sums.entries - sums.inserted - sums.updated)
     out.print(f"  searches    {sums.accepted:,} of {sums.searches:,} accepted, {result.requests:,} requests")
-    out.print(f"  messages    {sums.entries:,} served: {sums.inserted:,} new, {sums.updated:,} changed, {unchanged:,} other")
+    out.print(
+        f"  messages    {sums.entries:,} served: {sums.inserted:,} new, {sums.updated:,} changed, {unchanged:,} other"
+    )
     out.print(f"  quarantine  {sums.quarantined:,} new entries")
     if sums.as_of is not None:
         out.print(f"  as of       {_text(sums.as_of)}: what stood still at the source since then is here")
@@ -125,12 +131,26 @@ def show_status(status: dict[str, Any]) -> None:
     if freshness["as_of"] is None:
         out.print("No full run was complete yet.")
     else:
-        out.print(f"As of {_text(freshness['as_of'])} ({_text(freshness['age'])} ago), by run {freshness['last_complete_run_id']}.")
+        out.print(
+            f"As of {_text(freshness['as_of'])} ({_text(freshness['age'])} ago), "
+            f"by run {freshness['last_complete_run_id']}."
+        )
     out.print(
         f"{freshness['messages']:,} messages, {freshness['messages_deleted']:,} deleted at the source, "
         f"{freshness['quarantined']:,} in quarantine, {status['rows_by_older_rules']:,} derived by other rules."
     )
-    keys = ("id", "job", "scope", "outcome", "started_at", "searches", "searches_accepted", "entries", "inserted", "updated")
+    keys = (
+        "id",
+        "job",
+        "scope",
+        "outcome",
+        "started_at",
+        "searches",
+        "searches_accepted",
+        "entries",
+        "inserted",
+        "updated",
+    )
     show_rows("Last runs", [{key: run[key] for key in keys} for run in status["runs"]])
     show_rows("Quarantine", status["quarantine"])
     show_rows("Sizes", status["sizes"])

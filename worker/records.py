@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Reason(StrEnum):
-    """Why an entry cannot be a row. Stored in `canvas_ops.quarantine.reason`; machine-readable, never patient's words."""
+    """Why an entry cannot be a row. Stored in `canvas_ops.quarantine.reason`; machine-readable, nobody's words."""
 
     NOT_AN_OBJECT = "not_an_object"
     UNREADABLE_ENTRY = "unreadable_entry"
@@ -34,12 +34,13 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A FHIR Reference's target, e.g. `Patient/4c21…` as type `Patient` and id `4c21…`; both None if it names nobody."""
+    """Whom a FHIR Reference names: `Patient/4c21…` is type `Patient` and id `4c21…`."""
 
-    type: str | None
-    id: str | None
+    type: str
+    id: str
 
     def __str__(self) -> str:
+        """Return it as FHIR writes it, relative."""
         return f"{self.type}/{self.id}"
 
 
@@ -58,7 +59,7 @@ class Search:
 class Page:
     """One page of a searchset Bundle (FHIR R4 §3.1.1.5), its entries not yet looked into.
 
-    `url` is the absolute URL it was read from, `next_url` the `next` link as the server wrote it (relative or absolute).
+    `url` is the absolute URL it was read from, `next_url` the `next` link as the server wrote it, relative or absolute.
     """
 
     url: str

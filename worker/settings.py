@@ -81,6 +81,7 @@ class Secret:
             ) from None
 
     def __repr__(self) -> str:
+        """Return the variable's name, never the secret."""
         return f"Secret({self.variable})"
 
 
@@ -234,7 +235,9 @@ def _url(variable: str, text: str | None, *, strip_slash: bool = True) -> str | 
     elif wrong is None and parts.scheme == "http" and not is_loopback(text):
         wrong = "is plain http: patients' data and the token would travel unencrypted"
     if wrong:
-        raise SettingsError(f"{variable} {wrong}.", next=f"Set {variable} to a URL like https://fumage-acme.example.com.")
+        raise SettingsError(
+            f"{variable} {wrong}.", next=f"Set {variable} to a URL like https://fumage-acme.example.com."
+        )
     return text.rstrip("/") if strip_slash else text
 
 
@@ -257,7 +260,9 @@ def _rate(text: str | None) -> float | None:
     if text is None:
         return None
     if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) <= 0:
-        raise SettingsError("MIRROR_RATE must be a number above 0 (requests per second).", next="Set MIRROR_RATE=5, say.")
+        raise SettingsError(
+            "MIRROR_RATE must be a number above 0 (requests per second).", next="Set MIRROR_RATE=5, say."
+        )
     return float(text)
 
 
@@ -265,7 +270,8 @@ def _duration(variable: str, text: str) -> timedelta:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)?", text)
     if match is None:
         raise SettingsError(
-            f"{variable} must be a duration: a number with s, m, h or d (seconds if bare).", next=f"Set {variable}=10m, say."
+            f"{variable} must be a duration: a number with s, m, h or d (seconds if bare).",
+            next=f"Set {variable}=10m, say.",
         )
     return timedelta(seconds=float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2] or "s"])
 
@@ -279,7 +285,8 @@ def _cutoff(text: str | None) -> tuple[datetime, datetime]:
         instant = None
     if instant is None or instant.tzinfo is None:
         raise SettingsError(
-            "MIRROR_CUTOFF must be an ISO 8601 instant with its offset.", next="Set MIRROR_CUTOFF=2022-10-27T00:00:00Z, say."
+            "MIRROR_CUTOFF must be an ISO 8601 instant with its offset.",
+            next="Set MIRROR_CUTOFF=2022-10-27T00:00:00Z, say.",
         )
     instant = instant.astimezone(UTC)
     return instant, instant
@@ -296,7 +303,9 @@ def _zone(text: str) -> ZoneInfo:
 
 def _cron(variable: str, text: str) -> str:
     if len(text.split()) != 5:
-        raise SettingsError(f"{variable} must be a cron expression of five fields, in UTC.", next=f"Set {variable}='0 2 * * *'.")
+        raise SettingsError(
+            f"{variable} must be a cron expression of five fields, in UTC.", next=f"Set {variable}='0 2 * * *'."
+        )
     return text
 
 

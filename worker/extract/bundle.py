@@ -73,7 +73,9 @@ def _decode_around_entries(body: bytes) -> tuple[_Bundle, tuple[bytes, ...]]:
     try:
         return _DECODER.decode(body[:start] + b"[]" + body[end:]), entries
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise PageFailed("not_json", "The source answered 200 with a body that is not JSON, or not all of it.") from None
+        raise PageFailed(
+            "not_json", "The source answered 200 with a body that is not JSON, or not all of it."
+        ) from None
 
 
 def _cut_entries(body: bytes) -> tuple[int, int, tuple[bytes, ...]] | None:

@@ -59,7 +59,7 @@ class _Entry(msgspec.Struct):
     search: _Search | None = None
 
 
-class _Unusable(Exception):  # noqa: N818 - control flow inside this file, turned into a value before it leaves
+class _Unusable(Exception):
     def __init__(self, reason: Reason, id: str | None = None) -> None:  # noqa: A002
         super().__init__(reason)
         self.reason = reason

@@ -72,7 +72,7 @@ async def estimate(settings: Settings, selection: plan.Selection, report: Report
 
 
 def requests_for(total: int) -> int:
-    """Return how many requests a walk of `total` entries takes: its pages, and the first once more if there are several."""
+    """Return how many requests a walk of `total` entries takes: its pages, the first again if there are several."""
     pages = max(1, -(-total // PAGE_ENTRIES))
     return pages if pages == 1 else pages + 1
 

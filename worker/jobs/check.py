@@ -1,4 +1,4 @@
-"""What `message-mirror check` looks at: settings, token, source, roster, warehouse, migrations, risky server settings."""
+"""What `message-mirror check` looks at: settings, source, roster, warehouse, schema, risky server settings."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ async def _roster(source: Source) -> Check:
     lists = await people.read_practitioners(source)
     reasons = sorted({one.walked.reason for one in lists if one.walked.reason is not None})
     if reasons:
-        return Check(False, f"the roster cannot be read whole ({', '.join(reasons)})", "Give this client Practitioner.read.")
+        return Check(
+            False, f"the roster cannot be read whole ({', '.join(reasons)})", "Give this client Practitioner.read."
+        )
     active, inactive = (len(one.ids) for one in lists)
     return Check(True, f"the roster lists {active} active and {inactive} inactive practitioners")
 
@@ -77,7 +79,9 @@ async def _schema(settings: Settings, warehouse: Warehouse) -> Check:
     outstanding = await read_outstanding(warehouse)
     if outstanding:
         return Check(
-            None, f"schema {settings.schema}: {len(outstanding)} files to apply", "`message-mirror migrate`, or any sync."
+            None,
+            f"schema {settings.schema}: {len(outstanding)} files to apply",
+            "`message-mirror migrate`, or any sync.",
         )
     if settings.instance is not None:
         await warehouse.work(check_instance, warehouse, settings.instance)

@@ -38,15 +38,14 @@ async def read_patients(source: Source) -> People:
     return await _read(source, roster.PATIENTS, roster.read_patient)
 
 
-async def _read(
-    source: Source, search: roster.RosterSearch, decode: Callable[[bytes], roster.RosterEntry]
-) -> People:
+async def _read(source: Source, search: roster.RosterSearch, decode: Callable[[bytes], roster.RosterEntry]) -> People:
     parameter, value = search.parameters[-1] if search.parameters else ("", "")
     reason, attempt = None, 0
     while True:
         attempt += 1
         started_at = datetime.now(UTC)
-        tally, listed = plan.Tally(), {}
+        tally = plan.Tally()
+        listed: dict[str, roster.RosterEntry] = {}
         try:
             reason = await _walk(source, search, decode, tally, listed)
         except PageFailed as failed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from worker.records import Search
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
     from collections.abc import Iterable, Mapping, Sequence
 
     from worker.load.ledger import OpenRun, RunSums
@@ -148,7 +148,7 @@ def objection(tally: Tally) -> str | None:
     """Return why a walk is not accepted, in a word, or None if it is.
 
     Accepted is a walk whose `total` was the same on every page (FHIR R4 §3.1.1.5.1: the number of matches, not of
-    entries on the page), whose entries count to it, all of them asked for, and whose first page is unchanged at the end.
+    entries on the page), whose entries count to it, all of them asked for, and whose first page is the same at the end.
     """
     if None in tally.totals or not tally.totals:
         return "no_total"

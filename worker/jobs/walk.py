@@ -103,7 +103,8 @@ class _Walk:
         self.walker.report(self.walker.progress)
 
     def _take(self, page: Page) -> None:
-        keys, strangers = [], 0
+        keys: list[str | bytes] = []
+        strangers = 0
         for entry in page.entries:
             raw_hash = hash_entry(entry)
             held = self.known.get(raw_hash)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 P = ParamSpec("P")
-Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
+Connection: TypeAlias = asyncpg.Connection
 
 COMMAND_TIMEOUT_S = 300.0
 CONNECT_TIMEOUT_S = 10.0
@@ -58,7 +58,7 @@ _ROLLED_BACK = "The transaction was rolled back: nothing is half-written."
 _COLLIDED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 
-class _Away(Exception):  # noqa: N818 - only ever seen by the retry loop below
+class _Away(Exception):
     """The warehouse is not there for the moment; carries the type of what happened, never its words."""
 
 
@@ -150,9 +150,8 @@ class Warehouse:
         )
         try:
             async for this in retrying:
-                with this:
-                    with _mapped():
-                        return await attempt()
+                with this, _mapped():
+                    return await attempt()
         except _Away as away:
             raise WarehouseAway(
                 f"The warehouse cannot be reached ({away}), for {patience_s:.0f} s now.",
@@ -181,7 +180,7 @@ class _mapped:  # noqa: N801 - reads as a word in a with statement
 
 
 def refused(error: asyncpg.PostgresError) -> WarehouseRefused:
-    """Say what the server said in words that hold no values: its SQLSTATE, and table and constraint if it named them."""
+    """Say what the server said without its values: SQLSTATE, and table and constraint if it named them."""
     get_logger().error(
         "the warehouse refused a statement",
         sqlstate=error.sqlstate,
@@ -192,7 +191,7 @@ def refused(error: asyncpg.PostgresError) -> WarehouseRefused:
     next_steps = {
         "28": "Check user and password in WAREHOUSE_DSN.",
         "3D": "Create the database that WAREHOUSE_DSN names, or name another.",
-        "42": "Check that this role owns the schemas (`message-mirror check`), and that migrations are applied (`message-mirror migrate`).",
+        "42": "Check that this role owns the schemas, and that they are up to date (`message-mirror migrate`).",
         "53": "Give the server more room (disk, memory, connections), then the same command again.",
     }
     return WarehouseRefused(
@@ -201,7 +200,9 @@ def refused(error: asyncpg.PostgresError) -> WarehouseRefused:
         + (f", constraint {error.constraint_name}" if error.constraint_name else "")
         + ".",
         safe=_ROLLED_BACK,
-        next=next_steps.get((error.sqlstate or "")[:2], "`message-mirror check` looks at the warehouse's settings and rights."),
+        next=next_steps.get(
+            (error.sqlstate or "")[:2], "`message-mirror check` looks at the warehouse's settings and rights."
+        ),
     )
 
 

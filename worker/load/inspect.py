@@ -45,12 +45,16 @@ def judge_server(server: Mapping[str, object]) -> tuple[Finding, ...]:
     ]
     if server["encoding"] != "UTF8":
         findings.append(
-            Finding(False, f"the database's encoding is {server['encoding']}", "Create the database with ENCODING 'UTF8'.")
+            Finding(
+                False, f"the database's encoding is {server['encoding']}", "Create the database with ENCODING 'UTF8'."
+            )
         )
     if not server["may_stage"]:
         findings.append(
             Finding(
-                False, "this role may not create temporary tables", "GRANT TEMPORARY ON DATABASE … TO the writer's role."
+                False,
+                "this role may not create temporary tables",
+                "GRANT TEMPORARY ON DATABASE … TO the writer's role.",
             )
         )
     findings += [

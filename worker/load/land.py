@@ -1,8 +1,8 @@
 """Landing: a batch of messages → rows, versions and history, inside the caller's transaction.
 
-What the table holds is read first and compared (`sift`), so an unchanged message costs no write at all: PostgreSQL would
-lock and log even rows that an `ON CONFLICT … WHERE` leaves alone. The rest is staged by COPY and written in the order of
-the ids. Each statement stands alone under READ COMMITTED: an id that another writer inserts in between is met by the
+What the table holds is read first and compared (`sift`), so an unchanged message costs no write at all: PostgreSQL
+would lock and log even rows that an `ON CONFLICT … WHERE` leaves alone. The rest is staged by COPY and written in the
+order of the ids. Each statement stands alone under READ COMMITTED: an id that another writer inserts in between is met by the
 statements that follow as a changed one.
 """
 
@@ -34,7 +34,7 @@ class Current:
 
 @dataclass(frozen=True, slots=True)
 class Sifted:
-    """A batch, told apart: messages the table has not, those it has otherwise (or deleted), and how many as they are."""
+    """A batch, told apart: messages the table lacks, those it has otherwise or deleted, how many it has just so."""
 
     new: tuple[Message, ...]
     changed: tuple[Message, ...]

@@ -6,9 +6,7 @@ A search is finished in the transaction that lands its last rows, and only by th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from worker.errors import LeaseLost, WrongInstance
 from worker.load.land import Landed, land_messages
@@ -17,6 +15,8 @@ from worker.load.quarantine import resolve, store_rejected
 from worker.records import Message, Rejected, Search
 
 if TYPE_CHECKING:
+    from uuid import UUID
+    from datetime import datetime, timedelta
     from collections.abc import Mapping, Sequence
 
     from worker.load.database import Connection, Warehouse
@@ -108,7 +108,7 @@ async def check_instance(connection: Connection, warehouse: Warehouse, instance:
         raise WrongInstance(
             f"Schema {warehouse.schema} holds the messages of {row['instance']}, not of {instance}.",
             safe="Nothing was read from the source and nothing written.",
-            next="Set WAREHOUSE_SCHEMA to another name for this instance; or CANVAS_INSTANCE, if the host only changed its name.",
+            next="Set WAREHOUSE_SCHEMA to another name for this instance; or CANVAS_INSTANCE, if only the host was renamed.",
         )
 
 
@@ -152,9 +152,7 @@ async def save_roster_search(connection: Connection, warehouse: Warehouse, run_i
     )
 
 
-async def plan_searches(
-    connection: Connection, warehouse: Warehouse, run_id: int, searches: Sequence[Search]
-) -> None:
+async def plan_searches(connection: Connection, warehouse: Warehouse, run_id: int, searches: Sequence[Search]) -> None:
     """Write the work list, in the order in which it is to be claimed, and mark it whole."""
     await connection.execute(
         warehouse.sql("ledger/plan_searches"),

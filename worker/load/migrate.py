@@ -1,7 +1,7 @@
 """Brings the schemas up to date from the plain files `sql/migrations/*.sql` and `sql/views/*.sql`.
 
-Migrations run once, in the order of their names, all of one call in one transaction; their checksums are kept. Views are
-replaced whenever their file changes. Both under an advisory lock, so that two workers that start at once do not race.
+Migrations run once, in the order of their names, all of one call in one transaction; their checksums are kept. Views
+are replaced whenever their file changes. Both under an advisory lock, so that two workers that start at once do not race.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def known_files() -> tuple[SqlFile, ...]:
 def outstanding(known: tuple[SqlFile, ...], applied: dict[str, str]) -> tuple[SqlFile, ...]:
     """Return the files that are to be applied; `applied` maps names to checksums. Pure.
 
-    Raises MigrationError if an applied migration was edited, or if the schema knows migrations that this version does not.
+    Raises MigrationError if an applied migration was edited, or if the schema has some that this version does not know.
     """
     newer = sorted(name for name in applied.keys() - {file.name for file in known} if not name.startswith("views/"))
     if newer:
@@ -70,7 +70,6 @@ def outstanding(known: tuple[SqlFile, ...], applied: dict[str, str]) -> tuple[Sq
 
 async def read_outstanding(warehouse: Warehouse) -> tuple[SqlFile, ...]:
     """Return what `migrate` would apply, without changing anything. Raises MigrationError as `outstanding`."""
-
     return await warehouse.work(read_outstanding_in, warehouse.schema)
 
 

@@ -1,4 +1,4 @@
-"""Stores what extract and transform rejected, whole, and closes what a usable version has overtaken. Decides nothing."""
+"""Stores what extract rejected, whole, and closes what a usable version has overtaken. Decides nothing."""
 
 from __future__ import annotations
 

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from worker.load.database import Connection, Warehouse
 
 
-async def read_status(
-    connection: Connection, warehouse: Warehouse, *, runs: int, rules_version: str
-) -> dict[str, Any]:
+async def read_status(connection: Connection, warehouse: Warehouse, *, runs: int, rules_version: str) -> dict[str, Any]:
     """Return the last `runs` runs and what the schema holds. Raises MigrationError if it is not up to date."""
     if await read_outstanding_in(connection, warehouse.schema):
         raise MigrationError(
