@@ -246,6 +246,14 @@ def warehouse_psql(arguments: tuple[str, ...]) -> None:
     server.psql(arguments)
 
 
+@warehouse.command("remove")
+@click.confirmation_option(prompt="Delete the embedded server's data for good?", help="Do not ask.")
+def warehouse_remove() -> None:
+    """Stop it and delete its data, for good."""
+    _embedded().remove()
+    click.echo("removed")
+
+
 def _embedded() -> Any:
     from worker.load.embedded import EmbeddedServer
 

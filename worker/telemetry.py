@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 ALLOWED_FIELDS = frozenset(
-    "event level timestamp logger"
-    " job scope outcome run_id search_id instance version schema next_fire_at exit_code"
-    " searches searches_accepted searches_done practitioners patients migrations"
-    " pages entries landed changed unchanged quarantined requests retries messages"
-    " attempt wait_seconds seconds status_code reason error where"
-    " sqlstate constraint table signal port edition".split()
+    (
+        *("event", "level", "timestamp", "logger"),
+        *("job", "scope", "outcome", "run_id", "search_id", "instance", "version", "schema", "next_fire_at"),
+        *("searches", "searches_accepted", "searches_done", "practitioners", "patients", "migrations"),
+        *("pages", "entries", "landed", "changed", "unchanged", "quarantined", "requests", "retries", "messages"),
+        *("attempt", "wait_seconds", "seconds", "status_code", "reason", "error", "where", "exit_code"),
+        *("sqlstate", "constraint", "table", "signal", "port", "edition"),
+    )
 )
 
 

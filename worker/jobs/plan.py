@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from worker.records import Search
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime, timedelta
 
     from worker.load.ledger import OpenRun, RunSums
     from worker.records import Communication, Practitioner

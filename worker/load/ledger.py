@@ -15,9 +15,9 @@ from worker.load.quarantine import resolve, store_rejected
 from worker.records import Message, Rejected, Search
 
 if TYPE_CHECKING:
-    from uuid import UUID
-    from datetime import datetime, timedelta
     from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+    from uuid import UUID
 
     from worker.load.database import Connection, Warehouse
 
@@ -108,7 +108,7 @@ async def check_instance(connection: Connection, warehouse: Warehouse, instance:
         raise WrongInstance(
             f"Schema {warehouse.schema} holds the messages of {row['instance']}, not of {instance}.",
             safe="Nothing was read from the source and nothing written.",
-            next="Set WAREHOUSE_SCHEMA to another name for this instance; or CANVAS_INSTANCE, if only the host was renamed.",
+            next="Set WAREHOUSE_SCHEMA to another name for this instance, or CANVAS_INSTANCE if only the host changed.",
         )
 
 

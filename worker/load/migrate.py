@@ -1,7 +1,7 @@
 """Brings the schemas up to date from the plain files `sql/migrations/*.sql` and `sql/views/*.sql`.
 
-Migrations run once, in the order of their names, all of one call in one transaction; their checksums are kept. Views
-are replaced whenever their file changes. Both under an advisory lock, so that two workers that start at once do not race.
+Migrations run once, in the order of their names, all of a call in one transaction; their checksums are kept. Views
+are replaced whenever their file changes. Both under an advisory lock: two workers that start at once do not race.
 """
 
 from __future__ import annotations

@@ -1,0 +1,55 @@
+# Set-up happens by itself: the first target needs only python3 (3.11 or newer, with venv) and make.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+run: $(READY) ## Mirror a made-up clinic of 20,000 messages into an embedded PostgreSQL, and query it
+	@echo "==> running the main job on a made-up clinic (message-mirror demo)"
+	@$(BIN)/message-mirror demo
+
+test: $(READY) ## Run all tests: real PostgreSQL, real HTTP, real processes
+	@echo "==> testing"
+	@$(BIN)/pytest -n 2 --dist worksteal
+
+check: $(READY) ## Format, lint, types, architecture
+	@echo "==> ruff format, ruff check, mypy --strict, import contracts"
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+format: $(READY) ## Format the code
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+lock: $(READY) ## Renew requirements.lock from pyproject.toml
+	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-emit-index-url --upgrade --quiet --output-file requirements.lock
+
+clean: ## Stop the embedded servers, remove their data, the environment and all caches
+	@for directory in .warehouse .warehouse-demo; do \
+		if [ -d $$directory ] && [ -x $(BIN)/message-mirror ]; then \
+			echo "==> stopping and removing the embedded PostgreSQL in $$directory"; \
+			WAREHOUSE_DSN= WAREHOUSE_DIR=$$directory $(BIN)/message-mirror warehouse remove --yes; \
+		fi; \
+	done
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3 …"; exit 2; }
+	@echo "==> setting up $(VENV) with what requirements.lock pins (once; takes well under a minute)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
