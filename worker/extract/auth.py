@@ -100,9 +100,7 @@ class TokenSource:
         asked_at = self._connection.clock.monotonic()
         grant = await self._connection.ask(self._server, Request(url, form=form), _judge)
         lifetime_s = _seconds(grant.expires_in)
-        return _Token(
-            grant.access_token, None if lifetime_s is None else asked_at + lifetime_s - _ahead_s(lifetime_s)
-        )
+        return _Token(grant.access_token, None if lifetime_s is None else asked_at + lifetime_s - _ahead_s(lifetime_s))
 
     def _given_token(self, secret: Secret) -> _Token:
         value = secret.read()

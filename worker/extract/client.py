@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from worker.errors import AccessRefused, PageFailed
 from worker.extract.auth import TokenSource
@@ -30,6 +31,7 @@ PAGES_MAX = 1000
 """Pages that any walk may have; a longer one as many as it has entries, since a page may shrink to one."""
 
 _UNAUTHORIZED = 401
+_PROBE = [("_id", str(UUID(int=0)))]
 
 
 class Source:
@@ -60,7 +62,7 @@ class Source:
             "CANVAS_FHIR_URL",
             Patience(first_s, later_s),
             proxy_of(base_url),
-            f"{base_url}/metadata",
+            first_url(base_url, "Communication", _PROBE, 1),
         )
         auth_server = Server(
             "The token endpoint",
@@ -77,7 +79,7 @@ class Source:
 
     @property
     def requests(self) -> int:
-        """HTTP requests sent so far, repeated ones and those for tokens included."""
+        """HTTP requests so far, repeated ones and those for tokens included."""
         return self._connection.requests
 
     @property
@@ -85,9 +87,7 @@ class Source:
         """Waits before a repeated request so far."""
         return self._connection.retries
 
-    async def first_page(
-        self, resource: str, parameters: Sequence[tuple[str, str]], *, count: int = 100
-    ) -> Page:
+    async def first_page(self, resource: str, parameters: Sequence[tuple[str, str]], *, count: int = 100) -> Page:
         """Search `resource` and return the first page, asking for `count` entries on it.
 
         Raises PageFailed if this page cannot be had or read, AccessRefused if the source lets nobody in,
@@ -124,9 +124,7 @@ class Source:
             if len(seen) >= (pages_max or max(PAGES_MAX, (page.total or 0) + 10)):
                 raise PageFailed("too_many_pages", f"One search still goes on after {len(seen)} pages.")
             if next_url(self._base_url, page.url, page.next_url) in seen:
-                raise PageFailed(
-                    "next_loops", f"One search leads back to a page it had, after {len(seen)} pages."
-                )
+                raise PageFailed("next_loops", f"One search leads back to a page it had, after {len(seen)} pages.")
             page = await self.next_page(page)
 
     async def _get(self, url: str) -> Page:
@@ -148,9 +146,7 @@ class Source:
         def judge(answer: Answer) -> Page | Failure | None:
             return _judge(answer, url)
 
-        return await self._connection.ask(
-            self._server, Request(url, {"Authorization": f"Bearer {token}"}), judge
-        )
+        return await self._connection.ask(self._server, Request(url, {"Authorization": f"Bearer {token}"}), judge)
 
 
 def _judge(answer: Answer, url: str) -> Page | Failure | None:
@@ -164,11 +160,7 @@ def _judge(answer: Answer, url: str) -> Page | Failure | None:
     if status == _UNAUTHORIZED:
         return None
     if 300 <= status < 400:
-        raise PageFailed(
-            "redirect", f"The source redirects ({status}); not followed: the token would travel."
-        )
+        raise PageFailed("redirect", f"The source redirects ({status}); not followed: the token would travel.")
     if status == 403:
-        raise PageFailed(
-            "http_403", "The source forbids a search (403): the client's scopes do not cover it."
-        )
+        raise PageFailed("http_403", "The source forbids a search (403): the client's scopes do not cover it.")
     raise PageFailed(f"http_{status}", f"The source refuses a search ({status}).")

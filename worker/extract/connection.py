@@ -25,6 +25,7 @@ from worker.extract.pace import (
     GiveUpPage,
     GiveUpSource,
     Patience,
+    Probe,
     Reach,
     Wait,
     decide,
@@ -63,8 +64,8 @@ class Clock:
 class Server:
     """A server that is asked, and how it has been answering.
 
-    `name` and `setting` are for messages. `probe_url` is asked, without a token, when the server seems to be
-    gone: one request that hangs for ever must not pass for a server that does.
+    `name` and `setting` are for messages. `probe_url` is something small to ask for when it must be found out
+    whether the server is gone, or one request hangs for ever.
     """
 
     name: str
@@ -78,9 +79,7 @@ class Server:
 class Connection:
     """The session all requests of a process go through. `requests` and `retries` count them."""
 
-    def __init__(
-        self, session: aiohttp.ClientSession, rate_per_s: float | None, clock: Clock, bounds: Bounds
-    ) -> None:
+    def __init__(self, session: aiohttp.ClientSession, rate_per_s: float | None, clock: Clock, bounds: Bounds) -> None:
         self.clock = clock
         self.requests = 0
         self.retries = 0
@@ -104,9 +103,7 @@ class Connection:
         """Close all sockets."""
         await self._session.close()
 
-    async def ask(
-        self, server: Server, request: Request, judge: Callable[[Answer], Judged | Failure]
-    ) -> Judged:
+    async def ask(self, server: Server, request: Request, judge: Callable[[Answer], Judged | Failure]) -> Judged:
         """Send `request` until `judge` makes something of its answer, and return that.
 
         `judge` sees every answer but 429 and 5xx; a Failure it returns is retried like those. Raises
@@ -120,16 +117,15 @@ class Connection:
             if not isinstance(outcome, Failure):
                 return outcome
             decision = self._decide(server, outcome, attempts)
-            if isinstance(decision, GiveUpSource) and await self._probe(server):
-                decision = self._decide(server, outcome, attempts)
+            if isinstance(decision, Probe):
+                await self._probe(server, request)
+                decision = self._decide(server, outcome, attempts, probed=True)
             match decision:
                 case Wait(seconds):
                     await self._wait(outcome, attempts, seconds)
                 case GiveUpPage(reason):
-                    raise PageFailed(
-                        reason, f"One page failed {attempts} times ({reason}) while the source answers."
-                    )
-                case GiveUpSource():
+                    raise PageFailed(reason, f"One page failed {attempts} times ({reason}) while the source answers.")
+                case _:
                     raise _away(server, outcome, attempts, self.clock.monotonic() - first_began)
 
     async def _attempt(
@@ -150,16 +146,14 @@ class Connection:
             return Failure(f"http_{answer.status_code}", answer.status_code, retry_after_s)
         return judge(answer)
 
-    async def _probe(self, server: Server) -> bool:
-        if server.probe_url is None or server.reach.last_answer is None:
-            return False
+    async def _probe(self, server: Server, request: Request) -> None:
+        if server.probe_url is None:
+            return
         await self._take_slot()
         quick = replace(self._bounds, total_s=self._bounds.connect_s)
-        answer = await self._exchange(server, Request(server.probe_url), quick)
-        if isinstance(answer, Failure) or not server.patience.counts(answer.status_code):
-            return False
-        server.reach = server.reach.answered(self.clock.monotonic())
-        return True
+        answer = await self._exchange(server, Request(server.probe_url, request.headers), quick)
+        if isinstance(answer, Answer) and server.patience.counts(answer.status_code):
+            server.reach = server.reach.answered(self.clock.monotonic())
 
     async def _exchange(self, server: Server, request: Request, bounds: Bounds) -> Answer | Failure:
         self.requests += 1
@@ -171,9 +165,11 @@ class Connection:
         if slot > now:
             await self.clock.sleep(slot - now)
 
-    def _decide(self, server: Server, failure: Failure, attempts: int) -> Wait | GiveUpPage | GiveUpSource:
+    def _decide(
+        self, server: Server, failure: Failure, attempts: int, *, probed: bool = False
+    ) -> Wait | Probe | GiveUpPage | GiveUpSource:
         now, jitter = self.clock.monotonic(), self.clock.jitter()
-        return decide(failure, attempts, server.reach, server.patience, now=now, jitter=jitter)
+        return decide(failure, attempts, server.reach, server.patience, probed=probed, now=now, jitter=jitter)
 
     async def _wait(self, failure: Failure, attempt: int, seconds: float) -> None:
         self.retries += 1

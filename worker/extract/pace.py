@@ -21,7 +21,6 @@ PAGE_ATTEMPTS = 6
 THROTTLED_ATTEMPTS = 20
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
-ANSWERING_WITHIN_S = 30.0
 TOO_MANY_REQUESTS = 429
 CERTIFICATE = "certificate"
 
@@ -42,7 +41,7 @@ class Failure:
 class Reach:
     """How a server has been answering, over all requests to it; seconds of a monotonic clock.
 
-    `last_answer` is None before the first answer; `silent_since` is None while nothing fails.
+    `last_answer` is None before the first answer; `silent_since` is None if the latest news was an answer.
     """
 
     last_answer: float | None = None
@@ -80,7 +79,7 @@ class Patience:
         return round(limit_s - silent_s, 3)
 
     def counts(self, status_code: int) -> bool:
-        """Tell whether a complete response shows by its status that the server answers: for pages 500 does."""
+        """Tell whether a response with this status shows that the server answers: for pages a 500 does."""
         return status_code not in NOT_ANSWERING if self.blames_requests else not is_retried(status_code)
 
 
@@ -92,8 +91,13 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """Whose fault is it? Ask for something small: if that is answered, the page is at fault and not the source."""
+
+
+@dataclass(frozen=True, slots=True)
 class GiveUpPage:
-    """The source answers others: this request is at fault."""
+    """The source answers something else: this request is at fault."""
 
     reason: str
 
@@ -109,21 +113,34 @@ def is_retried(status_code: int) -> bool:
 
 
 def decide(
-    failure: Failure, attempts: int, reach: Reach, patience: Patience, *, now: float, jitter: float
-) -> Wait | GiveUpPage | GiveUpSource:
+    failure: Failure,
+    attempts: int,
+    reach: Reach,
+    patience: Patience,
+    *,
+    probed: bool = False,
+    now: float,
+    jitter: float,
+) -> Wait | Probe | GiveUpPage | GiveUpSource:
     """Decide what follows the `attempts`-th failed attempt of one request.
 
-    `reach` includes this failure, `now` is of the same clock, `jitter` lies in [0, 1). A request that is told
-    to slow down (429) is hardly at fault itself, so it may be told so more often. An untrusted certificate is
-    not waited for.
+    `reach` includes this failure, and the probe's answer if there was one; `probed` tells that it was made. `now`
+    is of the same clock, `jitter` lies in [0, 1). A request that is told to slow down (429) is hardly at fault
+    itself, so it may be told so more often. An untrusted certificate is not waited for.
     """
     left_s = patience.left_s(reach, failure, now)
     retry_after_s = failure.retry_after_s or 0.0
-    if failure.reason == CERTIFICATE or left_s <= 0 or retry_after_s > left_s:
+    if failure.reason == CERTIFICATE or retry_after_s > left_s > 0:
         return GiveUpSource()
-    answering = reach.last_answer is not None and now - reach.last_answer <= ANSWERING_WITHIN_S
     most = THROTTLED_ATTEMPTS if failure.status_code == TOO_MANY_REQUESTS else PAGE_ATTEMPTS
-    if patience.blames_requests and attempts >= most and answering:
+    suspicious = patience.blames_requests and attempts >= most
+    silent = reach.silent_since is not None
+    may_probe = patience.blames_requests and reach.last_answer is not None and not probed
+    if may_probe and silent and (suspicious or left_s <= 0):
+        return Probe()
+    if left_s <= 0:
+        return GiveUpSource()
+    if suspicious and not silent:
         return GiveUpPage(failure.reason)
     return Wait(min(max(backoff_s(attempts, jitter), retry_after_s), left_s))
 
