@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from worker.extract.client import Source
 from worker.extract.connection import Clock
 from worker.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator
+
+    from worker.errors import MirrorError
+    from worker.extract.exchange import Bounds
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -119,6 +123,26 @@ def client_settings_for(url: str, **more: str) -> Settings:
     return read_settings({"CANVAS_FHIR_URL": url, "CANVAS_CLIENT_ID": "mirror", "CANVAS_CLIENT_SECRET": SECRET, **more})
 
 
+@asynccontextmanager
+async def opened(
+    upstream: Upstream, clock: FakeClock | None = None, bounds: Bounds | None = None, **more: str
+) -> AsyncIterator[Source]:
+    """Open the source that `upstream` is, with a ready token."""
+    settings = settings_for(upstream.url, **more)
+    async with Source.open(settings, clock=(clock or FakeClock()).clock(), bounds=bounds) as source:
+        yield source
+
+
+def assert_discreet(error: MirrorError) -> None:
+    """Hold that nothing of the request or of the server's words is in what a person or a log gets to see."""
+    said = f"{error!r} {error} {error.what} {error.safe} {error.next}"
+    assert PATIENT not in said
+    assert SERVER_WORDS not in said
+    assert "ready-token" not in said
+    assert "token-1" not in said
+    assert SECRET not in said
+
+
 def bundle(*ids: str, total: int | None = None, following: str | None = None) -> bytes:
     """Return a searchset Bundle of Communications."""
     entries = [{"resource": {"resourceType": "Communication", "id": i}} for i in ids]
@@ -152,6 +176,15 @@ def status(code: int, **headers: str) -> Handler:
 def token(value: str = "token-1", expires_in: object = 36000) -> Handler:
     """Answer a grant."""
     return body(json.dumps({"access_token": value, "expires_in": expires_in, "token_type": "Bearer"}).encode())
+
+
+def for_a_patient(failure: Handler) -> Handler:
+    """Fail searches by patient, and answer everything else."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await (failure if "recipient" in request.query else page())(request)
+
+    return answer
 
 
 async def hang(_request: web.Request) -> web.StreamResponse:

@@ -15,6 +15,7 @@ from worker.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+    from urllib.parse import SplitResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +54,20 @@ def proxy_of(url: str) -> Proxy | None:
     text = proxies.get("https") or proxies.get("all")
     if parts.scheme != "https" or not text or proxy_bypass(parts.netloc):
         return None
-    proxy = urlsplit(text if "://" in text else f"http://{text}")
-    if proxy.scheme not in {"http", "https"} or not proxy.hostname:
+    try:
+        return _proxy(urlsplit(text if "://" in text else f"http://{text}"))
+    except ValueError:
         raise SettingsError(
-            "HTTPS_PROXY is not the URL of an HTTP proxy.",
-            next="Set it to a URL like http://proxy.example.com:3128.",
-        )
+            "HTTPS_PROXY is not the URL of an HTTP proxy.", next="Set it to a URL like http://proxy.example.com:3128."
+        ) from None
+
+
+def _proxy(parts: SplitResult) -> Proxy:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise ValueError
     headers = {}
-    if proxy.username is not None:
-        login = aiohttp.encode_basic_auth(unquote(proxy.username), unquote(proxy.password or ""))
+    if parts.username is not None:
+        login = aiohttp.encode_basic_auth(unquote(parts.username), unquote(parts.password or ""))
         headers["Proxy-Authorization"] = login
-    address = proxy.netloc.rpartition("@")[2]
-    return Proxy(urlunsplit((proxy.scheme, address, "", "", "")), headers)
+    address = parts.netloc.rpartition("@")[2]
+    return Proxy(urlunsplit((parts.scheme, address, "", "", "")), headers)

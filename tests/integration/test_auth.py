@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.loopback import (
+    SEARCH,
+    SECRET,
+    FakeClock,
+    Handler,
+    Upstream,
+    assert_discreet,
+    body,
+    client_settings_for,
+    page,
+    reset,
+    settings_for,
+    status,
+    token,
+)
+from worker.errors import EXIT_USAGE, AccessRefused, SettingsError, SourceAway
+from worker.extract.client import Source
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from aiohttp import web
+
+
+@asynccontextmanager
+async def opened(upstream: Upstream, clock: FakeClock | None = None, **more: str) -> AsyncIterator[Source]:
+    settings = client_settings_for(upstream.url, **more)
+    async with Source.open(settings, clock=(clock or FakeClock()).clock()) as source:
+        yield source
+
+
+def counted() -> Handler:
+    """Grant `token-1`, then `token-2`, and so on."""
+    granted = 0
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal granted
+        granted += 1
+        return await token(f"token-{granted}")(request)
+
+    return answer
+
+
+def accept_only(upstream: Upstream, good: str) -> None:
+    """Answer pages to whoever shows the token `good`, 401 to others."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await (page("a") if request.headers["Authorization"] == f"Bearer {good}" else status(401))(request)
+
+    upstream.otherwise = answer
+
+
+async def test_a_token_is_asked_for_by_a_form_and_reused() -> None:
+    async with Upstream().serve() as upstream, opened(upstream) as source:
+        for _ in range(3):
+            await source.first_page("Communication", SEARCH)
+        assert source.requests == 4
+    (asked,) = upstream.asked_for_tokens
+    assert asked.method == "POST"
+    assert asked.form == {"grant_type": "client_credentials", "client_id": "mirror", "client_secret": SECRET}
+    assert asked.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert {seen.headers["Authorization"] for seen in upstream.seen} == {"Bearer token-1"}
+
+
+async def test_fifty_callers_cause_one_token_request() -> None:
+    async with Upstream().serve() as upstream, opened(upstream, MIRROR_CONCURRENCY="50") as source:
+        await asyncio.gather(*(source.first_page("Communication", SEARCH) for _ in range(50)))
+    assert (len(upstream.asked_for_tokens), len(upstream.seen)) == (1, 50)
+
+
+@pytest.mark.parametrize(("expires_in", "good_for_s"), [(36000, 35940), ("36000", 35940), (300, 270), (10.5, 9.4)])
+async def test_a_token_is_replaced_ahead_of_its_expiry(expires_in: object, good_for_s: float) -> None:
+    """A minute ahead, or a tenth of its life if that is shorter."""
+    clock = FakeClock()
+    async with Upstream().serve() as upstream, opened(upstream, clock) as source:
+        upstream.tokens = token("token-1", expires_in)
+        await source.first_page("Communication", SEARCH)
+        clock.now_s += good_for_s - 0.1
+        await source.first_page("Communication", SEARCH)
+        assert len(upstream.asked_for_tokens) == 1
+        clock.now_s += 0.2
+        await source.first_page("Communication", SEARCH)
+        assert len(upstream.asked_for_tokens) == 2
+
+
+@pytest.mark.parametrize("lifetime", ["", ', "expires_in": null', ', "expires_in": "never"', ', "expires_in": -1'])
+async def test_a_token_without_a_lifetime_is_used_until_it_is_refused(lifetime: str) -> None:
+    clock = FakeClock()
+    async with Upstream().serve() as upstream, opened(upstream, clock) as source:
+        upstream.tokens = body(f'{{"access_token": "token-1"{lifetime}}}'.encode())
+        await source.first_page("Communication", SEARCH)
+        clock.now_s += 10**6
+        await source.first_page("Communication", SEARCH)
+        assert len(upstream.asked_for_tokens) == 1
+        upstream.script.append(status(401))
+        await source.first_page("Communication", SEARCH)
+        assert len(upstream.asked_for_tokens) == 2
+
+
+async def test_a_refused_token_is_replaced_once_for_all_who_used_it() -> None:
+    async with Upstream().serve() as upstream, opened(upstream, MIRROR_CONCURRENCY="20") as source:
+        upstream.tokens = counted()
+        await source.first_page("Communication", SEARCH)
+        accept_only(upstream, "token-2")
+        await asyncio.gather(*(source.first_page("Communication", SEARCH) for _ in range(20)))
+        assert source.retries == 0
+    assert len(upstream.asked_for_tokens) == 2
+
+
+async def test_a_second_401_with_a_new_token_is_the_end() -> None:
+    async with Upstream(otherwise=status(401)).serve() as upstream, opened(upstream) as source:
+        upstream.tokens = counted()
+        with pytest.raises(AccessRefused) as refused:
+            await source.first_page("Communication", SEARCH)
+    assert (len(upstream.asked_for_tokens), len(upstream.seen)) == (2, 2)
+    assert refused.value.exit_code == EXIT_USAGE
+    assert refused.value.next
+    assert_discreet(refused.value)
+
+
+@pytest.mark.parametrize("code", [400, 401, 403])
+async def test_wrong_credentials_are_tried_once_however_many_callers_wait(code: int) -> None:
+    async with Upstream().serve() as upstream, opened(upstream) as source:
+        upstream.tokens = status(code)
+        asked = (source.first_page("Communication", SEARCH) for _ in range(10))
+        ends = await asyncio.gather(*asked, return_exceptions=True)
+    assert (len(upstream.asked_for_tokens), len(upstream.seen)) == (1, 0)
+    for end in ends:
+        assert isinstance(end, AccessRefused)
+        assert "CANVAS_CLIENT_SECRET" in end.next
+        assert_discreet(end)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        status(404),
+        body(b"<html>Log in</html>"),
+        body(b"{}"),
+        body(b'{"access_token": 7}'),
+        body(b'{"access_token": "two words"}'),
+        body(b'{"access_token": "a\\r\\nX-Injected: b"}'),
+        body(b'{"access_token": ""}'),
+    ],
+)
+async def test_an_endpoint_that_gives_no_token_is_named_as_such(answer: Handler) -> None:
+    async with Upstream().serve() as upstream, opened(upstream) as source:
+        upstream.tokens = answer
+        with pytest.raises(AccessRefused) as refused:
+            await source.first_page("Communication", SEARCH)
+    assert "CANVAS_AUTH_URL" in refused.value.next
+    assert_discreet(refused.value)
+    assert len(upstream.asked_for_tokens) == 1
+
+
+async def test_the_secret_is_not_sent_after_a_redirect() -> None:
+    async with Upstream().serve() as stranger, Upstream().serve() as upstream, opened(upstream) as source:
+        upstream.tokens = status(307, Location=f"{stranger.url}/auth/token/")
+        with pytest.raises(AccessRefused):
+            await source.first_page("Communication", SEARCH)
+    assert stranger.asked_for_tokens == []
+
+
+@pytest.mark.parametrize("failure", [status(429), status(500), status(503), reset])
+async def test_a_failure_of_the_token_endpoint_is_retried(failure: Handler) -> None:
+    clock, failures = FakeClock(), [failure, failure]
+
+    async def fail_twice(request: web.Request) -> web.StreamResponse:
+        return await (failures.pop() if failures else token())(request)
+
+    async with Upstream().serve() as upstream, opened(upstream, clock) as source:
+        upstream.tokens = fail_twice
+        await source.first_page("Communication", SEARCH)
+    assert clock.waits == [0.25, 0.5]
+
+
+@pytest.mark.parametrize("failure", [status(500), status(503)])
+async def test_a_token_endpoint_that_stays_away_ends_the_run_and_fails_no_page(failure: Handler) -> None:
+    """Even right after it gave a token: there is no page that could be at fault."""
+    clock = FakeClock()
+    async with Upstream().serve() as upstream, opened(upstream, clock, MIRROR_PATIENCE="90s") as source:
+        await source.first_page("Communication", SEARCH)
+        upstream.tokens, upstream.otherwise = failure, status(401)
+        with pytest.raises(SourceAway, match="token endpoint") as away:
+            await source.first_page("Communication", SEARCH)
+    assert sum(clock.waits) == pytest.approx(90)
+    assert "CANVAS_AUTH_URL" in away.value.next
+    assert_discreet(away.value)
+
+
+async def test_a_rotated_client_secret_is_read_from_its_file_without_a_restart(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("old-secret\n")
+    more = {"CANVAS_CLIENT_SECRET": "", "CANVAS_CLIENT_SECRET_FILE": str(file)}
+    async with Upstream().serve() as upstream, opened(upstream, None, **more) as source:
+        await source.first_page("Communication", SEARCH)
+        file.write_text("new-secret\n")
+        upstream.script.append(status(401))
+        await source.first_page("Communication", SEARCH)
+    assert [asked.form["client_secret"] for asked in upstream.asked_for_tokens] == ["old-secret", "new-secret"]
+
+
+async def test_a_secret_file_that_is_gone_is_named_and_nothing_is_sent(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("secret")
+    more = {"CANVAS_CLIENT_SECRET": "", "CANVAS_CLIENT_SECRET_FILE": str(file)}
+    async with Upstream().serve() as upstream, opened(upstream, None, **more) as source:
+        file.unlink()
+        with pytest.raises(SettingsError, match="CANVAS_CLIENT_SECRET_FILE"):
+            await source.first_page("Communication", SEARCH)
+    assert upstream.asked_for_tokens == []
+
+
+async def test_a_ready_token_that_is_refused_is_not_tried_again() -> None:
+    async with Upstream(otherwise=status(401)).serve() as upstream, Source.open(settings_for(upstream.url)) as source:
+        with pytest.raises(AccessRefused) as refused:
+            await source.first_page("Communication", SEARCH)
+    assert (len(upstream.seen), upstream.asked_for_tokens) == (1, [])
+    assert "CANVAS_TOKEN" in refused.value.next
+
+
+async def test_a_rotated_ready_token_is_read_from_its_file_after_a_401(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("old-token\n")
+    async with Upstream().serve() as upstream:
+        accept_only(upstream, "old-token")
+        settings = settings_for(upstream.url, CANVAS_TOKEN="", CANVAS_TOKEN_FILE=str(file))
+        async with Source.open(settings, clock=FakeClock().clock()) as source:
+            await source.first_page("Communication", SEARCH)
+            file.write_text("new-token\n")
+            accept_only(upstream, "new-token")
+            await source.first_page("Communication", SEARCH)
+    assert [s.headers["Authorization"] for s in upstream.seen] == ["Bearer old-token"] * 2 + ["Bearer new-token"]
+
+
+async def test_a_ready_token_that_cannot_be_one_is_refused_before_anything_is_sent() -> None:
+    async with Upstream().serve() as upstream:
+        settings = settings_for(upstream.url, CANVAS_TOKEN="two words")
+        async with Source.open(settings, clock=FakeClock().clock()) as source:
+            with pytest.raises(SettingsError) as wrong:
+                await source.first_page("Communication", SEARCH)
+    assert "two words" not in f"{wrong.value!r}{wrong.value.next}"
+    assert upstream.seen == []
+
+
+async def test_a_caller_that_is_cancelled_while_a_token_is_fetched_leaves_it_to_the_next() -> None:
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        arrived.set()
+        await go_on.wait()
+        return await token()(request)
+
+    async with asyncio.timeout(20), Upstream().serve() as upstream, opened(upstream) as source:
+        upstream.tokens = slow
+        first = asyncio.create_task(source.first_page("Communication", SEARCH))
+        second = asyncio.create_task(source.first_page("Communication", SEARCH))
+        await arrived.wait()
+        first.cancel()
+        go_on.set()
+        assert await second
+        with pytest.raises(asyncio.CancelledError):
+            await first
