@@ -53,7 +53,11 @@ def cli() -> None:
 
 
 @cli.command()
-def sync() -> None:
+@click.option(
+    "--quick", is_flag=True, help="First pages only; walk just the searches that look changed. Marks no deletions."
+)
+@click.option("--accept-deletions", is_flag=True, help="Believe the source, however many messages are gone there.")
+def sync(quick: bool, accept_deletions: bool) -> None:
     """Mirror everything once: the nightly job.
 
     Takes up a sync that died less than MIRROR_RESUME_WITHIN ago.
@@ -63,7 +67,7 @@ def sync() -> None:
 
     settings = _settings()
     with display.progress_report() as report:
-        result = _run(job(settings, report))
+        result = _run(job(settings, report, quick=quick, accept_deletions=accept_deletions))
     _finish(result)
 
 

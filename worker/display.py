@@ -89,9 +89,18 @@ def show_run(result: RunResult) -> None:
     out.print(f"  quarantine  {sums.quarantined:,} new entries")
     if sums.as_of is not None:
         out.print(f"  as of       {_text(sums.as_of)}: what stood still at the source since then is here")
+    if result.gone:
+        out.print(
+            f"  gone        {result.gone:,} messages the source no longer knows, {result.deleted:,} marked as deleted"
+        )
     for reason, searches in result.reasons.items():
         out.print(f"  not accepted: {searches:,} searches, {reason}")
-    if result.outcome != "complete":
+    if result.deletions in {"too_many", "source_unreliable"}:
+        out.print(
+            f"No message was marked as deleted ({result.deletions}): so many at once look like a fault of the source.\n"
+            f"Next: look at the source. If they are meant to be gone: message-mirror sync --accept-deletions"
+        )
+    elif result.outcome != "complete":
         out.print(f"Nothing that was landed is lost. Next: message-mirror {result.job}, with the same options.")
 
 

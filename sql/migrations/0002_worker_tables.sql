@@ -45,6 +45,7 @@ CREATE TABLE canvas_ops.run (
     inserted          bigint,
     updated           bigint,
     quarantined       bigint,
+    deleted           bigint,
     CHECK ((closed_at IS NULL) = (outcome IS NULL))
 );
 
@@ -67,6 +68,7 @@ COMMENT ON COLUMN canvas_ops.run.entries IS 'Communication entries that accepted
 COMMENT ON COLUMN canvas_ops.run.inserted IS 'Messages that were new.';
 COMMENT ON COLUMN canvas_ops.run.updated IS 'Messages that had changed.';
 COMMENT ON COLUMN canvas_ops.run.quarantined IS 'Entries newly put in quarantine.';
+COMMENT ON COLUMN canvas_ops.run.deleted IS 'Messages marked as deleted, because the source no longer has them.';
 
 CREATE TABLE canvas_ops.search (
     id              bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -122,6 +124,7 @@ CREATE TABLE canvas_ops.mark (
     ids            text[]      NOT NULL,
     raw_hashes     bytea[]     NOT NULL,
     content_hashes bytea[]     NOT NULL,
+    total          bigint      NOT NULL,
     _run_id        bigint      NOT NULL,
     _marked_at     timestamptz NOT NULL,
     PRIMARY KEY (parameter, value),
@@ -134,6 +137,7 @@ COMMENT ON COLUMN canvas_ops.mark.value IS 'Value of the parameter.';
 COMMENT ON COLUMN canvas_ops.mark.ids IS 'Ids of the usable entries.';
 COMMENT ON COLUMN canvas_ops.mark.raw_hashes IS 'Hash of each entry''s bytes, in the order of ids.';
 COMMENT ON COLUMN canvas_ops.mark.content_hashes IS '_content_hash of each, in the order of ids: an entry is skipped only while its row still holds just that.';
+COMMENT ON COLUMN canvas_ops.mark.total IS 'Bundle.total of that walk: more than ids if some entries were not usable.';
 COMMENT ON COLUMN canvas_ops.mark._run_id IS 'The run that wrote it.';
 COMMENT ON COLUMN canvas_ops.mark._marked_at IS 'When it was written.';
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from worker import __version__
-from worker.errors import LeaseLost
+from worker.errors import LeaseLost, PageFailed
 from worker.extract import roster
 from worker.jobs import people, plan
 from worker.jobs.progress import Progress, Report
 from worker.jobs.walk import Walker
-from worker.load import land, ledger, marks
+from worker.load import land, ledger, marks, missing
 from worker.telemetry import get_logger
 from worker.transform.cutoff import Cutoff
 from worker.transform.message import Rules
@@ -42,6 +42,9 @@ class RunResult:
     sums: ledger.RunSums
     reasons: dict[str, int]
     requests: int
+    gone: int
+    deleted: int
+    deletions: plan.Deletions
 
 
 async def run(
@@ -52,6 +55,7 @@ async def run(
     resume_within: timedelta | None,
     report: Report,
     restart: bool = False,
+    accept_deletions: bool = False,
 ) -> RunResult:
     """Run `selection` to its end and close it. Raises any MirrorError, after which the run can be resumed."""
     warehouse = workplace.warehouse
@@ -64,9 +68,12 @@ async def run(
     report(progress)
     walker = Walker(workplace.source, warehouse, selection, rules_of(workplace.settings), progress, report)
     await _walk_all(workplace, run_id, walker)
+    verdict, gone = await _look_for_missing(workplace, run_id, walker, accept_deletions=accept_deletions)
     sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
-    outcome = plan.outcome(sums)
-    sums = await warehouse.work(ledger.close_run, warehouse, run_id, outcome.value)
+    outcome = plan.outcome(sums, verdict)
+    sums, deleted = await warehouse.work(
+        ledger.close_run, warehouse, run_id, outcome.value, tombstones=verdict is plan.Deletions.MARK
+    )
     reasons = await warehouse.work(ledger.count_reasons, warehouse, run_id)
     log.info(
         "run closed",
@@ -79,7 +86,19 @@ async def run(
         quarantined=sums.quarantined,
         requests=workplace.source.requests,
     )
-    return RunResult(run_id, job, selection.scope, outcome, resumed, sums, reasons, workplace.source.requests)
+    return RunResult(
+        run_id,
+        job,
+        selection.scope,
+        outcome,
+        resumed,
+        sums,
+        reasons,
+        workplace.source.requests,
+        gone,
+        deleted,
+        verdict,
+    )
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -140,13 +159,54 @@ async def _read_patients(workplace: Workplace, run_id: int) -> tuple[str, ...]:
     return listed.ids
 
 
-async def _walk_all(workplace: Workplace, run_id: int, walker: Walker) -> None:
+async def _look_for_missing(
+    workplace: Workplace, run_id: int, walker: Walker, *, accept_deletions: bool
+) -> tuple[plan.Deletions, int]:
+    """Ask by id for what the run should have been shown and was not; return what to do about what is gone, and its count.
+
+    Asking ends as soon as more are gone than a run may mark: then none will be.
+    """
+    warehouse, selection = workplace.warehouse, walker.selection
+    if selection.windowed or selection.quick:
+        return plan.Deletions.NONE_FOUND, 0
+    ids = await warehouse.work(missing.find_missing, warehouse, run_id)
+    live = await warehouse.work(missing.count_live, warehouse) if ids else 0
+    if ids:
+        await warehouse.work(missing.ask_for, warehouse, run_id, ids)
+        walker.progress.searches += len(ids)
+        await _walk_all(workplace, run_id, walker, gone_max=None if accept_deletions else plan.deletions_max(live))
+        await warehouse.work(missing.give_up, warehouse, run_id, plan.TOO_MANY_MISSING)
+    gone = await warehouse.work(missing.count_gone, warehouse, run_id)
+    sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
+    verdict = plan.deletions(
+        gone=gone,
+        live=live,
+        scope=selection.scope,
+        all_accepted=sums.accepted == sums.searches,
+        source_knows_ids=gone == 0 or await _knows_what_it_showed(workplace, run_id),
+        accepted_by_operator=accept_deletions,
+    )
+    return verdict, gone
+
+
+async def _knows_what_it_showed(workplace: Workplace, run_id: int) -> bool:
+    shown = await workplace.warehouse.work(missing.pick_shown, workplace.warehouse, run_id)
+    if shown is None:
+        return False
+    try:
+        page = await workplace.source.first_page("Communication", [("_id", shown)])
+    except PageFailed:
+        return False
+    return page.total == 1 and len(page.entries) == 1
+
+
+async def _walk_all(workplace: Workplace, run_id: int, walker: Walker, gone_max: int | None = None) -> None:
     """Walk whatever can be claimed, several searches at once; the first failure that ends the run stops them all."""
     lease = max(LEASE_MIN, 2 * workplace.settings.patience)
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(workplace.settings.concurrency):
-                group.create_task(_walk_some(workplace, run_id, walker, lease))
+                group.create_task(_walk_some(workplace, run_id, walker, lease, gone_max))
     except BaseExceptionGroup as failures:
         raise _first(failures) from None
 
@@ -156,9 +216,9 @@ def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(failure) if isinstance(failure, BaseExceptionGroup) else failure
 
 
-async def _walk_some(workplace: Workplace, run_id: int, walker: Walker, lease: timedelta) -> None:
+async def _walk_some(workplace: Workplace, run_id: int, walker: Walker, lease: timedelta, gone_max: int | None) -> None:
     warehouse = workplace.warehouse
-    while True:
+    while gone_max is None or len(walker.gone) <= gone_max:
         await workplace.lock.ensure()
         claim = await warehouse.work(ledger.claim_search, warehouse, run_id, uuid4(), lease)
         if claim is None:

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from worker.load.ledger import OpenRun, RunSums
+    from worker.load.marks import Mark
     from worker.records import Communication, Practitioner
 
 WALKS_MAX = 3
+DELETIONS_FLOOR = 50
+DELETIONS_SHARE = 0.05
+TOO_MANY_MISSING = "too_many_missing"
 QUARANTINE_FLOOR = 10
 QUARANTINE_SHARE = 0.01
 
@@ -34,7 +38,8 @@ class Outcome(StrEnum):
 class Selection:
     """What is asked for. All empty: everything. `since` ≤ sent < `until`, aware datetimes, limit what is landed.
 
-    `by_patient` adds the second cover, a search per patient, to a selection of everything.
+    `by_patient` adds the second cover, a search per patient, to a selection of everything. `quick` looks at first pages
+    only, and walks just the searches that look changed there.
     """
 
     practitioners: tuple[str, ...] = ()
@@ -43,6 +48,7 @@ class Selection:
     since: datetime | None = None
     until: datetime | None = None
     by_patient: bool = False
+    quick: bool = False
 
     @property
     def everyone(self) -> bool:
@@ -56,7 +62,9 @@ class Selection:
 
     @property
     def scope(self) -> str:
-        """`full` or `selected`, for the ledger."""
+        """`full`, `quick` or `selected`, for the ledger."""
+        if self.quick:
+            return "quick"
         return "full" if self.everyone and not self.windowed else "selected"
 
     def fingerprint(self) -> str:
@@ -68,6 +76,7 @@ class Selection:
             self.since and self.since.isoformat(),
             self.until and self.until.isoformat(),
             self.by_patient,
+            self.quick,
         )
         return sha256(repr(asked).encode()).hexdigest()
 
@@ -199,14 +208,56 @@ def resumption(
     return Resumption(resume, close)
 
 
-def outcome(sums: RunSums) -> Outcome:
+def looks_unchanged(total: int | None, raw_hashes: Iterable[bytes], mark: Mark) -> bool:
+    """Tell whether a first page gives no reason to walk its search: same total, and nothing on it is new or other."""
+    return total is not None and total == mark.total and all(raw_hash in mark.usable for raw_hash in raw_hashes)
+
+
+def deletions_max(live: int) -> int:
+    """Return how many messages a run may mark as deleted by itself, of so many live ones."""
+    return max(DELETIONS_FLOOR, int(DELETIONS_SHARE * live))
+
+
+class Deletions(StrEnum):
+    """What is done about messages that the source no longer knows by id."""
+
+    NONE_FOUND = "none_found"
+    MARK = "mark"
+    NOT_A_FULL_RUN = "not_a_full_run"
+    RUN_NOT_ACCEPTED = "run_not_accepted"
+    TOO_MANY = "too_many"
+    SOURCE_UNRELIABLE = "source_unreliable"
+
+
+def deletions(
+    *, gone: int, live: int, scope: str, all_accepted: bool, source_knows_ids: bool, accepted_by_operator: bool
+) -> Deletions:
+    """Decide whether messages that are gone may be marked as deleted.
+
+    Only in a full run all of whose searches were accepted; only if the source knows by id what it has just shown (a
+    token whose scope shrank answers `total` 0 to everything); and never very many, unless the operator said so.
+    """
+    if gone == 0:
+        return Deletions.NONE_FOUND
+    if scope != "full":
+        return Deletions.NOT_A_FULL_RUN
+    if gone > deletions_max(live) and not accepted_by_operator:
+        return Deletions.TOO_MANY
+    if not all_accepted:
+        return Deletions.RUN_NOT_ACCEPTED
+    return Deletions.MARK if source_knows_ids or accepted_by_operator else Deletions.SOURCE_UNRELIABLE
+
+
+def outcome(sums: RunSums, verdict: Deletions = Deletions.NONE_FOUND) -> Outcome:
     """Return what a run has come to whose searches are all done: complete only if every one of them was accepted.
 
     More new quarantine than max(10, 1 % of the entries) makes it incomplete: something at the source has changed shape.
+    So do deletions that were not believed.
     """
     if sums.searches and not sums.accepted:
         return Outcome.FAILED
-    if sums.accepted < sums.searches or quarantine_flooded(sums):
+    unbelieved = verdict in {Deletions.TOO_MANY, Deletions.SOURCE_UNRELIABLE}
+    if sums.accepted < sums.searches or unbelieved or quarantine_flooded(sums):
         return Outcome.INCOMPLETE
     return Outcome.COMPLETE
 

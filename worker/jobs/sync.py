@@ -13,9 +13,19 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 
-async def sync(settings: Settings, report: Report = no_report) -> mirror.RunResult:
-    """Mirror everything once. A sync that died less than `MIRROR_RESUME_WITHIN` ago is taken up again."""
+async def sync(
+    settings: Settings, report: Report = no_report, *, quick: bool = False, accept_deletions: bool = False
+) -> mirror.RunResult:
+    """Mirror everything once. A sync that died less than `MIRROR_RESUME_WITHIN` ago is taken up again.
+
+    `quick` looks at first pages only. `accept_deletions` marks however many messages the source no longer knows.
+    """
     async with open_workplace(settings, "sync") as workplace:
         return await mirror.run(
-            workplace, job="sync", selection=Selection(), resume_within=settings.resume_within, report=report
+            workplace,
+            job="sync",
+            selection=Selection(quick=quick),
+            resume_within=settings.resume_within,
+            report=report,
+            accept_deletions=accept_deletions,
         )

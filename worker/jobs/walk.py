@@ -34,16 +34,18 @@ class Walker:
     rules: Rules
     progress: Progress
     report: Report
+    gone: set[str] = field(default_factory=set)
+    """Ids asked for by `_id` that the source does not know."""
 
     async def walk(self, claim: ledger.Claim) -> None:
         """Walk a claimed search until it is accepted, `WALKS_MAX` times at most, and finish it in the ledger.
 
         Raises LeaseLost, SourceAway, WarehouseAway and AccessRefused; a page that cannot be had only fails its walk.
         """
-        known = await self.warehouse.work(marks.read_mark, self.warehouse, claim.search)
+        mark = await self.warehouse.work(marks.read_mark, self.warehouse, claim.search)
         for attempt in range(1, plan.WALKS_MAX + 1):
             await self.warehouse.work(ledger.begin_walk, self.warehouse, claim)
-            walk = _Walk(self, claim, known)
+            walk = _Walk(self, claim, mark)
             reason = await walk.to_the_end()
             if reason is None or attempt == plan.WALKS_MAX:
                 await walk.finish(reason)
@@ -60,12 +62,13 @@ class _Walk:
 
     walker: Walker
     claim: ledger.Claim
-    known: dict[bytes, marks.Seen]
+    mark: marks.Mark
     tally: plan.Tally = field(default_factory=plan.Tally)
     seen: dict[bytes, marks.Seen] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     waiting_bytes: int = 0
+    first_glance_only: bool = False
 
     async def to_the_end(self) -> str | None:
         """Read every page, landing batches on the way. Return why the walk is not accepted, or None if it is."""
@@ -73,6 +76,9 @@ class _Walk:
         try:
             async for page in self.walker.source.walk(RESOURCE, parameters):
                 self._take(page)
+                if self.walker.selection.quick and self._looks_unchanged(page):
+                    self.first_glance_only = True
+                    return None
                 if self._batch_is_full():
                     await self.land()
             if self.tally.needs_first_page_again:
@@ -88,7 +94,12 @@ class _Walk:
 
     async def finish(self, reason: str | None) -> None:
         """Land the rest together with the end of the search."""
-        wants_mark = reason is None and not self.walker.selection.windowed and self.seen != self.known
+        wants_mark = (
+            reason is None
+            and not self.walker.selection.windowed
+            and not self.first_glance_only
+            and (self.seen != self.mark.stored or self.tally.total != (self.mark.total or 0))
+        )
         await self._land(
             ledger.Finish(
                 accepted=reason is None,
@@ -99,6 +110,8 @@ class _Walk:
                 seen=self.seen if wants_mark else None,
             )
         )
+        if reason is None and self.claim.search.parameter == "_id" and not self.tally.keys:
+            self.walker.gone.add(self.claim.search.value)
         self.walker.progress.searches_done += 1
         self.walker.report(self.walker.progress)
 
@@ -107,7 +120,7 @@ class _Walk:
         strangers = 0
         for entry in page.entries:
             raw_hash = hash_entry(entry)
-            held = self.known.get(raw_hash)
+            held = self.mark.usable.get(raw_hash)
             if held is not None:
                 keys.append(held.id)
                 self.seen[raw_hash] = held
@@ -131,6 +144,9 @@ class _Walk:
         if self.walker.selection.wants(communication):
             self.messages.append(to_message(communication, self.walker.rules))
             self.seen[communication.raw_hash] = marks.Seen(communication.id, communication.content_hash)
+
+    def _looks_unchanged(self, page: Page) -> bool:
+        return self.tally.pages == 1 and plan.looks_unchanged(page.total, map(hash_entry, page.entries), self.mark)
 
     def _key(self, entry: bytes) -> str | bytes | None:
         raw_hash = hash_entry(entry)

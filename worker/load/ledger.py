@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from worker.errors import LeaseLost, WrongInstance
 from worker.load.land import Landed, land_messages
 from worker.load.marks import Seen, write_mark
+from worker.load.missing import tombstone
 from worker.load.quarantine import resolve, store_rejected
 from worker.records import Message, Rejected, Search
 
@@ -201,7 +202,9 @@ async def land_batch(
     )
     if finish is not None:
         if finish.seen is not None:
-            await write_mark(connection, warehouse, claim.search, finish.seen, run_id=claim.run_id)
+            await write_mark(
+                connection, warehouse, claim.search, finish.seen, total=finish.total or 0, run_id=claim.run_id
+            )
         await connection.execute(
             warehouse.sql("ledger/finish_search"),
             claim.search_id,
@@ -225,8 +228,14 @@ async def count_reasons(connection: Connection, warehouse: Warehouse, run_id: in
     return {row["reason"]: row["searches"] for row in rows}
 
 
-async def close_run(connection: Connection, warehouse: Warehouse, run_id: int, outcome: str) -> RunSums:
-    """Close a run with its outcome and the sums of its searches, and return these."""
+async def close_run(
+    connection: Connection, warehouse: Warehouse, run_id: int, outcome: str, *, tombstones: bool = False
+) -> tuple[RunSums, int]:
+    """Close a run with its outcome; return the sums of its searches, and how many messages it marked as deleted.
+
+    With `tombstones`, what the run found gone is marked in the same transaction.
+    """
+    deleted = await tombstone(connection, warehouse, run_id) if tombstones else 0
     sums = await sum_run(connection, warehouse, run_id)
     await connection.execute(
         warehouse.sql("ledger/close_run"),
@@ -239,5 +248,6 @@ async def close_run(connection: Connection, warehouse: Warehouse, run_id: int, o
         sums.inserted,
         sums.updated,
         sums.quarantined,
+        deleted,
     )
-    return sums
+    return sums, deleted

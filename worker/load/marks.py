@@ -20,14 +20,25 @@ class Seen:
     content_hash: bytes
 
 
-async def read_mark(connection: Connection, warehouse: Warehouse, search: Search) -> dict[bytes, Seen]:
-    """Return raw hash → what it stood for, only of entries whose rows still hold just that and are alive."""
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the last accepted walk of a search saw: by raw hash all of it, what may be skipped, and its total."""
+
+    stored: Mapping[bytes, Seen]
+    usable: Mapping[bytes, Seen]
+    total: int | None
+
+
+async def read_mark(connection: Connection, warehouse: Warehouse, search: Search) -> Mark:
+    """Return the mark of a search; usable of it are the entries whose rows are alive and still hold just that."""
     rows = await connection.fetch(warehouse.sql("mark/read"), search.parameter, search.value)
-    return {row["raw_hash"]: Seen(row["id"], row["content_hash"]) for row in rows}
+    stored = {row["raw_hash"]: Seen(row["id"], row["content_hash"]) for row in rows}
+    usable = {row["raw_hash"]: stored[row["raw_hash"]] for row in rows if row["usable"]}
+    return Mark(stored, usable, rows[0]["total"] if rows else None)
 
 
 async def write_mark(
-    connection: Connection, warehouse: Warehouse, search: Search, seen: Mapping[bytes, Seen], *, run_id: int
+    connection: Connection, warehouse: Warehouse, search: Search, seen: Mapping[bytes, Seen], *, total: int, run_id: int
 ) -> None:
     """Replace the mark of a search by what its accepted walk saw. In the caller's transaction."""
     await connection.execute(
@@ -37,6 +48,7 @@ async def write_mark(
         [entry.id for entry in seen.values()],
         list(seen),
         [entry.content_hash for entry in seen.values()],
+        total,
         run_id,
     )
 

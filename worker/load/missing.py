@@ -1,0 +1,50 @@
+"""Messages that a run should have been shown and was not: found, asked for by id, and marked as deleted if gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from worker.load.database import Connection, Warehouse
+
+
+async def find_missing(connection: Connection, warehouse: Warehouse, run_id: int) -> list[str]:
+    """Return live ids whose own search was accepted in this run and did not show them, nor did any other."""
+    return [row["id"] for row in await connection.fetch(warehouse.sql("missing/find"), run_id)]
+
+
+async def ask_for(connection: Connection, warehouse: Warehouse, run_id: int, ids: Sequence[str]) -> None:
+    """Add a search by `_id` for each to the work list of the run."""
+    await connection.execute(warehouse.sql("ledger/add_searches"), run_id, ids)
+
+
+async def give_up(connection: Connection, warehouse: Warehouse, run_id: int, reason: str) -> None:
+    """Finish what is left of the work list as not accepted."""
+    await connection.execute(warehouse.sql("ledger/give_up_searches"), run_id, reason)
+
+
+async def count_live(connection: Connection, warehouse: Warehouse) -> int:
+    """Return how many messages are live in the mirror."""
+    count: int = await connection.fetchval(warehouse.sql("missing/count_live"))
+    return count
+
+
+async def count_gone(connection: Connection, warehouse: Warehouse, run_id: int) -> int:
+    """Return how many live messages the source did not know by id in this run."""
+    count: int = await connection.fetchval(warehouse.sql("missing/count_gone"), run_id)
+    return count
+
+
+async def pick_shown(connection: Connection, warehouse: Warehouse, run_id: int) -> str | None:
+    """Return the id of some message that this run was shown by a search for a person, None if there was none."""
+    shown: str | None = await connection.fetchval(warehouse.sql("missing/pick_shown"), run_id)
+    return shown
+
+
+async def tombstone(connection: Connection, warehouse: Warehouse, run_id: int) -> int:
+    """Mark what this run found gone as deleted, keeping the live versions in history. Return how many."""
+    await connection.execute(warehouse.sql("missing/keep_history"), run_id)
+    tag = await connection.execute(warehouse.sql("missing/tombstone"), run_id)
+    return int(tag.rpartition(" ")[2])
