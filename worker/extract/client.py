@@ -66,7 +66,7 @@ class Source:
         )
         auth_server = Server(
             "The token endpoint",
-            "CANVAS_AUTH_URL",
+            "CANVAS_FHIR_URL and CANVAS_AUTH_URL",
             Patience(first_s, later_s, blames_requests=False),
             proxy_of(settings.auth_url) if settings.auth_url else None,
         )

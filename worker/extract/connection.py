@@ -205,6 +205,6 @@ def _away(server: Server, failure: Failure, attempts: int, seconds: float) -> So
     what = f"{server.name} {met}: {attempts} attempts in {seconds:.0f} s, the last: {failure.reason}. {hint}"
     return SourceAway(
         what.rstrip(),
-        safe="What was landed is kept, and no search is finished that was not read wholly.",
+        safe="What was landed is kept; searches that were not read to their end will be read again.",
         next=f"Check {server.setting} and the network, then run the same command again: it goes on.",
     )
