@@ -37,7 +37,7 @@ class _WithSettings(click.Group):
             formatter.write_dl(
                 [
                     ("0", "everything asked for was accepted"),
-                    ("1", "closed with searches not accepted"),
+                    ("1", "closed with searches not accepted, or differences found"),
                     ("2", "usage, settings or credentials"),
                     ("3, 4", "source, warehouse could not be reached or stayed away"),
                     ("75", "another run holds the lock"),
@@ -133,6 +133,27 @@ def _selection(
         until=day_start(until, settings.time_zone) if until else None,
         by_patient=not (practitioners or patients or ids),
     )
+
+
+@cli.command()
+@click.option("--no-sync", is_flag=True, help="Compare as it is, without a sync before.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, with the ids that differ.")
+def verify(no_sync: bool, as_json: bool) -> None:
+    """Prove the mirror against the patients' searches. Repairs nothing.
+
+    What is found missing is known to the next sync.
+    """
+    from worker import display
+    from worker.jobs.verify import verify as job
+
+    settings = _settings()
+    with display.progress_report() as report:
+        result = _run(job(settings, report, sync_first=not no_sync))
+    if as_json:
+        click.echo(json.dumps(display.verification_as_json(result), indent=2))
+    else:
+        display.show_verification(result)
+    sys.exit(EXIT_OK if result.clean else EXIT_INCOMPLETE)
 
 
 @cli.command()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from worker.jobs.check import Check
     from worker.jobs.mirror import RunResult
     from worker.jobs.progress import Progress, Report
+    from worker.jobs.verify import Verification
 
 LOG_EVERY_S = 10.0
 _WIDTH_WITHOUT_TERMINAL = 120
@@ -102,6 +103,42 @@ def show_run(result: RunResult) -> None:
         )
     elif result.outcome != "complete":
         out.print(f"Nothing that was landed is lost. Next: message-mirror {result.job}, with the same options.")
+
+
+def show_verification(result: Verification) -> None:
+    """Print what a verification came to, and what to do about it."""
+    out, found = console(), result.found
+    if result.sync is not None:
+        show_run(result.sync)
+    verdict = "proven" if result.clean else "differences found" if result.proven else f"not proven ({result.reason})"
+    out.print(f"Verification, run {result.run_id}: {verdict}")
+    out.print(
+        f"  {result.entries:,} entries seen in the searches of {result.patients:,} patients, {result.passes} passes"
+    )
+    out.print(f"  moved meanwhile: {found.moved:,}; could not be asked for: {found.unknown:,}")
+    for kind, count in sorted(found.differences.items()):
+        out.print(f"  {kind}: {count:,}, such as {', '.join(found.ids.get(kind, [])[:3]) or '(without id)'}")
+    if found.differences:
+        out.print("Next: message-mirror sync, then message-mirror verify again; --json lists the ids.")
+    elif not result.proven:
+        out.print("Next: message-mirror verify, when the source is quieter.")
+
+
+def verification_as_json(result: Verification) -> dict[str, Any]:
+    """Return what `verify --json` prints: counts, and the ids of messages that differ. No reference to anybody."""
+    return {
+        "run_id": result.run_id,
+        "proven": result.proven,
+        "reason": result.reason,
+        "clean": result.clean,
+        "passes": result.passes,
+        "patients": result.patients,
+        "entries": result.entries,
+        "moved": result.found.moved,
+        "unknown": result.found.unknown,
+        "differences": result.found.differences,
+        "ids": result.found.ids,
+    }
 
 
 def show_estimate(estimate: Estimate) -> None:

@@ -17,7 +17,7 @@ from worker.extract import roster
 from worker.jobs import people, plan
 from worker.jobs.progress import Progress, Report
 from worker.jobs.walk import Walker
-from worker.load import land, ledger, marks, missing
+from worker.load import land, ledger, marks, missing, sightings
 from worker.telemetry import get_logger
 from worker.transform.cutoff import Cutoff
 from worker.transform.message import Rules
@@ -71,6 +71,7 @@ async def run(
     verdict, gone = await _look_for_missing(workplace, run_id, walker, accept_deletions=accept_deletions)
     sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
     outcome = plan.outcome(sums, verdict)
+    await warehouse.work(sightings.settle_wanted, warehouse, run_id)
     sums, deleted = await warehouse.work(
         ledger.close_run, warehouse, run_id, outcome.value, tombstones=verdict is plan.Deletions.MARK
     )
@@ -131,7 +132,8 @@ async def _plan(workplace: Workplace, run_id: int, selection: plan.Selection) ->
         patients = tuple(await _read_patients(workplace, run_id)) if selection.by_patient else ()
     warehouse = workplace.warehouse
     sizes = await warehouse.work(marks.read_sizes, warehouse)
-    searches = plan.longest_first(plan.searches_for(practitioners, patients, selection.ids), sizes)
+    wanted = await warehouse.work(sightings.read_wanted, warehouse) if selection.scope == "full" else []
+    searches = plan.longest_first(plan.searches_for(practitioners, patients, (*selection.ids, *wanted)), sizes)
     await warehouse.work(ledger.plan_searches, warehouse, run_id, searches)
     return sum(sizes.get((search.parameter, search.value), 0) for search in searches)
 
@@ -162,7 +164,7 @@ async def _read_patients(workplace: Workplace, run_id: int) -> tuple[str, ...]:
 async def _look_for_missing(
     workplace: Workplace, run_id: int, walker: Walker, *, accept_deletions: bool
 ) -> tuple[plan.Deletions, int]:
-    """Ask by id for what the run should have been shown and was not; return what to do about what is gone, and its count.
+    """Ask by id for what the run should have been shown and was not. Return what to do about what is gone, and how many.
 
     Asking ends as soon as more are gone than a run may mark: then none will be.
     """

@@ -94,6 +94,14 @@ async def land_messages(
     return Landed(inserted, updated, sifted.unchanged, len(suppressed))
 
 
+async def stage(connection: Connection, warehouse: Warehouse, messages: Iterable[Message]) -> None:
+    """Copy messages, no id twice, into the temporary table `incoming`, which the end of the transaction empties."""
+    await connection.execute(warehouse.sql("land/stage"))
+    await connection.copy_records_to_table(
+        "incoming", schema_name="pg_temp", columns=_STAGED_COLUMNS, records=map(_staged, messages)
+    )
+
+
 async def save_roster(
     connection: Connection, warehouse: Warehouse, listed: Sequence[Practitioner], *, run_id: int, whole: bool
 ) -> None:
@@ -119,10 +127,7 @@ async def _write(
     connection: Connection, warehouse: Warehouse, messages: Sequence[Message], run_id: int
 ) -> tuple[int, int]:
     sql = warehouse.sql
-    await connection.execute(sql("land/stage"))
-    await connection.copy_records_to_table(
-        "incoming", schema_name="pg_temp", columns=_STAGED_COLUMNS, records=map(_staged, messages)
-    )
+    await stage(connection, warehouse, messages)
     await connection.execute(sql("land/insert_versions"), run_id)
     inserted = _count(await connection.execute(sql("land/insert_new"), run_id))
     updated = 0

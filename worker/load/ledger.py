@@ -229,11 +229,18 @@ async def count_reasons(connection: Connection, warehouse: Warehouse, run_id: in
 
 
 async def close_run(
-    connection: Connection, warehouse: Warehouse, run_id: int, outcome: str, *, tombstones: bool = False
+    connection: Connection,
+    warehouse: Warehouse,
+    run_id: int,
+    outcome: str,
+    *,
+    tombstones: bool = False,
+    as_of: datetime | None = None,
 ) -> tuple[RunSums, int]:
     """Close a run with its outcome; return the sums of its searches, and how many messages it marked as deleted.
 
-    With `tombstones`, what the run found gone is marked in the same transaction.
+    With `tombstones`, what the run found gone is marked in the same transaction. `as_of` stands in for the start of the
+    oldest accepted walk in the ledger.
     """
     deleted = await tombstone(connection, warehouse, run_id) if tombstones else 0
     sums = await sum_run(connection, warehouse, run_id)
@@ -241,7 +248,7 @@ async def close_run(
         warehouse.sql("ledger/close_run"),
         run_id,
         outcome,
-        sums.as_of,
+        as_of or sums.as_of,
         sums.searches,
         sums.accepted,
         sums.entries,

@@ -1,0 +1,38 @@
+-- The next $4 differences between pass $2 of verification $1 and the mirror, after the key $3. Each with the hashes of
+-- both sides, and whether the last accepted walk of a sync had been shown just what the mirror holds.
+WITH
+    seen AS (SELECT * FROM canvas_ops.sighting WHERE run_id = $1 AND pass = $2 AND key > $3),
+    live AS (SELECT id, _content_hash, sent_at FROM canvas.message WHERE _deleted_at IS NULL AND id > $3),
+    differing AS (
+        SELECT
+            coalesce(seen.key, live.id)            AS key,
+            coalesce(seen.message_id, live.id)     AS message_id,
+            CASE
+                WHEN seen.key IS NULL THEN 'extra'
+                WHEN seen.content_hash IS NULL THEN 'unaccounted'
+                WHEN live.id IS NULL THEN 'missing'
+                WHEN live._content_hash <> seen.content_hash THEN 'stale'
+                ELSE 'altered'
+            END                                    AS kind,
+            live._content_hash                     AS mirror_hash,
+            seen.content_hash                      AS seen_hash,
+            seen.practitioner_id,
+            coalesce(seen.sent_at, live.sent_at)   AS sent_at
+        FROM seen
+        FULL JOIN live ON live.id = seen.key
+        WHERE seen.key IS NULL
+           OR (seen.content_hash IS NULL AND seen.row_differs)
+           OR (seen.content_hash IS NOT NULL AND (live.id IS NULL OR live._content_hash <> seen.content_hash OR seen.row_differs))
+        ORDER BY 1
+        LIMIT $4
+    )
+SELECT
+    d.*,
+    EXISTS (
+        SELECT
+        FROM canvas_ops.mark AS k
+        CROSS JOIN LATERAL unnest(k.ids, k.content_hashes) AS shown (id, content_hash)
+        WHERE shown.id = d.message_id AND shown.content_hash = d.mirror_hash
+    ) AS as_last_shown
+FROM differing AS d
+ORDER BY d.key

@@ -1,0 +1,19 @@
+-- What the staged messages are to the mirror, for pass $2 of verification $1.
+INSERT INTO canvas_ops.sighting (run_id, pass, key, message_id, content_hash, practitioner_id, sent_at, row_differs)
+SELECT
+    $1, $2, i.id, i.id, i._content_hash, i.practitioner_id, i.sent_at,
+    m.id IS NOT NULL
+        AND m._content_hash = i._content_hash
+        AND m._rules_version = i._rules_version
+        AND (
+            m.status, m.delivery, m.direction, m.patient_id, m.practitioner_id, m.sender_type, m.sender_id,
+            m.recipient_type, m.recipient_id, m.sent_at, m.received_at, m.body_text, m.body_html, m.body_format,
+            m.body_format_basis, m.payload_count
+        ) IS DISTINCT FROM (
+            i.status, i.delivery, i.direction, i.patient_id, i.practitioner_id, i.sender_type, i.sender_id,
+            i.recipient_type, i.recipient_id, i.sent_at, i.received_at, i.body_text, i.body_html, i.body_format,
+            i.body_format_basis, i.payload_count
+        )
+FROM incoming AS i
+LEFT JOIN canvas.message AS m ON m.id = i.id
+ON CONFLICT (run_id, pass, key) DO NOTHING

@@ -1,0 +1,105 @@
+"""What a verification is shown on the other cover, stored and compared in the warehouse: memory stays flat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from worker.load.land import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from worker.load.database import Connection, Warehouse
+    from worker.records import Message, Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A difference between the other cover and the mirror.
+
+    `kind`: `missing` (not in the mirror), `extra` (not on the cover), `stale` (another version), `altered` (same
+    version, but a column of the row is not what it should be), `unaccounted` (an unusable entry that is not in
+    quarantine). `as_last_shown`: the mirror holds just what the last accepted walk of a sync was shown.
+    """
+
+    key: str
+    message_id: str | None
+    kind: str
+    mirror_hash: bytes | None
+    seen_hash: bytes | None
+    practitioner_id: str | None
+    sent_at: datetime | None
+    as_last_shown: bool
+
+
+async def store_sightings(
+    connection: Connection,
+    warehouse: Warehouse,
+    run_id: int,
+    number: int,
+    messages: Sequence[Message],
+    rejected: Sequence[Rejected],
+) -> None:
+    """Store what one search showed in pass `number`, compared with the rows as they are."""
+    if messages:
+        await stage(connection, warehouse, list({message.id: message for message in messages}.values()))
+        await connection.execute(warehouse.sql("verify/sight_usable"), run_id, number)
+    if rejected:
+        await connection.execute(
+            warehouse.sql("verify/sight_rejected"),
+            run_id,
+            number,
+            [entry.id or entry.raw_hash.hex() for entry in rejected],
+            [entry.id for entry in rejected],
+            [entry.raw_hash for entry in rejected],
+        )
+
+
+async def clear_sightings(connection: Connection, warehouse: Warehouse, run_id: int, before: int) -> None:
+    """Forget other verifications' sightings, and this one's of passes before `before`."""
+    await connection.execute(warehouse.sql("verify/clear"), run_id, before)
+
+
+async def passes_agree(connection: Connection, warehouse: Warehouse, run_id: int, one: int, other: int) -> bool:
+    """Tell whether two passes saw the same ids with the same content."""
+    agree: bool = await connection.fetchval(warehouse.sql("verify/agree"), run_id, one, other)
+    return agree
+
+
+async def count_sightings(connection: Connection, warehouse: Warehouse, run_id: int, number: int) -> int:
+    """Return how many distinct entries a pass saw."""
+    count: int = await connection.fetchval(warehouse.sql("verify/count"), run_id, number)
+    return count
+
+
+async def read_differences(
+    connection: Connection, warehouse: Warehouse, run_id: int, number: int, after: str, limit: int
+) -> list[Difference]:
+    """Return the next differences of a pass in the order of their keys."""
+    rows = await connection.fetch(warehouse.sql("verify/differences"), run_id, number, after, limit)
+    return [Difference(**dict(row)) for row in rows]
+
+
+async def leave_for_sync(
+    connection: Connection, warehouse: Warehouse, run_id: int, ids: Sequence[str], practitioners: Sequence[str]
+) -> None:
+    """Make missing messages, and the practitioners met with them, known to the next sync."""
+    await connection.execute(warehouse.sql("verify/want"), ids, run_id)
+    await connection.execute(warehouse.sql("land/note_practitioners"), practitioners, run_id)
+
+
+async def read_wanted(connection: Connection, warehouse: Warehouse) -> list[str]:
+    """Return the ids that verifications found missing and no sync has asked for yet."""
+    return [row["id"] for row in await connection.fetch(warehouse.sql("verify/read_wanted"))]
+
+
+async def settle_wanted(connection: Connection, warehouse: Warehouse, run_id: int) -> None:
+    """Strike out what this run has asked for by id."""
+    await connection.execute(warehouse.sql("verify/settle_wanted"), run_id)
+
+
+async def known_patients(connection: Connection, warehouse: Warehouse) -> list[str]:
+    """Return the ids of patients met in messages."""
+    return [row["patient_id"] for row in await connection.fetch(warehouse.sql("verify/known_patients"))]
