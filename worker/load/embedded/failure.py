@@ -1,0 +1,71 @@
+"""What went wrong with the embedded server, said for the person who has to put it right."""
+
+from __future__ import annotations
+
+import errno
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from worker.errors import EmbeddedServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from worker.load.embedded.home import Home
+
+LAST_LINES = 6
+SAFE = "What was in the warehouse is still there."
+
+# What PostgreSQL prints, and what it means to the person reading.
+KNOWN_CAUSES = (
+    (
+        "No space left on device",
+        "The disk is full.",
+        "Make room on the file system of {home}, then run it again.",
+    ),
+    (
+        "Unix-domain socket",
+        "The server could not make its socket.",
+        "Set WAREHOUSE_DIR to a directory on a local disk, with a short path.",
+    ),
+    (
+        "shared memory",
+        "The machine gives the server no shared memory.",
+        "Give /dev/shm more room (docker: --shm-size=256m), or set WAREHOUSE_DSN to a PostgreSQL elsewhere.",
+    ),
+)
+
+
+def program_failed(doing: str, output: str, home: Home) -> EmbeddedServerError:
+    """Return the error for a program of PostgreSQL that failed, from the lines it printed."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    said = "\n".join([line for line in lines if not line.startswith("pg_ctl: ")][-LAST_LINES:])
+    for sign, what, then in KNOWN_CAUSES:
+        if sign in output:
+            return EmbeddedServerError(f"{doing} failed. {what}\n{said}", safe=SAFE, next=then.format(home=home.path))
+    return EmbeddedServerError(
+        f"{doing} failed:\n{said}",
+        safe=SAFE,
+        next=f"More may stand in {home.log}. Or set WAREHOUSE_DSN to a PostgreSQL that runs elsewhere.",
+    )
+
+
+@contextmanager
+def said_for_people(directory: Path) -> Iterator[None]:
+    """Turn what the operating system refuses inside the block into an EmbeddedServerError."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or directory
+        if error.errno == errno.ENOSPC:
+            next_step = "Make room on that disk, then run it again."
+        elif error.errno in {errno.EACCES, errno.EPERM}:
+            next_step = "Run as the user whom the directory belongs to, or set WAREHOUSE_DIR to one of your own."
+        else:
+            next_step = "Check WAREHOUSE_DIR: it must be a directory on a local disk that you may write to."
+        raise EmbeddedServerError(
+            f"The embedded PostgreSQL in {directory} cannot be used: {error.strerror}: {place}.",
+            safe=SAFE,
+            next=next_step,
+        ) from error

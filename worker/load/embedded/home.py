@@ -1,0 +1,215 @@
+"""Where an embedded server keeps its things, and who may touch them.
+
+Normally that is the directory that the user named. Root's server runs as another account; if that one cannot
+reach the directory (it lies below a 0700 home), the things are kept elsewhere, and a file in it says where.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import stat
+import tempfile
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from worker.errors import EmbeddedServerError
+from worker.load.embedded.account import Account, server_account
+from worker.load.embedded.config import PORT
+from worker.load.embedded.failure import SAFE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ELSEWHERE = Path("/var/lib/canvas-message-mirror")
+POINTER = "server-is-at"
+LOCK = "start.lock"
+
+# sun_path of sockaddr_un holds 108 bytes on Linux and 104 on macOS, the closing NUL included.
+SOCKET_PATH_MAX_BYTES = 103
+# A socket's directory stands in a URL and in a comma-separated list: other characters would need escaping.
+PLAIN_PATH = re.compile(r"/[A-Za-z0-9._/-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where data, log, socket and configuration are, and the account that the server runs as."""
+
+    path: Path
+    account: Account
+
+    @property
+    def data(self) -> Path:
+        """The data directory of the cluster."""
+        return self.path / "data"
+
+    @property
+    def log(self) -> Path:
+        """The directory of the server's log files."""
+        return self.path / "log"
+
+    @property
+    def config(self) -> Path:
+        """The configuration that the server is started with."""
+        return self.path / "mirror.conf"
+
+    @property
+    def hba(self) -> Path:
+        """Who may connect, and how they show who they are."""
+        return self.path / "pg_hba.conf"
+
+    @property
+    def ident(self) -> Path:
+        """Which accounts of the machine are let in."""
+        return self.path / "pg_ident.conf"
+
+    @property
+    def socket(self) -> Path:
+        """The socket's directory: here if the path is short and plain enough, else a private one in /tmp.
+
+        Neither TMPDIR nor XDG_RUNTIME_DIR: they differ between a login and a nightly job, which must meet the
+        same server, and the latter goes away at logout.
+        """
+        inside = self.path / "socket"
+        if PLAIN_PATH.fullmatch(str(inside)) and len(str(inside / socket_name())) <= SOCKET_PATH_MAX_BYTES:
+            return inside
+        return Path("/tmp") / f"message-mirror-{self.account.uid}-{_digest(self.path)}"  # noqa: S108 - verified
+
+    def is_private(self, directory: Path) -> bool:
+        """Tell whether only the server's account can enter this directory: what is in it can be trusted."""
+        try:
+            found = directory.lstat()
+        except FileNotFoundError:
+            return False
+        return stat.S_ISDIR(found.st_mode) and found.st_uid == self.account.uid and not found.st_mode & 0o077
+
+    def make_private(self, directory: Path) -> None:
+        """Make a directory for the server's account alone. Raises EmbeddedServerError if it is another's."""
+        with suppress(FileExistsError):
+            directory.mkdir(mode=0o700)
+            self.account.own(directory)
+        if not self.is_private(directory):
+            raise EmbeddedServerError(
+                f"{directory} is not a directory that only the account `{self.account.name}` can enter.",
+                safe="Nothing was started, and nothing in it was changed.",
+                next="Remove it if it is yours, or set WAREHOUSE_DIR to another directory with a short path.",
+            )
+
+    def remove(self) -> None:
+        """Delete everything that a server put here, its data included, and the directory if then empty."""
+        for directory in (
+            self.data,
+            self.log,
+            self.socket,
+            *self.path.glob("data.new-*"),
+            *self.path.glob("binaries-*"),
+        ):
+            if directory.exists():
+                shutil.rmtree(directory)
+        for file in (self.config, self.hba, self.ident):
+            file.unlink(missing_ok=True)
+        remove_if_empty(self.path)
+
+
+def find_home(directory: Path, elsewhere: Path = ELSEWHERE) -> Home:
+    """Return the home that belongs to a directory, whether a server was set up there or not."""
+    pointer = directory / POINTER
+    path = directory
+    if pointer.is_file():
+        path = elsewhere / Path(pointer.read_text(encoding="utf-8").strip()).name
+    return _home(path, directory)
+
+
+def reachable_home(home: Home, directory: Path, elsewhere: Path = ELSEWHERE) -> Home:
+    """Return the home if the server's account reaches it, else, if it holds no data yet, one elsewhere.
+
+    Raises EmbeddedServerError if there is no place that the account reaches, or the data went elsewhere and are gone.
+    """
+    if not home.path.is_dir():
+        raise EmbeddedServerError(
+            f"The data of this warehouse were kept in {home.path}, and that directory is gone.",
+            safe="Nothing was changed.",
+            next=f"Bring it back, or begin with an empty warehouse: rm '{directory / POINTER}'",
+        )
+    if home.account.reaches(home.path):
+        return home
+    path = elsewhere / f"{directory.name}-{_digest(directory)}"
+    if not home.data.exists():
+        make_directory(path)
+        if home.account.reaches(path):
+            write_file(directory / POINTER, f"{path}\n")
+            return _home(path, directory)
+    raise EmbeddedServerError(
+        f"Root's PostgreSQL runs as `{home.account.name}`, and that account cannot reach {home.path}.",
+        safe=SAFE,
+        next="Let it pass through the directories above, or set WAREHOUSE_DIR to one below /srv, say.",
+    )
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory that does not exist yet: for us alone, or, if root, for others to pass through."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return
+    path.chmod(0o711 if os.geteuid() == 0 else 0o700)
+
+
+def remove_if_empty(directory: Path) -> None:
+    """Remove a directory if nothing is in it, and the one above is ours to write to."""
+    if directory.is_dir() and not any(directory.iterdir()) and os.access(directory.parent, os.W_OK):
+        directory.rmdir()
+
+
+def write_file(path: Path, text: str) -> None:
+    """Put a file in place whole, readable for all who reach it; never writes through what was there."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, not a path
+        file.write(text)
+        os.fchmod(file.fileno(), 0o644)
+    Path(temporary).replace(path)
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold the directory's lock, waiting for it. The kernel frees it when its holder dies, however."""
+    path = directory / LOCK
+    descriptor = _lock(path)
+    while descriptor is None:
+        descriptor = _lock(path)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def socket_name() -> str:
+    """Return the file name under which PostgreSQL's clients look for the socket."""
+    return f".s.PGSQL.{PORT}"
+
+
+def _lock(path: Path) -> int | None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    if os.geteuid() == 0:
+        # The directory's owner must be able to take it later.
+        owner = path.parent.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    if path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor)):
+        return descriptor
+    os.close(descriptor)  # its holder removed the warehouse, and the lock with it
+    return None
+
+
+def _home(path: Path, directory: Path) -> Home:
+    return Home(path, server_account([path / "data", directory]))
+
+
+def _digest(path: Path) -> str:
+    return sha256(os.fsencode(path)).hexdigest()[:16]
