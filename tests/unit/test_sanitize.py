@@ -1,0 +1,129 @@
+"""Safe HTML: what must not be in it, and that it shows the same words."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from selectolax.lexbor import LexborHTMLParser
+
+from tests.unit.corpus import Case, inner_text_cases
+from tests.unit.markup import markup, unhurried
+from worker.transform.innertext import inner_text
+from worker.transform.sanitize import escaped, safe_html
+
+# What these bodies show is in an element that safe HTML does without.
+TEXT_LOST = {"form controls show no text", "options on lines", "svg text is a block, title is not shown"}
+
+ATTACKS = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<img src=https://tracker.example/p.gif alt=logo>",
+    "<img srcset='https://tracker.example/p.gif 2x'>",
+    "<p onclick=alert(1) ONMOUSEOVER=alert(1)>x</p>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "<a href=' java\nscript:alert(1)'>x</a>",
+    "<a href='&#106;avascript:alert(1)'>x</a>",
+    "<a href='data:text/html,<script>alert(1)</script>'>x</a>",
+    "<a href='vbscript:x'>x</a>",
+    "<a href='/relative'>x</a>",
+    "<a href='//other.example'>x</a>",
+    "<iframe src=https://x.example></iframe>",
+    "<object data=x></object><embed src=x>",
+    "<svg onload=alert(1)><script>alert(1)</script></svg>",
+    "<svg><style><img src=x onerror=alert(1)></style></svg>",
+    "<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=1 onerror=alert(1)&gt;'>",
+    "<form action=https://x.example><input name=a><button formaction='javascript:alert(1)'>x</button></form>",
+    "<base href=https://x.example><meta http-equiv=refresh content='0;url=https://x.example'>",
+    "<link rel=stylesheet href=https://x.example/x.css>",
+    "<style>@import 'https://x.example/x.css'; p{background:url(https://x.example/p.gif)}</style>",
+    "<p style='background:url(https://x.example/p.gif)'>x</p>",
+    "<p style='BACKGROUND-IMAGE:URL(x)'>x</p>",
+    "<p style='background:\\75rl(https://x.example)'>x</p>",
+    "<p style='background:u/**/rl(x);background:image-set(\"x\" 1x)'>x</p>",
+    "<p style='position:fixed;top:0;left:0;z-index:9;width:100%'>x</p>",
+    "<p style='margin-left:-500px;text-indent:-9999px;transform:scale(9)'>x</p>",
+    "<p style='width:expression(alert(1));behavior:url(x);-moz-binding:url(x)'>x</p>",
+    "<table background=https://x.example/p.gif><tr><td background=x>x</table>",
+    "<video poster=https://x.example/p.gif src=x></video><audio src=x autoplay>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'></noscript>",
+    "<template><script>alert(1)</script></template>",
+    "<textarea></textarea><script>alert(1)</script>",
+    "<style>*{background:url(x)}</style><p class=x id=y name=z>x</p>",
+    "<!--><script>alert(1)</script>-->",
+    "<a href=https://x.example target=_top ping=https://x.example rel=opener>x</a>",
+]
+ACTING_NAMES = """
+    audio base button embed form iframe input link math meta object script select style svg template textarea video
+"""
+ACTING = frozenset(ACTING_NAMES.split())
+# What fetches, and what the page around could style or address.
+UNWANTED_NAMES = "action background class data formaction id ping poster src srcset xlink:href"
+UNWANTED = frozenset(UNWANTED_NAMES.split())
+UNWANTED_STYLE = re.compile(r"url|expression|import|\\|@|position:\s*(fixed|absolute)|:\s*-\d")
+ALLOWED_LINK = re.compile(r"(?:https?|mailto|tel):", re.IGNORECASE)
+
+
+def assert_harmless(html: str) -> None:
+    """Look at the tree that a browser makes of it: no element that acts, no attribute that runs or fetches."""
+    tree = LexborHTMLParser(html, is_fragment=True)
+    for element in tree.css("*"):
+        assert element.tag not in ACTING
+        for name, value in element.attributes.items():
+            assert not name.startswith("on")
+            assert name not in UNWANTED
+            assert name != "href" or ALLOWED_LINK.match(value or "")
+            assert name != "style" or not UNWANTED_STYLE.search(value or "")
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_leaves_nothing_that_acts(attack: str) -> None:
+    assert_harmless(safe_html(attack))
+    assert_harmless(safe_html(f"<div>{attack}</div>"))
+
+
+@unhurried
+@given(markup)
+def test_nothing_that_acts_is_left_of_any_string(body: str) -> None:
+    assert_harmless(safe_html(body))
+
+
+@pytest.mark.parametrize("body", [*ATTACKS, *(case.html for case in inner_text_cases())])
+def test_what_is_safe_stays_as_it_is_when_read_again(body: str) -> None:
+    once = safe_html(body)
+    assert safe_html(once) == once
+
+
+@pytest.mark.parametrize("case", [c for c in inner_text_cases() if c.name not in TEXT_LOST], ids=lambda case: case.name)
+def test_safe_html_shows_the_same_words(case: Case) -> None:
+    assert inner_text(safe_html(case.html)) == case.text
+
+
+@pytest.mark.parametrize(
+    ("html", "safe"),
+    [
+        ("<p>a</p>", "<p>a</p>"),
+        ("<img src='https://x.example/a.gif' alt='our logo' width=5>", '<img alt="our logo" width="5">'),
+        (
+            "<a href='https://x.example'>x</a>",
+            '<a href="https://x.example" rel="noopener noreferrer nofollow">x</a>',
+        ),
+        ("<p style='COLOR: Red; Position: absolute'>x</p>", '<p style="color:red;float:left">x</p>'),
+        ("<p style='position:relative'>x</p>", "<p>x</p>"),
+        ("<p hidden>x</p>", '<p hidden="">x</p>'),
+        ("<style>.x{display:none}</style><p class=x>y</p>", '<p style="display:none">y</p>'),
+        ("<o:p style='display:none'>x</o:p>", '<o:p style="display:none">x</o:p>'),
+        ("<dialog open style='color:red'>x</dialog>", '<dialog open="" style="position:static">x</dialog>'),
+        ("", ""),
+    ],
+)
+def test_what_is_kept(html: str, safe: str) -> None:
+    assert safe_html(html) == safe
+
+
+@unhurried
+@given(markup)
+def test_escaped_text_reads_as_itself(body: str) -> None:
+    text = inner_text(body).replace("\r", "")
+    assert inner_text(escaped(text)) == text

@@ -1,0 +1,234 @@
+"""The text that a reader of HTML saw: HTML standard §3.2.7 "The innerText and outerText properties".
+
+The rendered text collection steps, over the tree of a conforming parser. A browser runs them over a
+laid-out page; here the walk keeps as much of the layout as text depends on: `style` says what each element
+computes to, `whitespace` collapses along each inline formatting context. The walk is a loop with a stack of
+its own: nesting costs no recursion.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from worker.transform import display
+from worker.transform.caps import within_caps
+from worker.transform.fallback import text_without_structure
+from worker.transform.parse import parse
+from worker.transform.style import ROOT, Style, compute
+from worker.transform.stylesheet import has_style_element, style_sheet
+from worker.transform.tables import cell_follows, last_section, row_follows
+from worker.transform.whitespace import InlineFlow, Results, join, transform_case
+
+if TYPE_CHECKING:
+    from selectolax.lexbor import LexborNode
+
+    from worker.transform.css import StyleSheet
+
+_ONLY_COLLAPSIBLE = re.compile(r"[ \t\n\r]*")
+
+
+def inner_text(html: str) -> str:
+    """Return what a browser's `innerText` gives when `html` is the `innerHTML` of a `<div>` on an empty page.
+
+    Any string is read, none raises. A body over the caps (`worker.transform.caps`) keeps its text and loses
+    its structure (`worker.transform.fallback`).
+    """
+    if not within_caps(html):
+        return text_without_structure(html)
+    tree = parse(html)
+    return _Walk(style_sheet(tree) if has_style_element(html) else None).text(tree.root)
+
+
+@dataclass(slots=True)
+class _Box:
+    """An element that is open in the walk.
+
+    `flow` is the inline formatting context of its children. `placement` says how the box stands among its
+    siblings: `inline` (part of the parent's flow), `atomic` (one thing in it), `block`, or `aside` (float,
+    absolute position). `draws` is true in an SVG outside its texts, `closed` for details whose summary
+    alone shows.
+    """
+
+    node: LexborNode
+    tag: str
+    style: Style
+    placement: str
+    flow: InlineFlow
+    parent: _Box | None
+    draws: bool = False
+    closed: bool = False
+    summary_seen: bool = False
+    last_section: int | None = None
+    at_end: list[str | int] = field(default_factory=list)
+
+
+class _Walk:
+    """One run of the collection steps."""
+
+    def __init__(self, sheet: StyleSheet | None) -> None:
+        self._sheet = sheet
+        self._results: Results = []
+        self._root_flow = InlineFlow(self._results)
+
+    def text(self, first: LexborNode | None) -> str:
+        """Walk the siblings from `first` on, and everything in them, in tree order."""
+        box: _Box | None = None
+        node = first
+        while node is not None or box is not None:
+            if node is not None:
+                entered = self._visit(node, box)
+                if entered is None:
+                    node = node.next
+                else:
+                    box, node = entered, entered.node.child
+            elif box is not None:
+                self._close(box)
+                node, box = box.node.next, box.parent
+        self._root_flow.end_line()
+        return join(self._results)
+
+    def _visit(self, node: LexborNode, parent: _Box | None) -> _Box | None:
+        """Take in one node. Returns its box if its children are to be walked."""
+        if node.is_text_node:
+            self._text_node(node.text_content or "", parent)
+            return None
+        if not node.is_element_node or node.tag is None:
+            return None
+        tag = node.tag.lower()
+        if parent is not None and _is_passed_over(tag, parent):
+            return None
+        return self._element(node, tag, parent)
+
+    def _text_node(self, text: str, parent: _Box | None) -> None:
+        """Step 4: a text node gives the text of its boxes, white space collapsed and case transformed."""
+        if parent is None:
+            self._root_flow.add(text, "normal", visible=True)
+            return
+        if parent.draws or parent.closed:
+            return
+        style = parent.style
+        if style.display in display.DROPS_WHITE_SPACE and _ONLY_COLLAPSIBLE.fullmatch(text):
+            return
+        parent.flow.add(transform_case(text, style.text_transform), style.white_space, visible=style.visible)
+
+    def _element(self, node: LexborNode, tag: str, parent: _Box | None) -> _Box | None:
+        """Run steps 1 to 9 for an element, up to its children."""
+        style = self._style_of(node, parent.style if parent else ROOT)
+        if style.display == "none" or style.display in display.TABLE_COLUMNS or tag == "wbr":
+            return None
+        if tag == "br":
+            self._line_break(style, parent)
+            return None
+        if parent is not None and parent.draws and tag in display.SVG_TEXT:
+            style = replace(style, display="block")
+        box = self._open(node, tag, style, parent)
+        if tag == "select":
+            self._options(box)
+        if tag == "select" or display.is_replaced(tag, node.attributes):
+            self._close(box)
+            return None
+        return box
+
+    def _style_of(self, node: LexborNode, parent: Style) -> Style:
+        return compute((node.tag or "").lower(), node.attributes, parent, self._sheet)
+
+    def _line_break(self, style: Style, parent: _Box | None) -> None:
+        """Step 5: a `br` gives one line feed, which is not a required line break."""
+        (parent.flow if parent else self._root_flow).end_line()
+        if style.visible:
+            self._results.append("\n")
+
+    def _open(self, node: LexborNode, tag: str, style: Style, parent: _Box | None) -> _Box:
+        """Open an element's box, and put down what goes before and will go behind its children."""
+        around = parent.flow if parent else self._root_flow
+        placement = _placement(node, tag, style)
+        if placement == "block":
+            around.end_line()
+        box = _Box(
+            node=node,
+            tag=tag,
+            style=style,
+            placement=placement,
+            flow=around if placement == "inline" else InlineFlow(self._results),
+            parent=parent,
+            draws=tag == "svg" or (parent is not None and parent.draws and tag not in display.SVG_TEXT),
+            closed=tag == "details" and "open" not in node.attributes,
+        )
+        # Steps 2 and 3: what is not visible, or has no box of its own, gives its items and nothing around.
+        if style.visible and style.display != "contents":
+            self._put_around(box)
+        return box
+
+    def _put_around(self, box: _Box) -> None:
+        """Put tab, line feed or required line breaks around an element's items: steps 6 to 9."""
+        if box.style.display == "table-cell":
+            if cell_follows(box.node, box.parent.style if box.parent else ROOT, self._style_of):
+                box.at_end.append("\t")
+        elif box.style.display == "table-row":
+            if self._row_follows(box):
+                box.at_end.append("\n")
+        elif box.tag == "p":
+            self._results.append(2)
+            box.at_end.append(2)
+        elif box.placement != "inline" and box.style.display in display.BLOCK_LEVEL:
+            self._results.append(1)
+            box.at_end.append(1)
+
+    def _row_follows(self, row: _Box) -> bool:
+        """Whether the row is not the last of the nearest table around it."""
+        section = row.parent
+        if row_follows(row.node, section.style if section else ROOT, self._style_of):
+            return True
+        if section is None or section.style.display not in display.TABLE_SECTIONS:
+            return False
+        table = section.parent
+        if table is None or table.style.display not in display.TABLES:
+            return False
+        if table.last_section is None:
+            table.last_section = last_section(table.node, table.style, self._style_of)
+        return table.last_section != section.node.mem_id
+
+    def _close(self, box: _Box) -> None:
+        """Close an element's box: its last line ends, and the flow around it goes on."""
+        around = box.parent.flow if box.parent else self._root_flow
+        if box.placement != "inline":
+            box.flow.end_line()
+        if box.placement == "block":
+            around.end_line()
+        elif box.placement == "atomic":
+            around.pass_box()
+        self._results.extend(box.at_end)
+
+    def _options(self, select: _Box) -> None:
+        """Step 3: a select shows its options and those of its groups, each on a line of its own."""
+        if not select.style.visible:
+            return
+        for child in select.node.iter():
+            options = child.iter() if child.tag == "optgroup" else (child,)
+            self._results.append(1)
+            for option in options:
+                if option.tag == "option":
+                    self._results.extend((1, " ".join(option.text(deep=True).split()), 1))
+            self._results.append(1)
+
+
+def _is_passed_over(tag: str, parent: _Box) -> bool:
+    """Whether a child is not rendered because of what its parent is: closed details, a drawing."""
+    if parent.closed:
+        if tag != "summary" or parent.summary_seen:
+            return True
+        parent.summary_seen = True
+    return parent.draws and tag not in display.SVG_CONTAINERS | display.SVG_TEXT
+
+
+def _placement(node: LexborNode, tag: str, style: Style) -> str:
+    if style.out_of_flow:
+        return "aside"
+    if style.display in display.ATOMIC_INLINE:
+        return "atomic"
+    if style.display in display.INLINE:
+        stands_alone = tag in {"svg", "select"} or display.is_replaced(tag, node.attributes)
+        return "atomic" if stands_alone else "inline"
+    return "block"

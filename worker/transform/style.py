@@ -1,0 +1,112 @@
+"""The computed style of an element, as far as text depends on it (CSS Cascade 4; CSS 2.2 §9.7 for floats)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from worker.transform.css import Declaration, StyleSheet, by_importance, declarations
+from worker.transform.display import ITEM_CONTAINERS, KEYWORDS, PREFORMATTED, TWO_WORDS, blockify, ua_display
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_VALUES = {
+    "visibility": frozenset({"visible", "hidden", "collapse"}),
+    "white-space": frozenset({"normal", "nowrap", "pre", "pre-wrap", "pre-line", "break-spaces"}),
+    "text-transform": frozenset({"none", "uppercase", "lowercase", "capitalize"}),
+    "float": frozenset({"none", "left", "right", "inline-start", "inline-end"}),
+    "position": frozenset({"static", "relative", "sticky", "absolute", "fixed"}),
+    "display": KEYWORDS,
+}
+_INITIAL = {
+    "visibility": "visible",
+    "white-space": "normal",
+    "text-transform": "none",
+    "float": "none",
+    "position": "static",
+    "display": "inline",
+}
+_INHERITED = ("visibility", "white-space", "text-transform")
+_HIDING = frozenset({"hidden", "collapse"})
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """Used values: `display` after blockification, `out_of_flow` for floats and absolute positions."""
+
+    display: str
+    out_of_flow: bool
+    visible: bool
+    visibility: str
+    white_space: str
+    text_transform: str
+
+
+ROOT = Style("block", False, True, "visible", "normal", "none")
+
+
+def compute(tag: str, attributes: Mapping[str, str | None], parent: Style, sheet: StyleSheet | None) -> Style:
+    """Return an element's style, from its tag, its attributes, its parent's style and the `<style>` rules."""
+    values = _ua_values(tag, attributes, parent)
+    declared: list[Declaration] = sheet.matching(tag, attributes) if sheet else []
+    inline = attributes.get("style")
+    if inline:
+        declared = [*declared, *declarations(inline)]
+    if declared:
+        _apply(by_importance(declared), values, ua=dict(values), parent=parent)
+    out_of_flow = values["float"] != "none" or values["position"] in {"absolute", "fixed"}
+    display = values["display"]
+    if out_of_flow or parent.display in ITEM_CONTAINERS:
+        display = blockify(display)
+    return Style(
+        display=display,
+        out_of_flow=out_of_flow,
+        visible=values["visibility"] not in _HIDING,
+        visibility=values["visibility"],
+        white_space=values["white-space"],
+        text_transform=values["text-transform"],
+    )
+
+
+def _ua_values(tag: str, attributes: Mapping[str, str | None], parent: Style) -> dict[str, str]:
+    return {
+        "visibility": parent.visibility,
+        "white-space": "pre" if tag in PREFORMATTED else parent.white_space,
+        "text-transform": parent.text_transform,
+        "float": "none",
+        "position": "absolute" if tag == "dialog" else "static",
+        "display": ua_display(tag, attributes),
+    }
+
+
+def _apply(declared: Iterable[Declaration], values: dict[str, str], ua: Mapping[str, str], parent: Style) -> None:
+    """Overwrite `values`, the weakest declaration first. A value that is no value leaves the earlier one."""
+    for declaration in declared:
+        name = declaration.name
+        if name not in _VALUES:
+            continue
+        value = TWO_WORDS.get(" ".join(declaration.value.split()), declaration.value)
+        if value in _VALUES[name]:
+            values[name] = value
+        elif value in {"inherit", "unset", "initial", "revert"}:
+            values[name] = _wide_keyword(value, name, ua, parent)
+
+
+def _wide_keyword(value: str, name: str, ua: Mapping[str, str], parent: Style) -> str:
+    """Resolve a CSS-wide keyword (CSS Cascade 4 §7.3)."""
+    if value == "revert":
+        return ua[name]
+    if value == "inherit" or (value == "unset" and name in _INHERITED):
+        return _parents(parent, name)
+    return _INITIAL[name]
+
+
+def _parents(parent: Style, name: str) -> str:
+    known = {
+        "display": parent.display,
+        "visibility": parent.visibility,
+        "white-space": parent.white_space,
+        "text-transform": parent.text_transform,
+    }
+    return known.get(name, _INITIAL[name])

@@ -1,0 +1,55 @@
+"""`<style>` elements of a body: reading their rules, and writing them into `style` attributes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from worker.transform.css import StyleSheet
+from worker.transform.parse import parse
+
+if TYPE_CHECKING:
+    from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+_STYLE_ELEMENT = re.compile(r"<style", re.IGNORECASE)
+
+
+def has_style_element(html: str) -> bool:
+    """Whether the body may hold a `<style>` element."""
+    return _STYLE_ELEMENT.search(html) is not None
+
+
+def style_sheet(tree: LexborHTMLParser) -> StyleSheet:
+    """Return the rules of all `<style>` elements meant for a screen."""
+    sheet = StyleSheet()
+    for element in tree.css("style"):
+        media = (element.attributes.get("media") or "all").strip().lower()
+        if media in {"all", "screen"}:
+            sheet.add(element.text(deep=True))
+    return sheet
+
+
+def with_rules_inlined(html: str) -> str:
+    """Return the body with what its `<style>` rules say about text in `style` attributes.
+
+    For who drops `<style>`: what the rules hide stays hidden without them.
+    """
+    tree = parse(html)
+    sheet = style_sheet(tree)
+    if not sheet.rules:
+        return html
+    for element in tree.css("*"):
+        _inline(element, sheet)
+    return tree.html or ""
+
+
+def _inline(element: LexborNode, sheet: StyleSheet) -> None:
+    attributes = element.attributes
+    rules = {
+        (declaration.name, declaration.important): declaration
+        for declaration in sheet.matching((element.tag or "").lower(), attributes)
+        if declaration.value.replace("-", "").isalpha()
+    }
+    if rules:
+        inlined = [str(declaration) for declaration in rules.values()]
+        element.attrs["style"] = ";".join([*inlined, attributes.get("style") or ""])

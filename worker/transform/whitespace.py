@@ -1,0 +1,152 @@
+"""White space along one inline formatting context: CSS Text 3 §4.1 "The white space processing rules"."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import TypeAlias
+
+_COLLAPSIBLE = re.compile(r"[ \t\n\r]+")
+_COLLAPSIBLE_NOT_BREAK = re.compile(r"[ \t\r]+")
+_AROUND_BREAK = re.compile(r" ?\n ?")
+_WORD_START = re.compile(r"(?<![\w'’])[^\W\d_]")
+_ZERO_WIDTH_SPACE = "\u200b"
+_LAST_BMP = "\uffff"
+
+
+# The items of the rendered text collection steps: strings, and required line break counts.
+Results: TypeAlias = list[str | int]
+
+
+class InlineFlow:
+    """Where one inline formatting context stands: whether the next collapsible space shows or vanishes.
+
+    A space at the end of what is known so far is written at once, and taken back if the line ends after it.
+    """
+
+    __slots__ = ("_last", "_results", "_space_at", "_space_had_break", "_starts_line")
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+        self._starts_line = True
+        self._space_at: int | None = None
+        self._space_had_break = False
+        self._last = ""
+
+    def add(self, text: str, white_space: str, *, visible: bool) -> None:
+        """Append what collapsing leaves of a text node's data. Invisible text takes its room, unwritten."""
+        if white_space in {"pre", "pre-wrap", "break-spaces"}:
+            rendered = text
+        elif white_space == "pre-line":
+            rendered = _AROUND_BREAK.sub("\n", _COLLAPSIBLE_NOT_BREAK.sub(" ", text))
+        else:
+            rendered = self._collapse(text)
+        if white_space in {"normal", "nowrap", "pre-line"}:
+            rendered = self._join(rendered, had_break="\n" in text[: len(text) - len(text.lstrip(" \t\n\r"))])
+            ends_in_space = rendered.endswith(" ")
+        else:
+            ends_in_space = False
+        if not rendered:
+            return
+        if rendered[0] == "\n":
+            self._take_back_space()
+        self._results.append(rendered if visible else "")
+        self._space_at = len(self._results) - 1 if ends_in_space else None
+        self._space_had_break = ends_in_space and "\n" in text[len(text.rstrip(" \t\n\r")) :]
+        self._starts_line = rendered[-1] == "\n"
+        self._last = rendered.rstrip(" ")[-1:] or self._last if ends_in_space else rendered[-1]
+
+    def end_line(self) -> None:
+        """End the line, at a forced break or a block's edge: the space before goes, and so will any after."""
+        self._take_back_space()
+        self._starts_line = True
+        self._last = ""
+
+    def pass_box(self) -> None:
+        """Pass an atomic inline (picture, inline-block): spaces on both of its sides show."""
+        self._space_at = None
+        self._starts_line = False
+        self._last = "\ufffc"
+
+    def _collapse(self, text: str) -> str:
+        """Make runs of collapsible white space one space, or nothing where a break is removed (§4.1.3)."""
+        if text.isascii() or "\n" not in text:
+            return _COLLAPSIBLE.sub(" ", text)
+
+        def one(run: re.Match[str]) -> str:
+            if run.start() == 0 and self._space_at is not None:
+                return " "  # joined to the run before it, which decides with it
+            before = text[run.start() - 1] if run.start() else self._last
+            after = text[run.end()] if run.end() < len(text) else ""
+            return "" if "\n" in run.group() and break_is_removed(before, after) else " "
+
+        return _COLLAPSIBLE.sub(one, text)
+
+    def _join(self, rendered: str, *, had_break: bool) -> str:
+        """Drop a leading space that follows a line start or another collapsible space."""
+        if rendered.startswith(" ") and (self._starts_line or self._space_at is not None):
+            self._space_had_break |= had_break
+            rendered = rendered[1:]
+        pending_break = rendered and self._space_had_break and self._space_at is not None
+        if pending_break and break_is_removed(self._last, rendered[0]):
+            self._take_back_space()
+        return rendered
+
+    def _take_back_space(self) -> None:
+        if self._space_at is not None:
+            item = self._results[self._space_at]
+            if isinstance(item, str):
+                self._results[self._space_at] = item[:-1]
+            self._space_at = None
+
+
+@lru_cache(maxsize=4096)
+def break_is_removed(before: str, after: str) -> bool:
+    """Whether a line break between two characters ("" at an edge) vanishes instead of becoming a space.
+
+    Beside a zero width space, and between two wide East Asian characters, neither of them Hangul (§4.1.3).
+    Browsers look at single UTF-16 units here, so characters beyond the basic plane (emoji) are not wide.
+    """
+    if _ZERO_WIDTH_SPACE in (before, after):
+        return True
+    return _is_wide(before) and _is_wide(after)
+
+
+def _is_wide(character: str) -> bool:
+    return (
+        character != ""
+        and character <= _LAST_BMP
+        and unicodedata.east_asian_width(character) in {"F", "W", "H"}
+        and "HANGUL" not in unicodedata.name(character, "")
+    )
+
+
+def transform_case(text: str, text_transform: str) -> str:
+    """Apply `text-transform` (CSS Text 3 §2.1); `capitalize` works within one text node."""
+    if text_transform == "uppercase":
+        return text.upper()
+    if text_transform == "lowercase":
+        return text.lower()
+    if text_transform == "capitalize":
+        return _WORD_START.sub(lambda start: start.group().title(), text)
+    return text
+
+
+def join(results: Results) -> str:
+    """Turn the items into text: HTML standard §3.2.7, getting steps 4 to 6.
+
+    Empty strings go, required line breaks at both ends go, and each remaining run of them becomes as many
+    line feeds as its largest asks for.
+    """
+    text: list[str] = []
+    required = 0
+    for item in results:
+        if isinstance(item, int):
+            required = max(required, item)
+        elif item:
+            if text and required:
+                text.append("\n" * required)
+            required = 0
+            text.append(item)
+    return "".join(text)
