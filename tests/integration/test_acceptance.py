@@ -1,0 +1,187 @@
+"""When a walk counts: a source whose answers contradict themselves is walked again, then told on, never believed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import web
+
+from tests.integration.mirroring import environment, ids_of, message, mirror_settings, run_command
+from worker.jobs.plan import Outcome
+from worker.jobs.sync import sync
+from worker.sandbox.population import make_clinic
+from worker.sandbox.server import SandboxServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import asyncpg
+    from aiohttp.typedefs import Handler, Middleware
+
+    from worker.sandbox.population import Clinic
+
+Bundle = dict[str, Any]
+
+
+class Spoiler:
+    """A middleware that lets `spoil(bundle, offset, how_often_its_first_page_was_read)` change one search's pages."""
+
+    def __init__(self, path: str, name: str, value: str, spoil: Callable[[Bundle, int, int], None]) -> None:
+        self.path = path
+        self.asked = (name, value)
+        self.spoil: Callable[[Bundle, int, int], None] | None = spoil
+        self.first_pages = 0
+
+    def middleware(self) -> Middleware:
+        @web.middleware
+        async def spoil(request: web.Request, handler: Handler) -> web.StreamResponse:
+            answer = await handler(request)
+            if self.spoil is None or request.path != self.path or self.asked not in request.query.items():
+                return answer
+            assert isinstance(answer, web.Response)
+            assert isinstance(answer.body, bytes)
+            bundle = json.loads(answer.body)
+            offset = int(request.query.get("_offset", "0"))
+            self.first_pages += offset == 0
+            self.spoil(bundle, offset, self.first_pages)
+            return web.json_response(bundle)
+
+        return spoil
+
+
+def total_that_changes(bundle: Bundle, offset: int, _reads: int) -> None:
+    bundle["total"] += offset > 0
+
+
+def total_too_high(bundle: Bundle, _offset: int, _reads: int) -> None:
+    bundle["total"] += 1
+
+
+def total_too_low(bundle: Bundle, _offset: int, _reads: int) -> None:
+    bundle["total"] -= 1
+
+
+def no_total(bundle: Bundle, _offset: int, _reads: int) -> None:
+    del bundle["total"]
+
+
+def rows_that_repeat(bundle: Bundle, _offset: int, _reads: int) -> None:
+    bundle["entry"][-1] = bundle["entry"][0]
+
+
+def filter_that_is_ignored(bundle: Bundle, offset: int, _reads: int) -> None:
+    bundle["total"] += 1
+    if offset == 0:
+        bundle["entry"].append({"resource": message("stranger", sender={"reference": "Practitioner/stranger"})})
+
+
+def first_page_that_changes(bundle: Bundle, offset: int, reads: int) -> None:
+    if offset == 0 and reads % 2 == 0:
+        bundle["entry"][0] = {"resource": message("newcomer", recipient=bundle["entry"][1]["resource"]["recipient"])}
+
+
+def clinic_of_long_searches() -> Clinic:
+    return make_clinic(messages=700, practitioners=3, patients=20, seed=2)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (total_that_changes, "total_changed"),
+        (total_too_high, "too_few_entries"),
+        (total_too_low, "too_many_entries"),
+        (no_total, "no_total"),
+        (rows_that_repeat, "too_few_entries"),
+        (filter_that_is_ignored, "filter_ignored"),
+        (first_page_that_changes, "first_page_changed"),
+    ],
+)
+async def test_a_search_that_contradicts_itself(
+    spoil: Callable[[Bundle, int, int], None], reason: str, database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """After three walks it is reported as not accepted: exit 1, the other searches landed and accepted."""
+    clinic = clinic_of_long_searches()
+    busiest = next(iter(clinic.practitioners.values())).reference
+    spoiler = Spoiler("/Communication", "recipient", busiest, spoil)
+    theirs = {one["id"] for one in clinic if one["recipient"][0]["reference"] == busiest}
+    assert len(theirs) > 100
+    async with SandboxServer(clinic, middlewares=[spoiler.middleware()]) as server:
+        done = await run_command(environment(server.url, database_dsn), "sync")
+        assert done.code == 1, done.err
+        assert f"1 searches, {reason}" in done.out
+        assert "7 of 8 accepted" in done.out
+        search = await database.fetchrow("SELECT * FROM canvas_ops.search WHERE status = 'not_accepted'")
+        assert (search["value"], search["reason"], search["walks"]) == (busiest, reason, 3)
+        run = await database.fetchrow("SELECT * FROM canvas_ops.run")
+        assert (run["outcome"], run["searches"], run["searches_accepted"]) == ("incomplete", 8, 7)
+        # What such a walk shows is landed all the same; it only proves nothing about what it does not show.
+        landed = await ids_of(database)
+        assert {one["id"] for one in clinic} - theirs <= landed
+        assert len(landed & theirs) >= len(theirs) - 2
+        assert await database.fetchval("SELECT count(*) FROM canvas_ops.mark WHERE value = $1", busiest) == 1
+        assert await database.fetchval("SELECT last_complete_run_id FROM canvas.freshness") is None
+
+        spoiler.spoil = None
+        result = await sync(mirror_settings(server.url, database_dsn))
+    assert result.outcome == Outcome.COMPLETE
+    assert {one["id"] for one in clinic} <= await ids_of(database)
+    assert await database.fetchval("SELECT last_complete_run_id FROM canvas.freshness") == result.run_id
+
+
+async def test_one_contradiction_costs_one_more_walk(database_dsn: str, database: asyncpg.Connection) -> None:
+    """A message created while a search is paged shifts its rows: it is walked again, accepted, and all are landed."""
+    clinic = clinic_of_long_searches()
+    busiest = next(iter(clinic.practitioners.values())).reference
+
+    def grow_once(bundle: Bundle, _offset: int, reads: int) -> None:
+        if reads == 1 and bundle["total"] == before:
+            clinic.put(message("grown", recipient=[{"reference": busiest}]))
+
+    before = sum(one["recipient"][0]["reference"] == busiest for one in clinic)
+    spoiler = Spoiler("/Communication", "recipient", busiest, grow_once)
+    async with SandboxServer(clinic, middlewares=[spoiler.middleware()]) as server:
+        result = await sync(mirror_settings(server.url, database_dsn))
+    assert result.outcome == Outcome.COMPLETE
+    walks = "SELECT walks FROM canvas_ops.search WHERE value = $1 AND parameter = 'recipient'"
+    assert await database.fetchval(walks, busiest) == 2
+    assert await ids_of(database) == {one["id"] for one in clinic}
+
+
+async def test_a_roster_that_contradicts_itself(database_dsn: str, database: asyncpg.Connection) -> None:
+    """Complete means complete for the roster: one not accepted makes the run incomplete and marks nobody as left."""
+    clinic = make_clinic(messages=50, practitioners=4, patients=10)
+
+    def short(bundle: Bundle, _offset: int, _reads: int) -> None:
+        bundle["entry"].pop()
+
+    spoiler = Spoiler("/Practitioner", "active", "true", short)
+    spoil, spoiler.spoil = spoiler.spoil, None
+    async with SandboxServer(clinic, middlewares=[spoiler.middleware()]) as server:
+        settings = mirror_settings(server.url, database_dsn)
+        assert (await sync(settings)).outcome == Outcome.COMPLETE
+        spoiler.spoil = spoil
+        clinic.put(message("said-meanwhile"))
+        result = await sync(settings)
+    assert (result.outcome, result.reasons) == (Outcome.INCOMPLETE, {"too_few_entries": 1})
+    assert result.sums.accepted == result.sums.searches - 1
+    assert await database.fetchval("SELECT count(*) FROM canvas.practitioner WHERE in_roster") == 4
+    assert "said-meanwhile" in await ids_of(database)
+
+
+async def test_a_refused_search_fails_alone(database_dsn: str, database: asyncpg.Connection) -> None:
+    """A search that the source will not answer is reported as not accepted, and no other with it."""
+    clinic = make_clinic(messages=50, practitioners=2, patients=10)
+    target = next(iter(clinic.practitioners.values())).reference
+
+    @web.middleware
+    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.query.get("sender") == target:
+            return web.Response(status=400)
+        return await handler(request)
+
+    async with SandboxServer(clinic, middlewares=[refuse]) as server:
+        result = await sync(mirror_settings(server.url, database_dsn))
+    assert (result.outcome, result.reasons) == (Outcome.INCOMPLETE, {"http_400": 1})
+    assert await ids_of(database) == {one["id"] for one in clinic if one["sender"]["reference"] != target}
