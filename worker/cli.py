@@ -157,6 +157,24 @@ def verify(no_sync: bool, as_json: bool) -> None:
 
 
 @cli.command()
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Only what was sent on this day or later.")
+def replay(since: datetime | None) -> None:
+    """Derive rows anew from stored resources, and try quarantine again. Asks nothing of the source.
+
+    For a new version's rules, or another MIRROR_CUTOFF. Makes no new versions of messages.
+    """
+    from worker import display
+    from worker.jobs.backfill import day_start
+    from worker.jobs.replay import replay as job
+
+    settings = _settings()
+    start = day_start(since.date(), settings.time_zone) if since else None
+    with display.progress_report() as report:
+        result = _run(job(settings, report, since=start))
+    display.show_replay(result)
+
+
+@cli.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def status(as_json: bool) -> None:
     """Show the last runs, freshness, counts, quarantine and sizes."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from worker.jobs.check import Check
     from worker.jobs.mirror import RunResult
     from worker.jobs.progress import Progress, Report
+    from worker.jobs.replay import Replayed
     from worker.jobs.verify import Verification
 
 LOG_EVERY_S = 10.0
@@ -30,7 +31,7 @@ _WIDTH_WITHOUT_TERMINAL = 120
 
 def console() -> Console:
     """Return the console for results: stdout, as wide as the terminal, no colours elsewhere."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)
 
 
 @contextmanager
@@ -139,6 +140,15 @@ def verification_as_json(result: Verification) -> dict[str, Any]:
         "differences": result.found.differences,
         "ids": result.found.ids,
     }
+
+
+def show_replay(result: Replayed) -> None:
+    """Print what a replay did."""
+    out = console()
+    out.print(f"Replay, run {result.run_id}: {result.rewritten:,} versions written anew")
+    if result.unreadable:
+        out.print(f"  {result.unreadable:,} stored versions cannot be read by these rules and stay as they are")
+    out.print(f"  quarantine  {result.released:,} entries landed, {result.still_quarantined:,} stay")
 
 
 def show_estimate(estimate: Estimate) -> None:

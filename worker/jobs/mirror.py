@@ -164,7 +164,7 @@ async def _read_patients(workplace: Workplace, run_id: int) -> tuple[str, ...]:
 async def _look_for_missing(
     workplace: Workplace, run_id: int, walker: Walker, *, accept_deletions: bool
 ) -> tuple[plan.Deletions, int]:
-    """Ask by id for what the run should have been shown and was not. Return what to do about what is gone, and how many.
+    """Ask by id for what the run should have been shown and was not. Return the verdict on what is gone, and its count.
 
     Asking ends as soon as more are gone than a run may mark: then none will be.
     """

@@ -77,7 +77,7 @@ class Warehouse:
         return statement(name, self.schema)
 
     async def connect(self) -> None:
-        """Connect for the first time. Raises WarehouseAway after `FIRST_PATIENCE`, WarehouseRefused at once."""
+        """Connect for the first time. Raises WarehouseAway after `FIRST_PATIENCE` at most, WarehouseRefused at once."""
 
         async def connect() -> None:
             self._pool = await asyncpg.create_pool(
@@ -89,7 +89,7 @@ class Warehouse:
                 **self._connect_arguments,
             )
 
-        await self._retried(FIRST_PATIENCE.total_seconds(), connect)
+        await self._retried(min(FIRST_PATIENCE.total_seconds(), self._patience_s), connect)
 
     async def close(self) -> None:
         """Give the connections back; does not wait long for a server that is not there."""
@@ -177,6 +177,23 @@ class _mapped:  # noqa: N801 - reads as a word in a with statement
             raise _Away(type(error).__name__) from None
         if isinstance(error, asyncpg.PostgresError):
             raise refused(error) from None
+
+
+async def is_alive(connection: asyncpg.Connection) -> bool:
+    """Tell whether the server at the other end still answers, within `CONNECT_TIMEOUT_S`."""
+    try:
+        await connection.fetchval("SELECT 1", timeout=CONNECT_TIMEOUT_S)
+    except (TimeoutError, asyncpg.PostgresError, *_AWAY):
+        return False
+    return True
+
+
+async def close_quietly(connection: asyncpg.Connection) -> None:
+    """Close a connection whose server may be gone."""
+    try:
+        await connection.close(timeout=5)
+    except (TimeoutError, asyncpg.PostgresError, *_AWAY):
+        connection.terminate()
 
 
 def refused(error: asyncpg.PostgresError) -> WarehouseRefused:

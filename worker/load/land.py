@@ -135,11 +135,18 @@ async def _write(
         await connection.execute(sql("land/lock_changed"))
         await connection.execute(sql("land/keep_history"))
         updated = _count(await connection.execute(sql("land/update_changed"), run_id))
-        ids = [message.id for message in messages]
-        await connection.execute(sql("land/drop_recipients"), ids)
-        await connection.execute(sql("land/drop_payloads"), ids)
-    await _write_parts(connection, warehouse, messages)
+        await rewrite_parts(connection, warehouse, messages)
+    else:
+        await _write_parts(connection, warehouse, messages)
     return inserted, updated
+
+
+async def rewrite_parts(connection: Connection, warehouse: Warehouse, messages: Sequence[Message]) -> None:
+    """Replace recipients and payloads of these messages by what they are now. In the caller's transaction."""
+    ids = [message.id for message in messages]
+    await connection.execute(warehouse.sql("land/drop_recipients"), ids)
+    await connection.execute(warehouse.sql("land/drop_payloads"), ids)
+    await _write_parts(connection, warehouse, messages)
 
 
 async def _write_parts(connection: Connection, warehouse: Warehouse, messages: Sequence[Message]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from worker.errors import RunLocked
+from worker.load.database import close_quietly, is_alive
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from worker.load.database import Connection, Warehouse
 
 
+ASK_EVERY_S = 5.0
+
+
 def lock_key(schema: str, purpose: str) -> int:
     """Return the signed 64-bit key of an advisory lock: the same for every worker on this schema of this database."""
     digest = blake2b(f"canvas-message-mirror/{schema}/{purpose}".encode(), digest_size=8).digest()
@@ -26,21 +31,35 @@ def lock_key(schema: str, purpose: str) -> int:
 
 
 class RunLock:
-    """The lock while it is held. `ensure` takes it again after its connection was lost."""
+    """The lock while it is held. `ensure` notices when its connection was lost, and takes it again."""
 
     def __init__(self, warehouse: Warehouse, job: str) -> None:
         self._warehouse = warehouse
         self._name = f"message-mirror {job} {socket.gethostname()}:{os.getpid()}"[:63]
         self._key = lock_key(warehouse.schema, "run")
         self._connection: asyncpg.Connection | None = None
+        self._seen_alive_at = 0.0
+        self._turn = asyncio.Lock()
 
     async def ensure(self) -> None:
-        """Hold the lock, or raise RunLocked saying who does, or WarehouseAway. Cheap while the connection stands."""
-        if self._connection is not None and not self._connection.is_closed():
-            return
-        if self._connection is not None:
-            get_logger().warning("the run lock's connection was lost, taking the lock again")
-        self._connection, _ = await self._warehouse.single(self._name, self._take)
+        """Hold the lock, or raise RunLocked saying who does, or WarehouseAway. Cheap: asks the server now and then.
+
+        A host that died leaves the lock to the server's keepalives; a worker cut off from the server finds out here, and
+        what it landed meanwhile was fenced by its leases.
+        """
+        async with self._turn:
+            now = asyncio.get_running_loop().time()
+            if self._connection is not None and now - self._seen_alive_at < ASK_EVERY_S:
+                return
+            if self._connection is not None and await is_alive(self._connection):
+                self._seen_alive_at = now
+                return
+            if self._connection is not None:
+                get_logger().warning("the run lock's connection was lost, taking the lock again")
+                self._connection.terminate()
+                self._connection = None
+            self._connection, _ = await self._warehouse.single(self._name, self._take)
+            self._seen_alive_at = now
 
     async def _take(self, connection: Connection) -> None:
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", self._key):
@@ -48,8 +67,9 @@ class RunLock:
 
     async def release(self) -> None:
         """Let go; closing the connection is what releases the lock."""
-        if self._connection is not None and not self._connection.is_closed():
-            await self._connection.close(timeout=5)
+        if self._connection is not None:
+            await close_quietly(self._connection)
+            self._connection = None
 
 
 def _locked(holder: asyncpg.Record | None) -> RunLocked:

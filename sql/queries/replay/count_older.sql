@@ -1,0 +1,9 @@
+-- How many present and past versions were derived by other rules than $1, sent since $2 (or whenever).
+SELECT
+    (
+        SELECT count(*) FROM canvas.message
+        WHERE _rules_version <> $1 AND ($2::timestamptz IS NULL OR sent_at >= $2 OR sent_at IS NULL)
+    ) + (
+        SELECT count(*) FROM canvas.message_history
+        WHERE _rules_version <> $1 AND ($2::timestamptz IS NULL OR sent_at >= $2 OR sent_at IS NULL)
+    )

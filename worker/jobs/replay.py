@@ -1,0 +1,136 @@
+"""Derives rows anew from the stored resources, and tries quarantine again: after a change of rules, without the source.
+
+A batch is one transaction, and a rewritten row is no longer among those that other rules derived: a replay that died is
+simply started again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from worker import __version__
+from worker.extract.entry import read_entry, read_resource
+from worker.jobs import mirror, plan
+from worker.jobs.progress import Progress, Report, no_report
+from worker.jobs.workplace import open_migrated
+from worker.load import ledger, rederive
+from worker.load.lock import RunLock, run_lock
+from worker.records import Communication, Message
+from worker.telemetry import get_logger
+from worker.transform.message import rules_version, to_message
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+    from datetime import datetime
+
+    from worker.load.database import Connection, Warehouse
+    from worker.settings import Settings
+
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """How many versions were written anew, how many could not be read, and what left quarantine."""
+
+    run_id: int
+    rewritten: int
+    unreadable: int
+    released: int
+    still_quarantined: int
+
+
+async def replay(settings: Settings, report: Report = no_report, *, since: datetime | None = None) -> Replayed:
+    """Write anew what older rules derived, of messages sent since `since` (or all). Raises RunLocked, WarehouseAway."""
+    async with open_migrated(settings) as warehouse, run_lock(warehouse, "replay") as lock:
+        for died in await warehouse.work(ledger.read_open_runs, warehouse):
+            if died.job == "replay":
+                await warehouse.work(ledger.close_run, warehouse, died.id, plan.Outcome.INTERRUPTED.value)
+        scope = "selected" if since else "full"
+        run_id = await warehouse.work(
+            ledger.open_run, warehouse, job="replay", scope=scope, selection="", version=__version__
+        )
+        result = await _Replay(settings, warehouse, lock, report, run_id, since).run()
+        await warehouse.work(ledger.close_run, warehouse, run_id, plan.Outcome.COMPLETE.value)
+        get_logger().info("replay closed", run_id=run_id, changed=result.rewritten, landed=result.released)
+        return result
+
+
+class _Read(Protocol):
+    def __call__(
+        self,
+        connection: Connection,
+        warehouse: Warehouse,
+        rules: str,
+        since: datetime | None,
+        after: rederive.Version | None,
+        limit: int,
+    ) -> Awaitable[list[rederive.Version]]: ...
+
+
+class _Rewrite(Protocol):
+    def __call__(
+        self, connection: Connection, warehouse: Warehouse, messages: Sequence[Message]
+    ) -> Awaitable[None]: ...
+
+
+class _Replay:
+    def __init__(
+        self,
+        settings: Settings,
+        warehouse: Warehouse,
+        lock: RunLock,
+        report: Report,
+        run_id: int,
+        since: datetime | None,
+    ) -> None:
+        self._rules = mirror.rules_of(settings)
+        self._version = rules_version(self._rules)
+        self._warehouse = warehouse
+        self._lock = lock
+        self._report = report
+        self._run_id = run_id
+        self._since = since
+        self._progress = Progress()
+        self._rewritten = self._unreadable = self._released = self._still = 0
+
+    async def run(self) -> Replayed:
+        warehouse = self._warehouse
+        self._progress.expected = await warehouse.work(rederive.count_older, warehouse, self._version, self._since)
+        await self._versions(rederive.read_current, rederive.rewrite_current)
+        await self._versions(rederive.read_past, rederive.rewrite_past)
+        await self._quarantine()
+        return Replayed(self._run_id, self._rewritten, self._unreadable, self._released, self._still)
+
+    async def _versions(self, read: _Read, rewrite: _Rewrite) -> None:
+        warehouse, after = self._warehouse, None
+        while True:
+            await self._lock.ensure()
+            batch = await warehouse.work(read, warehouse, self._version, self._since, after, BATCH)
+            if not batch:
+                return
+            after = batch[-1]
+            records = [read_resource(version.resource) for version in batch]
+            messages = [to_message(record, self._rules) for record in records if isinstance(record, Communication)]
+            await warehouse.work(rewrite, warehouse, messages)
+            self._rewritten += len(messages)
+            self._unreadable += len(batch) - len(messages)
+            self._progress.entries += len(batch)
+            self._progress.updated += len(messages)
+            self._report(self._progress)
+
+    async def _quarantine(self) -> None:
+        warehouse, after = self._warehouse, None
+        while True:
+            await self._lock.ensure()
+            batch = await warehouse.work(rederive.read_quarantine, warehouse, self._since, after, BATCH)
+            if not batch:
+                return
+            after = batch[-1]
+            records = [read_entry(one.entry, one.raw_hash) for one in batch]
+            messages = [to_message(record, self._rules) for record in records if isinstance(record, Communication)]
+            if messages:
+                await warehouse.work(rederive.release, warehouse, messages, run_id=self._run_id)
+            self._released += len(messages)
+            self._still += len(batch) - len(messages)

@@ -1,0 +1,91 @@
+"""Reads stored resources back, and writes what was derived from them anew, in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from worker.load.land import Landed, land_messages, rewrite_parts, stage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from worker.load.database import Connection, Warehouse
+    from worker.records import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A stored version of a resource, its JSON byte for byte."""
+
+    id: str
+    content_hash: bytes
+    resource: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """An entry that lies open in quarantine, byte for byte."""
+
+    raw_hash: bytes
+    entry: bytes
+    first_seen_at: datetime
+
+
+async def count_older(connection: Connection, warehouse: Warehouse, rules: str, since: datetime | None) -> int:
+    """Return how many versions, present and past, were derived by other rules than `rules`."""
+    count: int = await connection.fetchval(warehouse.sql("replay/count_older"), rules, since)
+    return count
+
+
+async def read_current(
+    connection: Connection, warehouse: Warehouse, rules: str, since: datetime | None, after: Version | None, limit: int
+) -> list[Version]:
+    """Return the next present versions that other rules derived."""
+    rows = await connection.fetch(warehouse.sql("replay/read_current"), rules, since, after.id if after else "", limit)
+    return [Version(row["id"], row["_content_hash"], row["resource"]) for row in rows]
+
+
+async def read_past(
+    connection: Connection, warehouse: Warehouse, rules: str, since: datetime | None, after: Version | None, limit: int
+) -> list[Version]:
+    """Return the next past versions that other rules derived."""
+    last = (after.id, after.content_hash) if after else ("", b"")
+    rows = await connection.fetch(warehouse.sql("replay/read_past"), rules, since, *last, limit)
+    return [Version(row["id"], row["_content_hash"], row["resource"]) for row in rows]
+
+
+async def read_quarantine(
+    connection: Connection, warehouse: Warehouse, since: datetime | None, after: Quarantined | None, limit: int
+) -> list[Quarantined]:
+    """Return the next open entries, the oldest first."""
+    last = (after.first_seen_at, after.raw_hash) if after else (datetime.fromisoformat("0001-01-01T00:00:00Z"), b"")
+    rows = await connection.fetch(warehouse.sql("quarantine/read_open"), since, *last, limit)
+    return [Quarantined(row["raw_hash"], row["entry"], row["_first_seen_at"]) for row in rows]
+
+
+async def rewrite_current(connection: Connection, warehouse: Warehouse, messages: Sequence[Message]) -> None:
+    """Write the derived columns of present versions anew, and their recipients and payloads."""
+    await stage(connection, warehouse, messages)
+    await connection.execute(warehouse.sql("replay/update_current"))
+    await rewrite_parts(connection, warehouse, messages)
+
+
+async def rewrite_past(connection: Connection, warehouse: Warehouse, messages: Sequence[Message]) -> None:
+    """Write the derived columns of past versions anew."""
+    await stage(connection, warehouse, messages)
+    await connection.execute(warehouse.sql("replay/update_past"))
+
+
+async def release(connection: Connection, warehouse: Warehouse, messages: Sequence[Message], *, run_id: int) -> Landed:
+    """Land what had been in quarantine, each message by the hash of its entry, and close those entries.
+
+    Of several versions of one id the one met last is landed last, so that it is the present one.
+    """
+    landed = Landed()
+    for message in messages:
+        one = await land_messages(connection, warehouse, [message], run_id=run_id)
+        landed = Landed(landed.inserted + one.inserted, landed.updated + one.updated, landed.unchanged + one.unchanged)
+    await connection.execute(warehouse.sql("quarantine/resolve_entries"), [message.raw_hash for message in messages])
+    return landed
