@@ -58,6 +58,8 @@ KNOWN = (
 CUTOFF = datetime(2022, 10, 27, 0, 0, tzinfo=UTC)
 CUTOFF_UNTIL = datetime(2022, 10, 27, 1, 0, tzinfo=UTC)
 FIRST_PATIENCE = timedelta(seconds=10)
+LONGEST = timedelta(days=3660)
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +184,8 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether the URL's host is this machine: `localhost`, `*.localhost`, 127.0.0.0/8 or ::1."""
-    host = urlsplit(url).hostname or ""
+    """Tell whether the URL's host is this machine: 127.0.0.0/8, ::1, or by name (RFC 6761 §6.3) `[*.]localhost[.]`."""
+    host = (urlsplit(url).hostname or "").removesuffix(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -197,7 +199,7 @@ def derive_auth_url(fhir_url: str | None) -> str | None:
     if fhir_url is None:
         return None
     parts = urlsplit(fhir_url)
-    return f"{parts.scheme}://{parts.netloc.removeprefix('fumage-')}/auth/token/"
+    return f"{parts.scheme}://{parts.netloc.lower().removeprefix('fumage-')}/auth/token/"
 
 
 def derive_instance(fhir_url: str | None) -> str | None:
@@ -245,13 +247,13 @@ def _schema(text: str) -> str:
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,40}", text) or text.startswith("pg_") or text == "information_schema":
         raise SettingsError(
             "WAREHOUSE_SCHEMA must be a plain name: lower-case letters, digits and underscores, at most 41.",
-            next="Set it to a name like canvas_north.",
+            next="Set WAREHOUSE_SCHEMA=canvas_north, say.",
         )
     return text
 
 
 def _whole_number(variable: str, text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= 1000:
         raise SettingsError(f"{variable} must be a whole number from 1 to 1000.", next=f"Set {variable}=16, say.")
     return int(text)
 
@@ -267,28 +269,29 @@ def _rate(text: str | None) -> float | None:
 
 
 def _duration(variable: str, text: str) -> timedelta:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)?", text)
-    if match is None:
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)\s*(s|m|h|d)?", text)
+    duration = timedelta(seconds=float(match[1]) * _UNIT_S[match[2] or "s"]) if match else None
+    if duration is None or duration > LONGEST:
         raise SettingsError(
-            f"{variable} must be a duration: a number with s, m, h or d (seconds if bare).",
+            f"{variable} must be a duration: a number with s, m, h or d (seconds if bare), at most 10 years.",
             next=f"Set {variable}=10m, say.",
         )
-    return timedelta(seconds=float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2] or "s"])
+    return duration
 
 
 def _cutoff(text: str | None) -> tuple[datetime, datetime]:
     if text is None:
         return CUTOFF, CUTOFF_UNTIL
     try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
+        written = datetime.fromisoformat(text)
+        instant = written.astimezone(UTC) if written.tzinfo is not None else None
+    except (ValueError, OverflowError):
         instant = None
-    if instant is None or instant.tzinfo is None:
+    if instant is None:
         raise SettingsError(
             "MIRROR_CUTOFF must be an ISO 8601 instant with its offset.",
             next="Set MIRROR_CUTOFF=2022-10-27T00:00:00Z, say.",
         )
-    instant = instant.astimezone(UTC)
     return instant, instant
 
 
@@ -312,8 +315,14 @@ def _cron(variable: str, text: str) -> str:
 def _file(variable: str, text: str | None) -> Path | None:
     if text is None:
         return None
-    if not Path(text).is_file():
-        raise SettingsError(f"The file that {variable} names does not exist.", next=f"Check {variable}.")
+    try:
+        found = Path(text).is_file()
+    except OSError:  # a directory on the way that this user may not enter
+        found = False
+    if not found:
+        raise SettingsError(
+            f"The file that {variable} names does not exist, or this user cannot reach it.", next=f"Check {variable}."
+        )
     return Path(text)
 
 

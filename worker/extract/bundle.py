@@ -14,8 +14,9 @@ import msgspec
 from worker.errors import PageFailed
 from worker.records import Page
 
-# A JSON string, or a structural character. Escapes are skipped over, not interpreted.
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+# A JSON string, or a structural character. Escapes are skipped over, not interpreted. Possessive, and a string that the
+# body breaks off in is one token: time and memory stay linear whatever a source sends.
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 _NEXT_COLON = re.compile(rb"\s*:\s*\[")
 
 

@@ -28,7 +28,8 @@ _DATE_TIME = re.compile(
 _REFERENCE = re.compile(
     r"(?:https?://[^\s?#]+/)?(?P<type>[A-Z][A-Za-z]{1,63})/(?P<id>[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?"
 )
-_JSON_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive, and to the end of an entry that breaks off: time and memory stay linear whatever a source sends.
+_JSON_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -93,13 +94,14 @@ def read_resource(resource: bytes) -> Communication | Rejected:
 
 
 def canonical_hash(resource: dict[str, Any]) -> bytes:
-    """Return the 16-byte hash of what a resource says: sorted keys, without `meta` and `text`, instants in UTC.
+    """Return the 16-byte hash of what a resource says: sorted keys, no `meta`, no `text`, instants in UTC to the µs.
 
     Two renderings of one version have one hash, so neither a new `meta.lastUpdated` nor another offset makes a version.
     """
     said = {key: value for key, value in resource.items() if key not in {"meta", "text"}}
     for key in ("sent", "received"):
-        if isinstance(said.get(key), str):
+        # A date without a time of day says less than the instant at which it begins, and stays as it is.
+        if isinstance(said.get(key), str) and "T" in said[key]:
             instant = _date_time(said[key])
             if instant is not None:
                 said[key] = instant.isoformat()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -61,14 +61,12 @@ class _Mode(msgspec.Struct):
     mode: str | None = None
 
 
-class _PersonEntry(msgspec.Struct):
-    resource: _Person
+class _Entry(msgspec.Struct):
+    resource: msgspec.Raw = msgspec.Raw()
     search: _Mode | None = None
 
 
-class _IdEntry(msgspec.Struct):
-    resource: _Id
-    search: _Mode | None = None
+_Resource = TypeVar("_Resource", _Person, _Id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,30 +84,22 @@ class RosterEntry:
 
 def read_practitioner(entry: bytes) -> RosterEntry:
     """Decode an entry of a Practitioner search: id, active and name."""
-    try:
-        decoded = msgspec.json.decode(entry, type=_PersonEntry)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    person = _resource(entry, _Person)
+    if isinstance(person, RosterEntry):
+        return person
+    if person.resourceType != "Practitioner" or not _ID.fullmatch(person.id):
         return RosterEntry(hash_entry(entry))
-    resource = decoded.resource
-    if _aside(decoded.search):
-        return RosterEntry(hash_entry(entry), aside=True)
-    if resource.resourceType != "Practitioner" or not _ID.fullmatch(resource.id):
-        return RosterEntry(hash_entry(entry))
-    practitioner = Practitioner(resource.id, resource.active, _name(resource.name))
-    return RosterEntry(resource.id, resource.id, practitioner)
+    return RosterEntry(person.id, person.id, Practitioner(person.id, person.active, _name(person.name)))
 
 
 def read_patient(entry: bytes) -> RosterEntry:
     """Decode an entry of a Patient search: its id and nothing else."""
-    try:
-        decoded = msgspec.json.decode(entry, type=_IdEntry)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    patient = _resource(entry, _Id)
+    if isinstance(patient, RosterEntry):
+        return patient
+    if patient.resourceType != "Patient" or not _ID.fullmatch(patient.id):
         return RosterEntry(hash_entry(entry))
-    if _aside(decoded.search):
-        return RosterEntry(hash_entry(entry), aside=True)
-    if decoded.resource.resourceType != "Patient" or not _ID.fullmatch(decoded.resource.id):
-        return RosterEntry(hash_entry(entry))
-    return RosterEntry(decoded.resource.id, decoded.resource.id)
+    return RosterEntry(patient.id, patient.id)
 
 
 def everyone(listed: Iterable[Practitioner], seen: Iterable[str]) -> list[str]:
@@ -117,8 +107,15 @@ def everyone(listed: Iterable[Practitioner], seen: Iterable[str]) -> list[str]:
     return sorted({practitioner.id for practitioner in listed} | set(seen))
 
 
-def _aside(search: _Mode | None) -> bool:
-    return search is not None and search.mode in {"include", "outcome"}
+def _resource(entry: bytes, kind: type[_Resource]) -> _Resource | RosterEntry:
+    """Return the resource of a match; else the entry as no match, whatever is in it, or as one that names nobody."""
+    try:
+        decoded = msgspec.json.decode(entry, type=_Entry)
+        if decoded.search is not None and decoded.search.mode in {"include", "outcome"}:
+            return RosterEntry(hash_entry(entry), aside=True)
+        return msgspec.json.decode(decoded.resource, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return RosterEntry(hash_entry(entry))
 
 
 def _name(value: object) -> str | None:
