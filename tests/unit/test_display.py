@@ -1,0 +1,202 @@
+"""What a person gets to see: whole, in words, and on the right stream."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from worker import display
+from worker.jobs.backfill import Estimate
+from worker.jobs.check import Check
+from worker.jobs.mirror import RunResult
+from worker.jobs.plan import Deletions, Outcome
+from worker.jobs.progress import Progress
+from worker.load.ledger import RunSums
+
+NOON = datetime(2024, 3, 1, 12, 30, 15, tzinfo=UTC)
+
+
+def result(outcome: Outcome = Outcome.COMPLETE, **changes: Any) -> RunResult:
+    sums: dict[str, Any] = {"searches": 4, "accepted": 4, "open": 0, "as_of": NOON, "pages": 9, "entries": 12345}
+    sums |= {"inserted": 10000, "updated": 2000, "quarantined": 3}
+    run: dict[str, Any] = {"job": "sync", "scope": "full", "resumed": False, "reasons": {}, "requests": 1234}
+    run |= {"gone": 0, "deleted": 0, "deletions": Deletions.NONE_FOUND}
+    sums |= {key: value for key, value in changes.items() if key in sums}
+    run |= {key: value for key, value in changes.items() if key in run}
+    return RunResult(run_id=7, outcome=outcome, sums=RunSums(**sums), **run)
+
+
+def test_a_complete_run_is_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
+    display.show_run(result())
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.splitlines() == [
+        "Run 7 (sync, full): complete",
+        "  searches    4 of 4 accepted, 1,234 requests",
+        "  messages    12,345 served: 10,000 new, 2,000 changed, 345 other",
+        "  quarantine  3 new entries",
+        "  as of       2024-03-01 12:30:15 UTC: what stood still at the source since then is here",
+    ]
+
+
+def test_an_incomplete_run_says_why_and_what_to_type_next(capsys: pytest.CaptureFixture[str]) -> None:
+    display.show_run(
+        result(Outcome.INCOMPLETE, accepted=1, as_of=None, resumed=True, reasons={"not_json": 2, "total_changed": 1})
+    )
+    out = capsys.readouterr().out
+    assert "Run 7 (sync, full, resumed): incomplete" in out
+    assert "not accepted: 2 searches, not_json" in out
+    assert "not accepted: 1 searches, total_changed" in out
+    assert "as of" not in out
+    assert out.splitlines()[-1].endswith("Next: message-mirror sync, with the same options.")
+
+
+@pytest.mark.parametrize("deletions", [Deletions.TOO_MANY, Deletions.SOURCE_UNRELIABLE])
+def test_deletions_that_are_not_believed_ask_for_the_operators_word(
+    deletions: Deletions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    display.show_run(result(Outcome.INCOMPLETE, gone=900, deleted=0, deletions=deletions))
+    out = capsys.readouterr().out
+    assert "900 messages the source no longer knows, 0 marked as deleted" in out
+    assert out.splitlines()[-1].endswith("message-mirror sync --accept-deletions")
+
+
+def test_a_message_served_twice_does_not_count_below_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    display.show_run(result(entries=5, inserted=5, updated=1))
+    assert "5 served: 5 new, 1 changed, 0 other" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("unknown", "said"), [(0, False), (2, True)])
+def test_an_estimate_says_that_nothing_was_landed(unknown: int, said: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    display.show_estimate(Estimate(searches=1200, messages=20000, requests=1500, unknown=unknown))
+    out = capsys.readouterr().out
+    assert "nothing was landed" in out
+    assert "1,200" in out
+    assert "20,000" in out
+    assert "about 1,500" in out
+    assert ("could not be asked" in out) is said
+
+
+@pytest.mark.parametrize(
+    ("check", "line"),
+    [
+        (Check(True, "the source answers"), "✓ the source answers"),
+        (Check(False, "no [roster]", "Ask for a scope."), "✗ no [roster] — Ask for a scope."),
+        (Check(None, "log_min_error_statement = error", "Set it."), "! log_min_error_statement = error — Set it."),
+    ],
+)
+def test_a_check_is_a_line(check: Check, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    display.show_check(check)
+    assert capsys.readouterr().out == f"{line}\n"
+
+
+def test_rows_are_a_table_with_readable_values(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        {
+            "direction": "unknown",
+            "message_count": 12345,
+            "last_sent_at": NOON,
+            "age": timedelta(seconds=61.4),
+            "x": None,
+        },
+        {"direction": "[b]raw[/b]", "message_count": 1, "last_sent_at": None, "age": timedelta(), "x": 1.5},
+    ]
+    display.show_rows("By direction", rows)
+    out = capsys.readouterr().out
+    for text in ("By direction", "message count", "12,345", "2024-03-01 12:30:15 UTC", "0:01:01", "–", "1.5"):
+        assert text in out
+    assert "[b]raw[/b]" in out
+
+
+def test_no_rows_are_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
+    display.show_rows("Quarantine", [])
+    assert capsys.readouterr().out == "Quarantine: none\n"
+
+
+def status(**freshness: Any) -> dict[str, Any]:
+    run = {"id": 7, "job": "sync", "scope": "full", "outcome": "complete", "started_at": NOON}
+    run |= {
+        "searches": 4,
+        "searches_accepted": 4,
+        "entries": 12345,
+        "inserted": 10000,
+        "updated": 2000,
+        "selection": "x",
+    }
+    return {
+        "schema": "canvas",
+        "freshness": {
+            "as_of": NOON,
+            "age": timedelta(hours=3),
+            "last_complete_run_id": 7,
+            "messages": 12345,
+            "messages_deleted": 0,
+            "quarantined": 3,
+        }
+        | freshness,
+        "runs": [run],
+        "quarantine": [{"reason": "no_id", "entries": 3}],
+        "rows_by_older_rules": 0,
+        "sizes": [{"table": "message", "size": "12 MB"}],
+    }
+
+
+def test_the_status_tells_how_fresh_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    display.show_status(status())
+    out = capsys.readouterr().out
+    assert out.startswith("As of 2024-03-01 12:30:15 UTC (3:00:00 ago), by run 7.\n12,345 messages")
+    for text in ("Last runs", "12,345", "no_id", "12 MB"):
+        assert text in out
+    assert "selection" not in out
+
+
+def test_the_status_of_an_empty_warehouse(capsys: pytest.CaptureFixture[str]) -> None:
+    empty = status(as_of=None, age=None, last_complete_run_id=None, messages=0) | {"runs": [], "quarantine": []}
+    display.show_status(empty)
+    out = capsys.readouterr().out
+    assert out.startswith("No full run was complete yet.\n0 messages")
+    assert "Last runs: none" in out
+
+
+def test_an_error_says_what_is_safe_and_what_to_type_next(capsys: pytest.CaptureFixture[str]) -> None:
+    display.show_error("It [broke].", "Nothing was lost.", "message-mirror sync")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "It [broke].\n  Safe: Nothing was lost.\n  Next: message-mirror sync\n"
+
+
+def test_an_error_says_no_more_than_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    display.show_error("It broke.", "", "")
+    assert capsys.readouterr().err == "It broke.\n"
+
+
+def test_a_long_error_is_not_broken_into_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    display.show_error("word " * 100, "", "")
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_progress_without_a_terminal_is_a_log_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 1000.0
+    monkeypatch.setattr("worker.display.time.monotonic", lambda: now_s)
+    with display.progress_report() as report, capture_logs() as logged:
+        for second in range(25):
+            now_s = 1000.0 + second
+            report(Progress(searches=4, searches_done=second, entries=second * 100, inserted=second, updated=1))
+    assert [(line["event"], line["searches_done"]) for line in logged] == [("progress", 10), ("progress", 20)]
+
+
+@pytest.mark.parametrize("expected", [0, 1000])
+def test_progress_on_a_terminal_is_a_bar(
+    expected: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with display.progress_report() as report, capture_logs() as logged:
+        report(Progress(searches=4, searches_done=1, expected=expected, entries=500))
+    assert not logged
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "1 of 4 searches, 500 entries" in captured.err

@@ -1,0 +1,72 @@
+"""The SQL files: all are used, all that are used exist, all say what they are for and can move to another schema."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import worker
+from worker.load.migrate import known_files
+from worker.load.statements import SQL_DIRECTORY, render, statement
+
+QUERIES = SQL_DIRECTORY / "queries"
+NAMES = sorted(path.relative_to(QUERIES).with_suffix("").as_posix() for path in QUERIES.rglob("*.sql"))
+ASKED_FOR = re.compile(r"""\b(?:sql|statement)\(\s*["']([^"']+)["']""")
+
+
+def names_in_the_code() -> set[str]:
+    files = Path(worker.__file__).parent.rglob("*.py")
+    return {name for file in files for name in ASKED_FOR.findall(file.read_text(encoding="utf-8"))}
+
+
+def test_every_query_is_used_and_every_one_used_exists() -> None:
+    assert sorted(names_in_the_code()) == NAMES
+
+
+@pytest.mark.parametrize("path", sorted(SQL_DIRECTORY.rglob("*.sql")), ids=lambda path: str(path.stem))
+def test_every_file_begins_by_saying_what_it_is_for(path: Path) -> None:
+    first, _, rest = path.read_text(encoding="utf-8").partition("\n")
+    assert re.match(r"-- \S.{20,}", first)
+    assert rest.strip()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_query_is_one_statement_whose_parameters_are_numbered_without_a_gap(name: str) -> None:
+    sql = re.sub(r"--[^\n]*", "", statement(name, "canvas"))
+    assert ";" not in sql.rstrip().removesuffix(";")
+    numbers = {int(number) for number in re.findall(r"\$(\d+)", sql)}
+    assert numbers == set(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize(
+    ("sql", "moved"),
+    [
+        ("SELECT * FROM canvas.message", "SELECT * FROM north.message"),
+        ("INSERT INTO canvas_ops.run", "INSERT INTO north_ops.run"),
+        ("canvas.message.id, canvas_ops.run.id", "north.message.id, north_ops.run.id"),
+        ("SELECT canvas FROM mycanvas.x", "SELECT canvas FROM mycanvas.x"),
+        ("-- from Canvas. The canvas.", "-- from Canvas. The canvas."),
+        ("canvas_meta.message", "canvas_meta.message"),
+    ],
+)
+def test_just_the_schema_names_move(sql: str, moved: str) -> None:
+    assert render(sql, "north") == moved
+    assert render(sql, "canvas") == sql
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_query_stays_behind_when_the_schema_moves(name: str) -> None:
+    moved = re.sub(r"--[^\n]*", "", statement(name, "north"))
+    assert not re.search(r"\bcanvas(_ops)?\b\.", moved)
+
+
+def test_no_migration_or_view_stays_behind_when_the_schema_moves() -> None:
+    for file in known_files():
+        assert not re.search(r"\bcanvas(_ops)?\.[a-z_]", render(file.text, "north")), file.name
+
+
+def test_a_name_that_no_file_has_is_a_defect() -> None:
+    with pytest.raises(FileNotFoundError):
+        statement("no/such", "canvas")
