@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import asyncpg
 import psutil  # type: ignore[import-untyped]  # it ships no types
@@ -19,6 +21,7 @@ import pytest
 from tests.conftest import QUICK
 from worker.errors import EmbeddedServerError
 from worker.load.embedded import EmbeddedServer
+from worker.load.embedded.failure import program_failed, said_for_people
 from worker.load.embedded.home import Home, find_home
 from worker.load.embedded.postmaster import pid_file
 
@@ -35,9 +38,9 @@ def quick_server(directory: Path | str, *, major: int = 18) -> EmbeddedServer:
 
 
 @pytest.fixture
-def directory(run_directory: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+def directory(run_directory: Path) -> Iterator[Path]:
     """Name a place for a server, not made yet. What is in it is stopped and removed after the test."""
-    place = run_directory / f"d{abs(hash(request.node.nodeid)):x}"
+    place = run_directory / uuid4().hex
     yield place
     for lock in list(place.rglob("start.lock")):
         quick_server(lock.parent).remove()
@@ -323,3 +326,32 @@ class TestOtherVersion:
         with pytest.raises(EmbeddedServerError, match="not a data directory"):
             quick_server(directory).start()
         assert (directory / "data" / "thesis.txt").read_text() == "mine"
+
+
+class TestFailures:
+    @pytest.mark.parametrize(
+        ("printed", "what", "then"),
+        [
+            ("FATAL:  could not write to file: No space left on device", "disk is full", "Make room"),
+            ("FATAL:  could not create any Unix-domain sockets", "could not make its socket", "WAREHOUSE_DIR"),
+            ("FATAL:  could not map anonymous shared memory", "no shared memory", "/dev/shm"),
+            ("initdb: error: something new", "something new", "WAREHOUSE_DSN"),
+        ],
+    )
+    def test_what_a_program_prints_becomes_what_to_do(
+        self, running: EmbeddedServer, printed: str, what: str, then: str
+    ) -> None:
+        error = program_failed("Starting", f"{printed}\npg_ctl: could not start server\n", home_of(running))
+        assert what in error.what
+        assert then in error.next
+        assert "pg_ctl" not in error.what
+
+    @pytest.mark.parametrize(
+        ("number", "then"),
+        [(errno.ENOSPC, "Make room"), (errno.EACCES, "Run as the user"), (errno.ENOTDIR, "Check WAREHOUSE_DIR")],
+    )
+    def test_what_the_system_refuses_becomes_what_to_do(self, directory: Path, number: int, then: str) -> None:
+        with pytest.raises(EmbeddedServerError, match=os.strerror(number)) as refused, said_for_people(directory):
+            raise OSError(number, os.strerror(number), str(directory / "data"))
+        assert then in refused.value.next
+        assert str(directory / "data") in refused.value.what

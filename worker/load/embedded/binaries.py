@@ -78,7 +78,7 @@ def binaries_for(account: Account, major: int, home: Path) -> Binaries:
         return installed
     copy = Binaries(home / copy_name(major) / PACKAGE / installed.prefix.name, major)
     if not copy.runs_as(account):
-        for older in home.glob(f"binaries-*-{major}"):
+        for older in home.glob(f"binaries-*-{major}*"):
             shutil.rmtree(older)
         copy_binaries(installed, home / copy_name(major))
     if not copy.runs_as(account):

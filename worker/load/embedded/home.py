@@ -170,10 +170,14 @@ def remove_if_empty(directory: Path) -> None:
 def write_file(path: Path, text: str) -> None:
     """Put a file in place whole, readable for all who reach it; never writes through what was there."""
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, not a path
-        file.write(text)
-        os.fchmod(file.fileno(), 0o644)
-    Path(temporary).replace(path)
+    try:
+        with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, not a path
+            file.write(text)
+            os.fchmod(file.fileno(), 0o644)
+        Path(temporary).replace(path)
+    except OSError:
+        Path(temporary).unlink()
+        raise
 
 
 @contextmanager

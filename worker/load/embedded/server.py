@@ -120,7 +120,8 @@ class EmbeddedServer:
                 home.remove()
                 (self.directory / POINTER).unlink(missing_ok=True)
                 (self.directory / LOCK).unlink()
-            remove_if_empty(self.directory)
+            for place in (self.directory, self.elsewhere):
+                remove_if_empty(place)
 
     def psql(self, args: Sequence[str] = ()) -> NoReturn:
         """Become `psql`, connected to the warehouse. Raises EmbeddedServerError if there is no `psql`."""
