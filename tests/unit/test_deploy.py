@@ -1,0 +1,237 @@
+"""The deploy files say what the code does: settings, commands, exit codes, and the rights the worker needs."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import yaml
+
+from worker import errors
+from worker.cli import cli
+from worker.load.database import open_warehouse
+from worker.load.migrate import known_files, migrate
+from worker.settings import KNOWN, read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+TOP = Path(__file__).parents[2]
+DEPLOY = TOP / "deploy"
+RUNBOOK = (DEPLOY / "README.md").read_text(encoding="utf-8")
+FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file() and "secrets" not in path.parts)
+MANIFESTS = [path for path in FILES if path.suffix == ".yaml"]
+
+VARIABLES = {known.variable for known in KNOWN} | {f"{known.variable}_FILE" for known in KNOWN if known.secret}
+EXIT_CODES = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
+GIVES_UP = {errors.EXIT_INCOMPLETE, errors.EXIT_USAGE}
+TRIES_AGAIN = EXIT_CODES - GIVES_UP - {errors.EXIT_OK}
+
+
+def load(name: str) -> Any:
+    """Return the one document of a YAML file below deploy/."""
+    return yaml.safe_load((DEPLOY / name).read_text(encoding="utf-8"))
+
+
+def unit(name: str) -> dict[str, list[str]]:
+    """Return the settings of a systemd unit file: every value of a key, in order."""
+    settings: dict[str, list[str]] = {}
+    for line in (DEPLOY / "systemd" / name).read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith(("#", "[")):
+            key, _, value = line.partition("=")
+            settings.setdefault(key, []).append(value)
+    return settings
+
+
+def example_lines() -> list[tuple[str, str]]:
+    """Return (variable, example) of each setting in env.example."""
+    text = (DEPLOY / "env.example").read_text(encoding="utf-8")
+    return re.findall(r"^#([A-Z_]+)=(.*)$", text, flags=re.MULTILINE)
+
+
+def test_env_example_lists_exactly_the_known_settings() -> None:
+    """Each setting is there once, in order, with its meaning and default, and none of them is set."""
+    blocks = (DEPLOY / "env.example").read_text(encoding="utf-8").rstrip("\n").split("\n\n")[1:]
+    found = [block.partition("=")[0] for block in blocks]
+    assert found == [
+        f"# {known.meaning}"
+        + (f"; default: {known.default}" if known.default else "")
+        + f"\n#{known.variable}{'_FILE' if known.secret else ''}"
+        for known in KNOWN
+    ]
+
+
+def test_the_examples_in_env_example_are_accepted(tmp_path: Path) -> None:
+    """Taking the # from every line gives sound settings, once the files it names are there."""
+    file = tmp_path / "file"
+    file.write_text("made-up", encoding="utf-8")
+    values = {variable: str(file) if variable.endswith("_FILE") else value for variable, value in example_lines()}
+    assert read_settings(values).need_instance() == values["CANVAS_INSTANCE"]
+
+
+@pytest.mark.parametrize("path", [*FILES, TOP / ".dockerignore"], ids=lambda path: path.name)
+def test_every_variable_named_exists(path: Path) -> None:
+    """No deploy file names a setting that the worker does not know."""
+    named = re.findall(r"\b(?:CANVAS|WAREHOUSE|MIRROR)_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8"))
+    assert set(named) <= VARIABLES
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
+def test_yaml_is_one_mapping(path: Path) -> None:
+    """Each manifest parses, as one document."""
+    assert isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict)
+
+
+def test_the_runbook_has_a_row_for_each_exit_code() -> None:
+    """Whoever looks an exit code up at night finds it, and none that cannot happen."""
+    rows = [int(code) for code in re.findall(r"^\| (\d+) \|", RUNBOOK, flags=re.MULTILINE)]
+    assert rows == sorted(EXIT_CODES)
+
+
+def test_systemd_tries_again_what_may_pass() -> None:
+    """Codes that would come again at once are not retried; being stopped is no failure."""
+    service = unit("message-mirror.service")
+    assert service["Restart"] == ["on-failure"]
+    assert {int(code) for code in service["RestartPreventExitStatus"][0].split()} == GIVES_UP
+    assert [int(code) for code in service["SuccessExitStatus"]] == [errors.EXIT_SIGNAL]
+
+
+def test_systemd_timer_fires_in_utc_and_makes_up_for_a_missed_night() -> None:
+    """The timer starts the service of its own name."""
+    timer = unit("message-mirror.timer")
+    assert timer["OnCalendar"] == ["*-*-* 02:00:00 UTC"]
+    assert timer["Persistent"] == ["true"]
+    assert "Unit" not in timer
+
+
+def test_kubernetes_tries_again_what_may_pass() -> None:
+    """The Job fails at once on codes that would come again, counts the others, and ignores evictions before both."""
+    job = load("kubernetes/cronjob.yaml")["spec"]["jobTemplate"]["spec"]
+    evicted, *by_code = job["podFailurePolicy"]["rules"]
+    (container,) = job["template"]["spec"]["containers"]
+    assert evicted["action"] == "Ignore"
+    assert {rule["action"]: set(rule["onExitCodes"]["values"]) for rule in by_code} == {
+        "FailJob": GIVES_UP,
+        "Count": TRIES_AGAIN,
+    }
+    assert all(rule["onExitCodes"]["containerName"] == container["name"] for rule in by_code)
+
+
+def test_kubernetes_runs_the_worker_without_rights() -> None:
+    """Non-root by the image's uid, read-only root, no capabilities, and time to stop cleanly."""
+    pod = load("kubernetes/cronjob.yaml")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    uid = re.search(r"^USER (\d+):\d+$", (DEPLOY / "Dockerfile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert uid is not None
+    assert pod["securityContext"]["runAsUser"] == int(uid[1])
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["terminationGracePeriodSeconds"] >= 30
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_the_secrets_of_kubernetes_are_the_files_the_worker_is_told() -> None:
+    """Each key of the Secret is one file below its mount, named by a …_FILE variable."""
+    pod = load("kubernetes/cronjob.yaml")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    (mount,) = container["volumeMounts"]
+    told = {entry["value"] for entry in container["env"] if entry["name"].endswith("_FILE")}
+    assert told == {f"{mount['mountPath']}/{key}" for key in load("kubernetes/secret.example.yaml")["stringData"]}
+
+
+def test_every_secret_of_compose_that_is_told_is_mounted() -> None:
+    """A …_FILE variable below /run/secrets names a secret that its service has."""
+    for name, service in load("compose.yaml")["services"].items():
+        told = {Path(value).name for key, value in service.get("environment", {}).items() if key.endswith("_FILE")}
+        assert told <= set(service.get("secrets", [])), name
+
+
+def test_the_trial_worker_is_where_the_sandbox_listens() -> None:
+    """The sandbox is on loopback only, so the trial shares its network, and takes a schema of its own."""
+    trial = load("compose.yaml")["services"]["trial"]
+    assert trial["network_mode"] == "service:sandbox"
+    assert trial["environment"]["CANVAS_FHIR_URL"].startswith("http://127.0.0.1:")
+    assert f"CREATE SCHEMA {trial['environment']['WAREHOUSE_SCHEMA']}_ops " in (
+        DEPLOY / "postgresql" / "2-compose.sql"
+    ).read_text(encoding="utf-8")
+
+
+def started_commands() -> list[list[str]]:
+    """Return the arguments of every message-mirror command that the deploy files start or tell to type."""
+    typed = re.compile(r"(?:/bin/message-mirror|`message-mirror|--rm job|[`\n]mirror) ([a-z]+(?: --[a-z-]+)*)")
+    services = load("compose.yaml")["services"].values()
+    (container,) = load("kubernetes/cronjob.yaml")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    return [
+        *(arguments.split() for path in FILES for arguments in typed.findall(path.read_text(encoding="utf-8"))),
+        *(service["command"] for service in services if service["image"] == "canvas-message-mirror"),
+        container["args"],
+    ]
+
+
+def test_every_command_named_exists() -> None:
+    """Commands and their options, in units, manifests and the runbook, are known to the command line."""
+    commands = started_commands()
+    assert ["sync"] in commands
+    assert ["migrate", "--print"] in commands
+    for name, *options in commands:
+        command = cli.commands[name]
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert set(options) <= known, f"{name}: {options}"
+
+
+def test_one_version_of_uv_everywhere() -> None:
+    """The Dockerfile and the runbook install the uv that the Makefile does."""
+    makefile = (TOP / "Makefile").read_text(encoding="utf-8")
+    (version,) = re.findall(r"^UV_VERSION := (\S+)$", makefile, flags=re.MULTILINE)
+    for text in (RUNBOOK, (DEPLOY / "Dockerfile").read_text(encoding="utf-8")):
+        assert re.findall(r"uv==([\d.]+)", text) == [version]
+
+
+def test_the_image_is_built_from_what_dockerignore_lets_in() -> None:
+    """Whatever the Dockerfile copies from the tree is let in, and nothing else is."""
+    dockerfile = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    copied = {name for line in re.findall(r"^COPY (?!--)(.*) \S+$", dockerfile, re.MULTILINE) for name in line.split()}
+    let_in = re.findall(r"^!(\S+)$", (TOP / ".dockerignore").read_text(encoding="utf-8"), re.MULTILINE)
+    assert copied == set(let_in)
+
+
+@pytest.fixture
+async def administrator(database_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """Give a superuser's connection to an empty database."""
+    connection = await asyncpg.connect(database_dsn)
+    yield connection
+    await connection.close()
+
+
+async def test_the_roles_suffice_and_no_more(administrator: asyncpg.Connection, database_dsn: str) -> None:
+    """With 1-roles.sql the writer can migrate and not create schemas; readers read canvas and not canvas_ops."""
+    # Roles belong to the whole server, which other tests share: names of this test's own.
+    writer, reader = f"writer_{uuid4().hex}", f"reader_{uuid4().hex}"
+    database = await administrator.fetchval("SELECT current_database()")
+    roles = (DEPLOY / "postgresql" / "1-roles.sql").read_text(encoding="utf-8").replace(':"DBNAME"', database)
+    await administrator.execute(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC")
+    await administrator.execute(roles.replace("canvas_writer", writer).replace("canvas_text_reader", reader))
+    try:
+        async with open_warehouse(f"{database_dsn}&role={writer}", "canvas", timedelta(seconds=10)) as warehouse:
+            assert await migrate(warehouse) == tuple(file.name for file in known_files())
+        await administrator.execute(f"SET ROLE {writer}")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await administrator.execute("CREATE SCHEMA another")
+        await administrator.execute("CREATE TEMPORARY TABLE stage (id text)")
+        await administrator.execute(f"SET ROLE {reader}")
+        assert await administrator.fetchval("SELECT messages FROM canvas.freshness") == 0
+        assert await administrator.fetchval("SELECT count(*) FROM canvas.message") == 0
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await administrator.execute("SELECT FROM canvas_ops.communication")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await administrator.execute("DELETE FROM canvas.message")
+    finally:
+        await administrator.execute("RESET ROLE")
+        for role in (reader, writer):
+            await administrator.execute(f"DROP OWNED BY {role} CASCADE")
+            await administrator.execute(f"DROP ROLE {role}")
