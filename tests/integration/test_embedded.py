@@ -28,6 +28,7 @@ from worker.load.embedded.postmaster import pid_file
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+KEEP_SEVEN = ("DROP TABLE IF EXISTS kept", "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)")
 START = "import sys; from tests.integration.test_embedded import quick_server; print(quick_server(sys.argv[1]).start())"
 
 
@@ -48,12 +49,18 @@ def directory(run_directory: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def running(run_directory: Path) -> Iterator[EmbeddedServer]:
-    """Start a server that tests look at and leave as it is."""
-    server = quick_server(run_directory / f"looked-at-{os.getpid()}")
-    server.start()
+def set_up(run_directory: Path) -> Iterator[EmbeddedServer]:
+    """Set up one server for all tests that do not ask for a new one."""
+    server = quick_server(run_directory / f"set-up-{os.getpid()}")
     yield server
     server.remove()
+
+
+@pytest.fixture
+def running(set_up: EmbeddedServer) -> EmbeddedServer:
+    """See that the server runs, whatever the test before did to it."""
+    set_up.start()
+    return set_up
 
 
 def home_of(server: EmbeddedServer) -> Home:
@@ -120,13 +127,12 @@ def python(code: str, *args: Path | str) -> subprocess.Popen[str]:
 
 
 class TestLife:
-    def test_data_survive_stop_and_start(self, directory: Path) -> None:
-        server = quick_server(directory)
-        execute(server.start(), "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)")
-        assert server.stop()
-        assert not server.is_running()
-        assert not server.stop()
-        assert value(server.start(), "SELECT n FROM kept") == 7
+    def test_data_survive_stop_and_start(self, running: EmbeddedServer) -> None:
+        execute(running.start(), *KEEP_SEVEN)
+        assert running.stop()
+        assert not running.is_running()
+        assert not running.stop()
+        assert value(running.start(), "SELECT n FROM kept") == 7
 
     def test_starting_a_running_server_leaves_it_alone(self, running: EmbeddedServer) -> None:
         before = pid_of(running)
@@ -174,40 +180,39 @@ class TestLife:
 
 
 class TestCrash:
-    def test_committed_rows_survive_kill_9_of_the_postmaster(self, directory: Path) -> None:
-        server = quick_server(directory)
-        execute(server.start(), "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)")
-        kill_postmaster(server)
-        assert not server.is_running()
-        assert value(server.start(), "SELECT n FROM kept") == 7
+    def test_committed_rows_survive_kill_9_of_the_postmaster(self, running: EmbeddedServer) -> None:
+        execute(running.start(), *KEEP_SEVEN)
+        kill_postmaster(running)
+        assert not running.is_running()
+        assert value(running.start(), "SELECT n FROM kept") == 7
 
-    def test_a_pid_that_is_another_process_by_now_blocks_nothing_and_is_left_alone(self, directory: Path) -> None:
-        server = quick_server(directory)
-        execute(server.start(), "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)")
-        left = (home_of(server).data / "postmaster.pid").read_text()
-        kill_postmaster(server)
-        account = home_of(server).account
+    def test_a_pid_that_is_another_process_by_now_blocks_nothing_and_is_left_alone(
+        self, running: EmbeddedServer
+    ) -> None:
+        execute(running.start(), *KEEP_SEVEN)
+        left = (home_of(running).data / "postmaster.pid").read_text()
+        kill_postmaster(running)
+        account = home_of(running).account
         other_user = account.uid if account.uid != os.geteuid() else None
         stranger = subprocess.Popen(["sleep", "1000"], user=other_user)
         try:
             changed = left.replace(left.splitlines()[0], str(stranger.pid), 1)
-            (home_of(server).data / "postmaster.pid").write_text(changed)
-            assert not server.is_running()
-            assert not server.stop()
-            assert value(server.start(), "SELECT n FROM kept") == 7
+            (home_of(running).data / "postmaster.pid").write_text(changed)
+            assert not running.is_running()
+            assert not running.stop()
+            assert value(running.start(), "SELECT n FROM kept") == 7
             assert stranger.poll() is None
         finally:
             stranger.kill()
             stranger.wait()
 
-    async def test_a_backend_that_outlives_its_postmaster_is_ended(self, directory: Path) -> None:
-        server = quick_server(directory)
-        dsn = await asyncio.to_thread(server.start)
+    async def test_a_backend_that_outlives_its_postmaster_is_ended(self, running: EmbeddedServer) -> None:
+        dsn = await asyncio.to_thread(running.start)
         busy = await asyncpg.connect(dsn)
         endless = asyncio.ensure_future(busy.execute("DO 'BEGIN LOOP END LOOP; END'"))
         await wait_for_backend(dsn, busy.get_server_pid(), None)
-        kill_postmaster(server)
-        await asyncio.to_thread(server.start)
+        kill_postmaster(running)
+        await asyncio.to_thread(running.start)
         await (await asyncpg.connect(dsn)).close()
         with pytest.raises((asyncpg.PostgresError, OSError)):
             await endless
@@ -222,10 +227,9 @@ class TestCrash:
         assert not (directory / "data").exists()
         assert value(quick_server(directory).start(), "SELECT 1") == 1
 
-    def test_a_server_that_cannot_start_says_why(self, directory: Path) -> None:
-        quick_server(directory).start()
-        quick_server(directory).stop()
-        server = EmbeddedServer(directory, extra_settings={"no_such_setting": "1"})
+    def test_a_server_that_cannot_start_says_why(self, running: EmbeddedServer) -> None:
+        running.stop()
+        server = EmbeddedServer(running.directory, extra_settings={"no_such_setting": "1"})
         with pytest.raises(EmbeddedServerError, match="no_such_setting") as refused:
             server.start()
         assert "WAREHOUSE_DSN" in refused.value.next
@@ -264,44 +268,45 @@ class TestPrivacy:
         await connection.close()
         assert {row["name"]: row["setting"] for row in found} == expected
 
-    async def test_the_servers_log_holds_nothing_of_a_failing_statement(self, directory: Path) -> None:
+    async def test_the_servers_log_holds_nothing_of_a_failing_statement(self, running: EmbeddedServer) -> None:
         """Neither statement, parameter, DETAIL nor the message itself, and not when a backend is killed."""
-        server = quick_server(directory)
-        connection = await asyncpg.connect(await asyncio.to_thread(server.start))
-        await connection.execute("CREATE TABLE message (id text PRIMARY KEY, n int CHECK (n > 0))")
-        insert = "INSERT INTO message VALUES ($1, $2)"
+        connection = await asyncpg.connect(await asyncio.to_thread(running.start))
+        await connection.execute("CREATE TABLE logged (id text PRIMARY KEY, n int CHECK (n > 0))")
+        insert = "INSERT INTO logged VALUES ($1, $2)"
         await connection.execute(insert, "canary", 1)
         with pytest.raises(asyncpg.UniqueViolationError):
             await connection.execute(insert, "canary", 1)
         with pytest.raises(asyncpg.CheckViolationError):
-            await connection.execute("INSERT INTO message VALUES ('canary two', -1)")
+            await connection.execute("INSERT INTO logged VALUES ('canary two', -1)")
         with pytest.raises(asyncpg.InvalidDatetimeFormatError):
             await connection.execute("SELECT 'canary'::text::date")
         with pytest.raises(asyncpg.RaiseError):
             await connection.execute("DO $$ BEGIN RAISE 'canary'; END $$")
         sleeping = asyncio.ensure_future(connection.execute("SELECT pg_sleep(1000), 'canary'"))
         pid = connection.get_server_pid()
-        await wait_for_backend(server.dsn(), pid, "PgSleep")
+        await wait_for_backend(running.dsn(), pid, "PgSleep")
         os.kill(pid, signal.SIGKILL)
         with pytest.raises((asyncpg.PostgresError, OSError)):
             await sleeping
-        await wait_until_recovered(server.dsn())
-        await asyncio.to_thread(server.stop)
-        log = "".join(file.read_text() for file in home_of(server).log.iterdir())
+        await wait_until_recovered(running.dsn())
+        await asyncio.to_thread(running.stop)
+        log = "".join(file.read_text() for file in home_of(running).log.iterdir())
         assert "was terminated by signal 9" in log
         assert "canary" not in log
 
-    def test_the_server_does_not_inherit_our_secrets(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_server_does_not_inherit_our_secrets(
+        self, running: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("CANVAS_CLIENT_SECRET", "hush")
-        server = quick_server(directory)
-        server.start()
-        assert "hush" not in psutil.Process(pid_of(server)).environ().values()
+        running.stop()
+        running.start()
+        assert "hush" not in psutil.Process(pid_of(running)).environ().values()
 
 
 class TestOtherVersion:
     def test_it_is_refused_with_steps_that_work(self, directory: Path, tmp_path: Path) -> None:
         old = quick_server(directory, major=16)
-        execute(old.start(), "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)")
+        execute(old.start(), *KEEP_SEVEN)
         old.stop()
         server = quick_server(directory)
         with pytest.raises(EmbeddedServerError, match=r"PostgreSQL 16.* PostgreSQL 18") as refused:
@@ -334,7 +339,7 @@ class TestFailures:
         [
             ("FATAL:  could not write to file: No space left on device", "disk is full", "Make room"),
             ("FATAL:  could not create any Unix-domain sockets", "could not make its socket", "WAREHOUSE_DIR"),
-            ("FATAL:  could not map anonymous shared memory", "no shared memory", "/dev/shm"),
+            ("FATAL:  could not map anonymous shared memory", "no shared memory", "--shm-size"),
             ("initdb: error: something new", "something new", "WAREHOUSE_DSN"),
         ],
     )
