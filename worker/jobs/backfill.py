@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from worker.errors import PageFailed, SettingsError
 from worker.extract import roster
+from worker.extract.client import Source
 from worker.jobs import mirror, people, plan
 from worker.jobs.progress import Progress, Report, no_report
-from worker.jobs.workplace import known_practitioners, open_source, open_workplace
+from worker.jobs.workplace import Connect, known_practitioners, open_source, open_workplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from zoneinfo import ZoneInfo
 
-    from worker.extract.client import Source
     from worker.records import Search
     from worker.settings import Settings
 
@@ -37,10 +37,15 @@ class Estimate:
 
 
 async def backfill(
-    settings: Settings, selection: plan.Selection, report: Report = no_report, *, restart: bool = False
+    settings: Settings,
+    selection: plan.Selection,
+    report: Report = no_report,
+    *,
+    restart: bool = False,
+    connect: Connect = Source.open,
 ) -> mirror.RunResult:
     """Mirror what `selection` names. One that died is taken up again however old it is, unless `restart`."""
-    async with open_workplace(settings, "backfill") as workplace:
+    async with open_workplace(settings, "backfill", connect) as workplace:
         return await mirror.run(
             workplace, job="backfill", selection=selection, resume_within=None, report=report, restart=restart
         )

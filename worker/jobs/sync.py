@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from worker.extract.client import Source
 from worker.jobs import mirror
 from worker.jobs.plan import Selection
 from worker.jobs.progress import Report, no_report
-from worker.jobs.workplace import open_workplace
+from worker.jobs.workplace import Connect, open_workplace
 
 if TYPE_CHECKING:
     from worker.settings import Settings
 
 
 async def sync(
-    settings: Settings, report: Report = no_report, *, quick: bool = False, accept_deletions: bool = False
+    settings: Settings,
+    report: Report = no_report,
+    *,
+    quick: bool = False,
+    accept_deletions: bool = False,
+    connect: Connect = Source.open,
 ) -> mirror.RunResult:
     """Mirror everything once. A sync that died less than `MIRROR_RESUME_WITHIN` ago is taken up again.
 
     `quick` looks at first pages only. `accept_deletions` marks however many messages the source no longer knows.
     """
-    async with open_workplace(settings, "sync") as workplace:
+    async with open_workplace(settings, "sync", connect) as workplace:
         return await mirror.run(
             workplace,
             job="sync",

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from worker import __version__
 from worker.errors import PageFailed
+from worker.extract.client import Source
 from worker.extract.entry import hash_entry, read_entry
 from worker.jobs import mirror, people, plan
 from worker.jobs.differences import Answer, Verdict, judge
 from worker.jobs.progress import Progress, Report, no_report
 from worker.jobs.walk import BATCH_ENTRIES, RESOURCE
-from worker.jobs.workplace import Workplace, open_workplace
+from worker.jobs.workplace import Connect, Workplace, open_workplace
 from worker.load import ledger, sightings
 from worker.records import Aside, Communication, Message, Rejected, Search
 from worker.telemetry import get_logger
@@ -65,9 +66,11 @@ class Verification:
         return self.proven and not self.found.differences
 
 
-async def verify(settings: Settings, report: Report = no_report, *, sync_first: bool = True) -> Verification:
+async def verify(
+    settings: Settings, report: Report = no_report, *, sync_first: bool = True, connect: Connect = Source.open
+) -> Verification:
     """Sync (unless told not to), read the other cover until two passes agree, and compare. Raises any MirrorError."""
-    async with open_workplace(settings, "verify") as workplace:
+    async with open_workplace(settings, "verify", connect) as workplace:
         began_at = datetime.now(UTC)
         synced = await _sync(workplace, report) if sync_first else None
         run_id = await _open(workplace)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
 from worker.errors import AccessRefused, PageFailed, SourceAway
@@ -19,9 +19,12 @@ from worker.load.migrate import migrate, read_outstanding
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from worker.settings import Settings
+
+Connect: TypeAlias = "Callable[[Settings], AbstractAsyncContextManager[Source]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +72,23 @@ async def _knock(source: Source) -> None:
 
 
 @asynccontextmanager
-async def open_source(settings: Settings) -> AsyncIterator[Source]:
-    """Open the source and make sure that it lets us in. Raises AccessRefused or SourceAway."""
-    async with Source.open(settings) as source:
+async def open_source(settings: Settings, connect: Connect = Source.open) -> AsyncIterator[Source]:
+    """Open the source and make sure that it lets us in. Raises AccessRefused or SourceAway.
+
+    `connect` may be `Source.open` with another clock and other bounds.
+    """
+    async with connect(settings) as source:
         await _knock(source)
         yield source
 
 
 @asynccontextmanager
-async def open_workplace(settings: Settings, job: str) -> AsyncIterator[Workplace]:
+async def open_workplace(settings: Settings, job: str, connect: Connect = Source.open) -> AsyncIterator[Workplace]:
     """Open everything for a run. Raises any MirrorError whose cause can be told before the run begins."""
     instance = settings.need_instance()
     async with open_migrated(settings) as warehouse, run_lock(warehouse, job) as lock:
         await warehouse.work(check_instance, warehouse, instance)
-        async with open_source(settings) as source:
+        async with open_source(settings, connect) as source:
             await warehouse.work(bind_instance, warehouse, instance)
             yield Workplace(settings, warehouse, source, lock)
 
