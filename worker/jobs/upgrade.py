@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from worker.jobs.workplace import warehouse_dsn
 from worker.load.database import open_warehouse
-from worker.load.migrate import migrate, read_outstanding
-from worker.load.statements import render
+from worker.load.migrate import migrate, read_script
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -22,5 +21,4 @@ async def upgrade(settings: Settings) -> tuple[str, ...]:
 async def outstanding_sql(settings: Settings) -> str:
     """Return the SQL that `upgrade` would run, as one script; nothing is changed."""
     async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
-        files = await read_outstanding(warehouse)
-        return "".join(f"-- sql/{file.name}.sql\n{render(file.text, warehouse.schema)}\n" for file in files)
+        return await read_script(warehouse)

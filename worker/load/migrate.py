@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from hashlib import sha256
+from string import Template
 from typing import TYPE_CHECKING
 
 from worker.errors import MigrationError
 from worker.load.lock import lock_key
-from worker.load.statements import SQL_DIRECTORY, render
+from worker.load.statements import SQL_DIRECTORY, render, statement
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from worker.load.database import Connection, Warehouse
 
 _LOCK_POLL_S = 0.2
@@ -88,26 +91,45 @@ async def migrate(warehouse: Warehouse) -> tuple[str, ...]:
     return await warehouse.work(_apply_all, warehouse.schema)
 
 
+async def read_script(warehouse: Warehouse) -> str:
+    """Return the SQL that `migrate` would run, as one transaction to run by hand; empty if nothing is outstanding."""
+    return await warehouse.work(_read_script, warehouse.schema)
+
+
+def steps(files: tuple[SqlFile, ...], missing_schemas: Sequence[str], schema: str) -> list[str]:
+    """Return the SQL that applies `files` and remembers them, in order, for this analysts' schema. Pure."""
+    # Not CREATE SCHEMA IF NOT EXISTS: that needs CREATE on the database even where the schema is there.
+    schemas = [f"CREATE SCHEMA {name};\n" for name in missing_schemas]
+    bootstrap = render((SQL_DIRECTORY / "bootstrap.sql").read_text(encoding="utf-8"), schema)
+    remember = Template(statement("migrate/remember", schema))
+    applied = [
+        f"-- sql/{file.name}.sql\n{render(file.text, schema)}\n"
+        + remember.substitute(name=file.name, checksum=file.checksum)
+        + ";\n"
+        for file in files
+    ]
+    return [*schemas, bootstrap, *applied]
+
+
+async def _read_script(connection: Connection, schema: str) -> str:
+    files = await read_outstanding_in(connection, schema)
+    if not files:
+        return ""
+    return "\n".join(["BEGIN;", *steps(files, await _missing_schemas(connection, schema), schema), "COMMIT;\n"])
+
+
 async def _apply_all(connection: Connection, schema: str) -> tuple[str, ...]:
     await _lock(connection, schema)
-    for name in (schema, f"{schema}_ops"):
-        # Not CREATE SCHEMA IF NOT EXISTS: that needs CREATE on the database even where the schema is there.
-        if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", name):
-            await connection.execute(f"CREATE SCHEMA {name}")
-    await connection.execute(render((SQL_DIRECTORY / "bootstrap.sql").read_text(encoding="utf-8"), schema))
-    files = outstanding(known_files(), await _applied(connection, schema))
-    for file in files:
-        await connection.execute(render(file.text, schema))
-        await connection.execute(
-            render(
-                "INSERT INTO canvas_ops.migration (name, checksum) VALUES ($1, $2)"
-                " ON CONFLICT (name) DO UPDATE SET checksum = excluded.checksum, applied_at = clock_timestamp()",
-                schema,
-            ),
-            file.name,
-            file.checksum,
-        )
+    files = await read_outstanding_in(connection, schema)
+    if files:
+        for step in steps(files, await _missing_schemas(connection, schema), schema):
+            await connection.execute(step)
     return tuple(file.name for file in files)
+
+
+async def _missing_schemas(connection: Connection, schema: str) -> list[str]:
+    there = {row["nspname"] for row in await connection.fetch("SELECT nspname FROM pg_namespace")}
+    return [name for name in (schema, f"{schema}_ops") if name not in there]
 
 
 async def _lock(connection: Connection, schema: str) -> None:
