@@ -44,12 +44,13 @@ class RunLock:
     async def ensure(self) -> None:
         """Hold the lock, or raise RunLocked saying who does, or WarehouseAway. Cheap: asks the server now and then.
 
-        A host that died leaves the lock to the server's keepalives; a worker cut off from the server finds out here, and
-        what it landed meanwhile was fenced by its leases.
+        A host that died leaves the lock to the server's keepalives; a worker cut off from the server finds out here,
+        and what it landed meanwhile was fenced by its leases.
         """
         async with self._turn:
             now = asyncio.get_running_loop().time()
-            if self._connection is not None and now - self._seen_alive_at < ASK_EVERY_S:
+            stands = self._connection is not None and not self._connection.is_closed()
+            if stands and now - self._seen_alive_at < ASK_EVERY_S:
                 return
             if self._connection is not None and await is_alive(self._connection):
                 self._seen_alive_at = now

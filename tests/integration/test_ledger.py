@@ -1,0 +1,192 @@
+"""Runs and their work lists: resumed or closed, claimed with leases, finished with their last rows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from tests.integration.mirroring import Watch, environment, ids_of, message, mirror_settings, run_command
+from worker.errors import LeaseLost, SourceAway
+from worker.extract.entry import read_resource
+from worker.jobs.mirror import rules_of
+from worker.jobs.plan import Outcome
+from worker.jobs.sync import sync
+from worker.load import ledger
+from worker.load.database import open_warehouse
+from worker.load.migrate import migrate
+from worker.records import Communication, Search
+from worker.sandbox.population import make_clinic
+from worker.sandbox.server import SandboxServer
+from worker.settings import read_settings
+from worker.transform.message import to_message
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import asyncpg
+
+    from worker.load.database import Warehouse
+    from worker.records import Message
+
+LEASE = timedelta(minutes=10)
+PATIENCE = timedelta(seconds=5)
+SEARCHES = [Search("sender", f"Practitioner/{number}") for number in range(4)]
+FINISHED = ledger.Finish(accepted=True, reason=None, total=1, pages=1, entries=1, seen=None)
+
+
+@asynccontextmanager
+async def planned(dsn: str) -> AsyncIterator[tuple[Warehouse, int]]:
+    """Give a migrated warehouse with an open run of `SEARCHES`."""
+    async with open_warehouse(dsn, "canvas", PATIENCE) as warehouse:
+        await migrate(warehouse)
+        run_id = await warehouse.work(
+            ledger.open_run, warehouse, job="sync", scope="full", selection="everything", version="0"
+        )
+        await warehouse.work(ledger.plan_searches, warehouse, run_id, SEARCHES)
+        yield warehouse, run_id
+
+
+def row(message_id: str) -> Message:
+    communication = read_resource(json.dumps(message(message_id)).encode())
+    assert isinstance(communication, Communication)
+    return to_message(communication, rules_of(read_settings({})))
+
+
+async def claim(warehouse: Warehouse, run_id: int, lease: timedelta = LEASE) -> ledger.Claim:
+    claimed = await warehouse.work(ledger.claim_search, warehouse, run_id, uuid4(), lease)
+    assert claimed is not None
+    await warehouse.work(ledger.begin_walk, warehouse, claimed)
+    return claimed
+
+
+async def test_an_interrupted_sync_goes_on(database_dsn: str, database: asyncpg.Connection) -> None:
+    """Within `MIRROR_RESUME_WITHIN` the same run is taken up: finished searches are not walked again."""
+    clinic = make_clinic(messages=120, practitioners=5, patients=20)
+    watch = Watch(answers=4)
+    async with SandboxServer(clinic, middlewares=[watch.middleware()]) as server:
+        settings = replace(mirror_settings(server.url, database_dsn), concurrency=1)
+        with pytest.raises(SourceAway):
+            await sync(settings)
+        run = await database.fetchrow("SELECT id, closed_at FROM canvas_ops.run")
+        assert run["closed_at"] is None
+        finished = watch.searches[:]
+        watch.answers = None
+        watch.searches.clear()
+        result = await sync(settings)
+    assert (result.run_id, result.resumed, result.outcome) == (run["id"], True, Outcome.COMPLETE)
+    assert not set(finished) & set(watch.searches)
+    assert len(watch.searches) == 2 * 5 - 4
+    assert await ids_of(database) == {one["id"] for one in clinic}
+    # The sums are of the whole run, not of its second half.
+    assert (result.sums.inserted, result.sums.entries, result.sums.searches) == (120, 120, 2 * 5 + 2)
+
+
+async def test_an_old_sync_is_closed_as_interrupted(database_dsn: str, database: asyncpg.Connection) -> None:
+    """Beyond `MIRROR_RESUME_WITHIN` a new run begins, since what was read then is too old to call complete."""
+    watch = Watch(answers=4)
+    async with SandboxServer(make_clinic(messages=60, practitioners=5), middlewares=[watch.middleware()]) as server:
+        variables = environment(server.url, database_dsn, MIRROR_CONCURRENCY="1", MIRROR_RESUME_WITHIN="1h")
+        assert (await run_command(variables, "sync")).code == 3
+        await database.execute("UPDATE canvas_ops.run SET started_at = started_at - interval '61 minutes'")
+        watch.answers = None
+        watch.searches.clear()
+        done = await run_command(variables, "sync")
+    assert done.code == 0, done.err
+    assert len(watch.searches) == 2 * 5
+    runs = await database.fetch("SELECT outcome, closed_at FROM canvas_ops.run ORDER BY id")
+    assert [run["outcome"] for run in runs] == ["interrupted", "complete"]
+    assert all(run["closed_at"] for run in runs)
+
+
+async def test_what_was_not_accepted_is_walked_again_by_a_resumed_run(
+    database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """A run that is taken up does not inherit the failures of its first half, only what was accepted."""
+    async with planned(database_dsn) as (warehouse, run_id):
+        good, bad, walking = [await claim(warehouse, run_id) for _ in range(3)]
+        nothing = ledger.Batch((), ())
+        await warehouse.work(ledger.land_batch, warehouse, good, nothing, FINISHED)
+        gave_up = replace(FINISHED, accepted=False, reason="total_changed")
+        await warehouse.work(ledger.land_batch, warehouse, bad, nothing, gave_up)
+        await warehouse.work(ledger.reopen_searches, warehouse, run_id)
+        states = {one["id"]: one["status"] for one in await database.fetch("SELECT id, status FROM canvas_ops.search")}
+        assert states.pop(good.search_id) == "accepted"
+        assert set(states.values()) == {"pending"}
+        with pytest.raises(LeaseLost):
+            await warehouse.work(ledger.land_batch, warehouse, walking, nothing, FINISHED)
+
+
+async def test_nobody_gets_what_another_has(database_dsn: str) -> None:
+    """Many claims at once give each search to one worker, in the planned order, and then nothing."""
+    async with planned(database_dsn) as (warehouse, run_id):
+        claims = await asyncio.gather(
+            *(warehouse.work(ledger.claim_search, warehouse, run_id, uuid4(), LEASE) for _ in range(8))
+        )
+        claimed = [one.search for one in claims if one is not None]
+        assert len(claimed) == len(SEARCHES)
+        assert sorted(claimed, key=SEARCHES.index) == SEARCHES
+
+
+async def test_a_repeated_claim_gives_the_same_search(database_dsn: str) -> None:
+    """A claim whose answer was lost is asked again with the same token, and holds one search, not two."""
+    async with planned(database_dsn) as (warehouse, run_id):
+        token = uuid4()
+        first = await warehouse.work(ledger.claim_search, warehouse, run_id, token, LEASE)
+        assert await warehouse.work(ledger.claim_search, warehouse, run_id, token, LEASE) == first
+
+
+async def test_a_lost_lease_lands_nothing(database_dsn: str, database: asyncpg.Connection) -> None:
+    """When a lease has run out another may walk; the slower worker's rows, finish and mark are rolled back."""
+    async with planned(database_dsn) as (warehouse, run_id):
+        slow = await claim(warehouse, run_id, lease=timedelta(0))
+        quick = await claim(warehouse, run_id)
+        assert quick.search == slow.search
+        with pytest.raises(LeaseLost):
+            await warehouse.work(ledger.land_batch, warehouse, slow, ledger.Batch([row("late")], ()), FINISHED)
+        assert await ids_of(database) == set()
+        await warehouse.work(ledger.land_batch, warehouse, quick, ledger.Batch([row("timely")], ()), FINISHED)
+        assert await ids_of(database) == {"timely"}
+
+
+async def test_finishing_twice_counts_once(database_dsn: str, database: asyncpg.Connection) -> None:
+    """A commit whose answer was lost may be repeated: rows, counts and the finish stay as they were."""
+    async with planned(database_dsn) as (warehouse, run_id):
+        held = await claim(warehouse, run_id)
+        for _ in range(2):
+            await warehouse.work(ledger.land_batch, warehouse, held, ledger.Batch([row("one")], ()), FINISHED)
+        search = await database.fetchrow("SELECT * FROM canvas_ops.search WHERE id = $1", held.search_id)
+        assert (search["status"], search["inserted"], search["updated"]) == ("accepted", 1, 0)
+        assert search["leased_until"] is None
+
+
+async def test_as_of_is_the_oldest_accepted_walk(database_dsn: str, database: asyncpg.Connection) -> None:
+    """Freshness is counted from the start of the oldest accepted walk, and not from one that was not accepted."""
+    async with planned(database_dsn) as (warehouse, run_id):
+        refused, oldest, younger = [await claim(warehouse, run_id) for _ in range(3)]
+        nothing = ledger.Batch((), ())
+        gave_up = replace(FINISHED, accepted=False, reason="no_total")
+        for held, finish in ((younger, FINISHED), (refused, gave_up), (oldest, FINISHED)):
+            await warehouse.work(ledger.land_batch, warehouse, held, nothing, finish)
+        sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
+        started = await database.fetchval(
+            "SELECT walk_started_at FROM canvas_ops.search WHERE id = $1", oldest.search_id
+        )
+        assert sums.as_of == started
+        assert (sums.searches, sums.accepted, sums.open) == (4, 2, 1)
+
+
+async def test_a_closed_run_stays_as_it_is(database_dsn: str, database: asyncpg.Connection) -> None:
+    """Closing is done once: what comes later changes neither outcome nor time."""
+    async with planned(database_dsn) as (warehouse, run_id):
+        await warehouse.work(ledger.close_run, warehouse, run_id, "incomplete")
+        before = await database.fetchrow("SELECT * FROM canvas_ops.run")
+        await warehouse.work(ledger.close_run, warehouse, run_id, "complete")
+        assert await database.fetchrow("SELECT * FROM canvas_ops.run") == before
+        assert await warehouse.work(ledger.read_open_runs, warehouse) == []
