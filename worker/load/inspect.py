@@ -66,7 +66,9 @@ def judge_server(server: Mapping[str, object]) -> tuple[Finding, ...]:
 
 
 # Setting, the values under which no statement or parameter of ours reaches the log, and the one to recommend.
+# A primary message can quote a value too: `invalid input syntax for type …: "…"`.
 _LOG_SETTINGS = (
+    ("log_min_messages", {"log", "fatal", "panic"}, "log"),
     ("log_min_error_statement", {"panic", "fatal"}, "panic"),
     ("log_error_verbosity", {"terse"}, "terse"),
     ("log_parameter_max_length", {"0"}, "0"),

@@ -1,12 +1,11 @@
--- What about this server matters to us.
+-- What about this server matters to us: its version and encoding, our rights, and what its log would quote.
 SELECT
-    current_setting('server_version_num')::integer AS version_num,
-    current_setting('server_version')              AS version,
-    current_setting('server_encoding')             AS encoding,
-    has_database_privilege(current_database(), 'TEMPORARY') AS may_stage,
-    current_setting('log_min_error_statement')     AS log_min_error_statement,
-    current_setting('log_min_duration_statement')  AS log_min_duration_statement,
-    current_setting('log_statement')               AS log_statement,
-    current_setting('log_error_verbosity')         AS log_error_verbosity,
-    current_setting('log_parameter_max_length')::integer AS log_parameter_max_length,
+    current_setting('server_version_num')::integer                AS version_num,
+    current_setting('server_version')                             AS version,
+    current_setting('server_encoding')                            AS encoding,
+    has_database_privilege(current_database(), 'TEMPORARY')       AS may_stage,
+    current_setting('log_min_messages')                           AS log_min_messages,
+    current_setting('log_min_error_statement')                    AS log_min_error_statement,
+    current_setting('log_error_verbosity')                        AS log_error_verbosity,
+    current_setting('log_parameter_max_length')::integer          AS log_parameter_max_length,
     current_setting('log_parameter_max_length_on_error')::integer AS log_parameter_max_length_on_error
