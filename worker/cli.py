@@ -73,7 +73,12 @@ def sync(quick: bool, accept_deletions: bool) -> None:
 
 @cli.command()
 @click.option("--practitioner", "practitioners", multiple=True, metavar="ID", help="Only this practitioner's messages.")
-@click.option("--patients-file", type=click.File("r"), metavar="FILE|-", help="Only these patients': ids, one a line.")
+@click.option(
+    "--patients-file",
+    type=click.File("r", encoding="utf-8-sig", errors="replace"),
+    metavar="FILE|-",
+    help="Only these patients': ids, one a line.",
+)
 @click.option("--id", "ids", multiple=True, metavar="ID", help="Only this message.")
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Land only what was sent on this day or later.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Land only what was sent before this day.")

@@ -24,6 +24,7 @@ Resource = dict[str, Any]
 
 PATIENT = "4c21512185184e579b09bfac16dfdd2f"
 PRACTITIONER = "4150cd20de8a470aa570a852859ac87e"
+CHECKOUT = Path(__file__).parents[2]
 GONE_FOR_A_DAY = {"Retry-After": "86400"}
 
 
@@ -67,23 +68,27 @@ class Finished:
     err: str
 
 
-async def start_command(variables: dict[str, str], *arguments: str) -> asyncio.subprocess.Process:
-    """Start `python -m worker …` with no variables of the mirror but these."""
+async def start_command(
+    variables: dict[str, str], *arguments: str, directory: Path = CHECKOUT
+) -> asyncio.subprocess.Process:
+    """Start `python -m worker …` in `directory`, with no variables of the mirror but these."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "worker", *arguments),
         env={**inherited, **variables},
-        cwd=Path(__file__).parents[2],
+        cwd=directory,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
 
 
-async def run_command(variables: dict[str, str], *arguments: str, stdin: str = "") -> Finished:
+async def run_command(
+    variables: dict[str, str], *arguments: str, stdin: str | bytes = "", directory: Path = CHECKOUT
+) -> Finished:
     """Run `python -m worker …` to its end."""
-    process = await start_command(variables, *arguments)
-    out, err = await process.communicate(stdin.encode())
+    process = await start_command(variables, *arguments, directory=directory)
+    out, err = await process.communicate(stdin.encode() if isinstance(stdin, str) else stdin)
     return Finished(process.returncode, out.decode(), err.decode())
 
 
