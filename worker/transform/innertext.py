@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from worker.transform.css import StyleSheet
 
+_COLLAPSIBLE = re.compile(r"[ \t\n\r]+")
 _ONLY_COLLAPSIBLE = re.compile(r"[ \t\n\r]*")
 
 
@@ -159,6 +160,8 @@ class _Walk:
         # Steps 2 and 3: what is not visible, or has no box of its own, gives its items and nothing around.
         if style.visible and style.display != "contents":
             self._put_around(box)
+        if tag == "q":
+            box.flow.pass_box()  # the quotation mark, which is no text but has its room
         return box
 
     def _put_around(self, box: _Box) -> None:
@@ -193,6 +196,8 @@ class _Walk:
     def _close(self, box: _Box) -> None:
         """Close an element's box: its last line ends, and the flow around it goes on."""
         around = box.parent.flow if box.parent else self._root_flow
+        if box.tag == "q":
+            box.flow.pass_box()
         if box.placement != "inline":
             box.flow.end_line()
         if box.placement == "block":
@@ -210,7 +215,7 @@ class _Walk:
             self._results.append(1)
             for option in options:
                 if option.tag == "option":
-                    self._results.extend((1, " ".join(option.text(deep=True).split()), 1))
+                    self._results.extend((1, _COLLAPSIBLE.sub(" ", option.text(deep=True)).strip(" "), 1))
             self._results.append(1)
 
 

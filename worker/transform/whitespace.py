@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from functools import lru_cache
 from typing import TypeAlias
 
 _COLLAPSIBLE = re.compile(r"[ \t\n\r]+")
@@ -12,7 +10,7 @@ _COLLAPSIBLE_NOT_BREAK = re.compile(r"[ \t\r]+")
 _AROUND_BREAK = re.compile(r" ?\n ?")
 _WORD_START = re.compile(r"(?<![\w'’])[^\W\d_]")
 _ZERO_WIDTH_SPACE = "\u200b"
-_LAST_BMP = "\uffff"
+_HTML_SPACE = " \t\n\r\f"
 
 
 # The items of the rendered text collection steps: strings, and required line break counts.
@@ -36,6 +34,8 @@ class InlineFlow:
 
     def add(self, text: str, white_space: str, *, visible: bool) -> None:
         """Append what collapsing leaves of a text node's data. Invisible text takes its room, unwritten."""
+        if self._starts_line and white_space in {"normal", "nowrap"} and not text.strip(_HTML_SPACE):
+            return  # no box is made of it, though a form feed in it would not collapse
         if white_space in {"pre", "pre-wrap", "break-spaces"}:
             rendered = text
         elif white_space == "pre-line":
@@ -71,7 +71,7 @@ class InlineFlow:
 
     def _collapse(self, text: str) -> str:
         """Make runs of collapsible white space one space, or nothing where a break is removed (§4.1.3)."""
-        if text.isascii() or "\n" not in text:
+        if "\n" not in text or (_ZERO_WIDTH_SPACE not in text and self._last != _ZERO_WIDTH_SPACE):
             return _COLLAPSIBLE.sub(" ", text)
 
         def one(run: re.Match[str]) -> str:
@@ -101,25 +101,13 @@ class InlineFlow:
             self._space_at = None
 
 
-@lru_cache(maxsize=4096)
 def break_is_removed(before: str, after: str) -> bool:
     """Whether a line break between two characters ("" at an edge) vanishes instead of becoming a space.
 
-    Beside a zero width space, and between two wide East Asian characters, neither of them Hangul (§4.1.3).
-    Browsers look at single UTF-16 units here, so characters beyond the basic plane (emoji) are not wide.
+    Beside a zero width space. Removing it between East Asian characters too is left to the browser by §4.1.3;
+    Chromium does not.
     """
-    if _ZERO_WIDTH_SPACE in (before, after):
-        return True
-    return _is_wide(before) and _is_wide(after)
-
-
-def _is_wide(character: str) -> bool:
-    return (
-        character != ""
-        and character <= _LAST_BMP
-        and unicodedata.east_asian_width(character) in {"F", "W", "H"}
-        and "HANGUL" not in unicodedata.name(character, "")
-    )
+    return _ZERO_WIDTH_SPACE in (before, after)
 
 
 def transform_case(text: str, text_transform: str) -> str:
