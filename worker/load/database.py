@@ -39,6 +39,9 @@ SERVER_SETTINGS = {
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
     "idle_in_transaction_session_timeout": "300000",
+    # A crash of the server may take back the last moments of a run that is still open, whole transactions at a time; it
+    # is resumed and reads them again. What ends in a promise to the user waits for the disk: see `durable`.
+    "synchronous_commit": "off",
 }
 
 # Failures after which the same unit of work is tried again.
@@ -177,6 +180,11 @@ class _mapped:  # noqa: N801 - reads as a word in a with statement
             raise _Away(type(error).__name__) from None
         if isinstance(error, asyncpg.PostgresError):
             raise refused(error) from None
+
+
+async def durable(connection: Connection) -> None:
+    """Make the commit of this transaction, and so all earlier ones, wait for the disk."""
+    await connection.execute("SET LOCAL synchronous_commit = on")
 
 
 async def is_alive(connection: asyncpg.Connection) -> bool:

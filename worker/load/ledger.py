@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from worker.errors import LeaseLost, WrongInstance
+from worker.load.database import durable
 from worker.load.land import Landed, land_messages
 from worker.load.marks import Seen, write_mark
 from worker.load.missing import tombstone
@@ -242,6 +243,7 @@ async def close_run(
     With `tombstones`, what the run found gone is marked in the same transaction. `as_of` stands in for the start of the
     oldest accepted walk in the ledger.
     """
+    await durable(connection)
     deleted = await tombstone(connection, warehouse, run_id) if tombstones else 0
     sums = await sum_run(connection, warehouse, run_id)
     await connection.execute(
