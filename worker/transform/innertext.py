@@ -22,6 +22,8 @@ from worker.transform.tables import cell_follows, last_section, row_follows
 from worker.transform.whitespace import InlineFlow, Results, join, transform_case
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from selectolax.lexbor import LexborNode
 
     from worker.transform.css import StyleSheet
@@ -144,7 +146,7 @@ class _Walk:
     def _open(self, node: LexborNode, tag: str, style: Style, parent: _Box | None) -> _Box:
         """Open an element's box, and put down what goes before and will go behind its children."""
         around = parent.flow if parent else self._root_flow
-        placement = _placement(node, tag, style)
+        placement = _placement(node, tag, style, parent)
         if placement == "block":
             around.end_line()
         box = _Box(
@@ -160,7 +162,7 @@ class _Walk:
         # Steps 2 and 3: what is not visible, or has no box of its own, gives its items and nothing around.
         if style.visible and style.display != "contents":
             self._put_around(box)
-        if tag == "q":
+        if tag == "q" and style.display not in display.ITEM_CONTAINERS:
             box.flow.pass_box()  # the quotation mark, which is no text but has its room
         return box
 
@@ -210,13 +212,21 @@ class _Walk:
         """Step 3: a select shows its options and those of its groups, each on a line of its own."""
         if not select.style.visible:
             return
-        for child in select.node.iter():
-            options = child.iter() if child.tag == "optgroup" else (child,)
+        for child in _children(select.node):
+            options = _children(child) if child.tag == "optgroup" else (child,)
             self._results.append(1)
             for option in options:
                 if option.tag == "option":
                     self._results.extend((1, _COLLAPSIBLE.sub(" ", option.text(deep=True)).strip(" "), 1))
             self._results.append(1)
+
+
+def _children(node: LexborNode) -> Iterator[LexborNode]:
+    """Yield the children of a node; the parser's own iterator gives siblings for a node without a parent."""
+    child = node.child
+    while child is not None:
+        yield child
+        child = child.next
 
 
 def _is_passed_over(tag: str, parent: _Box) -> bool:
@@ -228,9 +238,11 @@ def _is_passed_over(tag: str, parent: _Box) -> bool:
     return parent.draws and tag not in display.SVG_CONTAINERS | display.SVG_TEXT
 
 
-def _placement(node: LexborNode, tag: str, style: Style) -> str:
+def _placement(node: LexborNode, tag: str, style: Style, parent: _Box | None) -> str:
     if style.out_of_flow:
         return "aside"
+    if style.display in display.TABLE_PARTS and parent is not None and parent.placement == "inline":
+        return "atomic"  # an inline table is made up around it (CSS Tables 3 §2.2)
     if style.display in display.ATOMIC_INLINE:
         return "atomic"
     if style.display in display.INLINE:

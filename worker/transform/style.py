@@ -74,10 +74,16 @@ def _ua_values(tag: str, attributes: Mapping[str, str | None], parent: Style) ->
         "visibility": parent.visibility,
         "white-space": "pre" if tag in PREFORMATTED else parent.white_space,
         "text-transform": parent.text_transform,
-        "float": "none",
+        "float": _table_float(attributes) if tag == "table" else "none",
         "position": "absolute" if tag == "dialog" else "static",
         "display": ua_display(tag, attributes),
     }
+
+
+def _table_float(attributes: Mapping[str, str | None]) -> str:
+    """Return where a table's `align` attribute floats it (HTML standard §15.3.9)."""
+    align = (attributes.get("align") or "").strip().lower()
+    return align if align in {"left", "right"} else "none"
 
 
 def _apply(declared: Iterable[Declaration], values: dict[str, str], ua: Mapping[str, str], parent: Style) -> None:

@@ -10,7 +10,6 @@ _COLLAPSIBLE_NOT_BREAK = re.compile(r"[ \t\r]+")
 _AROUND_BREAK = re.compile(r" ?\n ?")
 _WORD_START = re.compile(r"(?<![\w'’])[^\W\d_]")
 _ZERO_WIDTH_SPACE = "\u200b"
-_HTML_SPACE = " \t\n\r\f"
 
 
 # The items of the rendered text collection steps: strings, and required line break counts.
@@ -34,8 +33,6 @@ class InlineFlow:
 
     def add(self, text: str, white_space: str, *, visible: bool) -> None:
         """Append what collapsing leaves of a text node's data. Invisible text takes its room, unwritten."""
-        if self._starts_line and white_space in {"normal", "nowrap"} and not text.strip(_HTML_SPACE):
-            return  # no box is made of it, though a form feed in it would not collapse
         if white_space in {"pre", "pre-wrap", "break-spaces"}:
             rendered = text
         elif white_space == "pre-line":
@@ -49,7 +46,7 @@ class InlineFlow:
             ends_in_space = False
         if not rendered:
             return
-        if rendered[0] == "\n":
+        if rendered[0] == "\n" and white_space == "pre-line":
             self._take_back_space()
         self._results.append(rendered if visible else "")
         self._space_at = len(self._results) - 1 if ends_in_space else None
@@ -117,8 +114,14 @@ def transform_case(text: str, text_transform: str) -> str:
     if text_transform == "lowercase":
         return text.lower()
     if text_transform == "capitalize":
-        return _WORD_START.sub(lambda start: start.group().title(), text)
+        return _WORD_START.sub(lambda start: _title(start.group()), text)
     return text
+
+
+def _title(letter: str) -> str:
+    """Return the letter in title case, unless that takes two (ß, ﬁ)."""
+    title = letter.title()
+    return title if len(title) == 1 else letter
 
 
 def join(results: Results) -> str:
