@@ -38,6 +38,7 @@ SERVER_SETTINGS = {
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "60000",  # what keepalives do not see: an answer under way to a host that is gone
     "idle_in_transaction_session_timeout": "300000",
     # A crash of the server may take back the last moments of a run that is still open, whole transactions at a time; it
     # is resumed and reads them again. What ends in a promise to the user waits for the disk: see `durable`.
@@ -176,6 +177,10 @@ class _mapped:  # noqa: N801 - reads as a word in a with statement
         if isinstance(error, asyncpg.DataError):
             # Its message quotes the value.
             raise WarehouseRefused("A value could not be written as its column's type.", safe=_ROLLED_BACK) from None
+        if isinstance(error, PermissionError):
+            raise _closed_to_us(error) from None
+        if isinstance(error, asyncpg.ClientConfigurationError):
+            raise _not_configured() from None
         if isinstance(error, (*_AWAY, *_COLLIDED)):
             raise _Away(type(error).__name__) from None
         if isinstance(error, asyncpg.PostgresError):
@@ -185,6 +190,24 @@ class _mapped:  # noqa: N801 - reads as a word in a with statement
 async def durable(connection: Connection) -> None:
     """Make the commit of this transaction, and so all earlier ones, wait for the disk."""
     await connection.execute("SET LOCAL synchronous_commit = on")
+
+
+def _closed_to_us(error: PermissionError) -> WarehouseRefused:
+    """Say which file or socket of ours this user may not open; waiting would not help."""
+    return WarehouseRefused(
+        f"Connecting to the warehouse needs {error.filename or 'its socket'}, which this user may not open.",
+        safe="Nothing was read or written.",
+        next="Run as a user who may. If it is a certificate below HOME: set HOME to a directory this user can read,"
+        " or name sslrootcert, sslcert and sslkey in WAREHOUSE_DSN.",
+    )
+
+
+def _not_configured() -> SettingsError:
+    return SettingsError(
+        "What WAREHOUSE_DSN or a PG… variable asks of the connection cannot be done.",
+        safe="Nothing was read or written.",
+        next="Check the parameters of WAREHOUSE_DSN, the files they name, and the PG… variables of this environment.",
+    )
 
 
 async def is_alive(connection: asyncpg.Connection) -> bool:
