@@ -159,11 +159,14 @@ async def test_finishing_twice_counts_once(database_dsn: str, database: asyncpg.
     """A commit whose answer was lost may be repeated: rows, counts and the finish stay as they were."""
     async with planned(database_dsn) as (warehouse, run_id):
         held = await claim(warehouse, run_id)
-        for _ in range(2):
-            await warehouse.work(ledger.land_batch, warehouse, held, ledger.Batch([row("one")], ()), FINISHED)
+        batch = ledger.Batch([row("one")], ())
+        await warehouse.work(ledger.land_batch, warehouse, held, batch, FINISHED)
         search = await database.fetchrow("SELECT * FROM canvas_ops.search WHERE id = $1", held.search_id)
         assert (search["status"], search["inserted"], search["updated"]) == ("accepted", 1, 0)
         assert search["leased_until"] is None
+        await warehouse.work(ledger.land_batch, warehouse, held, batch, FINISHED)
+        again = await database.fetchrow("SELECT * FROM canvas_ops.search WHERE id = $1", held.search_id)
+        assert again == search
 
 
 async def test_as_of_is_the_oldest_accepted_walk(database_dsn: str, database: asyncpg.Connection) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration.mirroring import (
+    PATIENT,
     PRACTITIONER,
     PlainSource,
     environment,
@@ -18,7 +19,8 @@ from tests.integration.mirroring import (
     run_command,
     searchset,
 )
-from worker.jobs.plan import Outcome
+from worker.jobs.backfill import backfill
+from worker.jobs.plan import Outcome, Selection
 from worker.jobs.sync import sync
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
@@ -128,6 +130,24 @@ async def test_a_known_message_keeps_its_last_good_row(database_dsn: str, databa
     assert again.sums.quarantined == 1
     assert await database.fetchval("SELECT count(*) FROM canvas_ops.quarantine") == 1
     assert len(await database.fetch(OPEN)) == 1
+
+
+async def test_a_known_message_that_another_search_served_spoilt(
+    database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """A mark never hides a message with something open in quarantine: its good version, served again, resolves it."""
+    clinic = make_clinic(messages=20, practitioners=2, patients=4)
+    good = message("known", text="What was said.")
+    clinic.put(good)
+    async with SandboxServer(clinic) as server:
+        settings = mirror_settings(server.url, database_dsn)
+        await sync(settings)
+        clinic.put(message("known", text="What was\x00said."))
+        await backfill(settings, Selection(patients=(PATIENT,)))
+        assert len(await database.fetch(OPEN)) == 1
+        clinic.put(good)
+        await sync(settings)
+    assert await database.fetch(OPEN) == []
 
 
 async def test_a_changed_bad_entry_is_another_one(database_dsn: str, database: asyncpg.Connection) -> None:
