@@ -1,26 +1,25 @@
 -- Live messages that run $1 should have been shown and was not: their own search was accepted (by sender, or by the
 -- first recipient), and no accepted search's mark holds them.
-SELECT m.id
-FROM canvas.message AS m
-WHERE m._deleted_at IS NULL
-  AND EXISTS (
-      SELECT
-      FROM canvas_ops.search AS s
-      WHERE s.run_id = $1
-        AND s.status = 'accepted'
-        AND (s.parameter, s.value) IN (
-            ('sender', m.sender_type || '/' || m.sender_id),
-            ('recipient', m.recipient_type || '/' || m.recipient_id)
-        )
-  )
-  AND NOT EXISTS (
-      SELECT
-      FROM (
-          SELECT unnest(k.ids) AS id
-          FROM canvas_ops.mark AS k
-          JOIN canvas_ops.search AS s ON s.parameter = k.parameter AND s.value = k.value
-          WHERE s.run_id = $1 AND s.status = 'accepted'
-      ) AS shown
-      WHERE shown.id = m.id
-  )
-ORDER BY m.id
+-- Sets are taken from one another, rather than rows looked up: a table just filled has no statistics yet, and a nested
+-- loop over marks and messages would be quadratic.
+WITH accepted AS (
+    SELECT parameter, value
+    FROM canvas_ops.search
+    WHERE run_id = $1 AND resource = 'Communication' AND status = 'accepted'
+)
+(
+    SELECT m.id
+    FROM canvas.message AS m
+    WHERE m._deleted_at IS NULL
+      AND m.sender_type || '/' || m.sender_id IN (SELECT value FROM accepted WHERE parameter = 'sender')
+    UNION ALL
+    SELECT m.id
+    FROM canvas.message AS m
+    WHERE m._deleted_at IS NULL
+      AND m.recipient_type || '/' || m.recipient_id IN (SELECT value FROM accepted WHERE parameter = 'recipient')
+)
+EXCEPT
+SELECT unnest(k.ids)
+FROM canvas_ops.mark AS k
+JOIN accepted AS a ON a.parameter = k.parameter AND a.value = k.value
+ORDER BY 1

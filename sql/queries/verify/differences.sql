@@ -25,14 +25,16 @@ WITH
            OR (seen.content_hash IS NOT NULL AND (live.id IS NULL OR live._content_hash <> seen.content_hash OR seen.row_differs))
         ORDER BY 1
         LIMIT $4
+    ),
+    -- What the last accepted walks were shown of just these ids.
+    shown AS (
+        SELECT walked.id, walked.content_hash
+        FROM canvas_ops.mark AS k
+        CROSS JOIN LATERAL unnest(k.ids, k.content_hashes) AS walked (id, content_hash)
+        WHERE walked.id IN (SELECT message_id FROM differing)
     )
 SELECT
     d.*,
-    EXISTS (
-        SELECT
-        FROM canvas_ops.mark AS k
-        CROSS JOIN LATERAL unnest(k.ids, k.content_hashes) AS shown (id, content_hash)
-        WHERE shown.id = d.message_id AND shown.content_hash = d.mirror_hash
-    ) AS as_last_shown
+    coalesce((d.message_id, d.mirror_hash) IN (SELECT id, content_hash FROM shown), false) AS as_last_shown
 FROM differing AS d
 ORDER BY d.key
