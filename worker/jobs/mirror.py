@@ -71,6 +71,7 @@ async def run(
     verdict, gone = await _look_for_missing(workplace, run_id, walker, accept_deletions=accept_deletions)
     sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
     outcome = plan.outcome(sums, verdict)
+    await workplace.hold(run_id)
     await warehouse.work(sightings.settle_wanted, warehouse, run_id)
     sums, deleted = await warehouse.work(
         ledger.close_run, warehouse, run_id, outcome.value, tombstones=verdict is plan.Deletions.MARK
@@ -221,7 +222,7 @@ def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
 async def _walk_some(workplace: Workplace, run_id: int, walker: Walker, lease: timedelta, gone_max: int | None) -> None:
     warehouse = workplace.warehouse
     while gone_max is None or len(walker.gone) <= gone_max:
-        await workplace.lock.ensure()
+        await workplace.hold(run_id)
         claim = await warehouse.work(ledger.claim_search, warehouse, run_id, uuid4(), lease)
         if claim is None:
             return

@@ -85,6 +85,7 @@ async def verify(
         found = await verification.compare(synced_since=since, began_at=began_at)
         if found.unknown:
             reason = reason or "differences_not_answered"
+        await workplace.hold(run_id)
         entries = await workplace.warehouse.work(
             sightings.count_sightings, workplace.warehouse, run_id, verification.passes
         )
@@ -172,7 +173,7 @@ class _Verification:
     async def _some(self, waiting: Iterator[Search], progress: Progress) -> tuple[str | None, int]:
         worst, total = None, 0
         for search in waiting:
-            await self._workplace.lock.ensure()
+            await self._workplace.hold(self._run_id)
             reason, entries = await self._walk(search, progress)
             worst, total = worst or reason, total + entries
             progress.searches_done += 1

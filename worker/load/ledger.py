@@ -130,6 +130,12 @@ async def open_run(
     return number
 
 
+async def is_open(connection: Connection, warehouse: Warehouse, run_id: int) -> bool:
+    """Tell whether a run was not closed yet."""
+    run = await connection.fetchrow(warehouse.sql("ledger/lock_run"), run_id)
+    return bool(run["is_open"])
+
+
 async def reopen_searches(connection: Connection, warehouse: Warehouse, run_id: int) -> None:
     """Make everything claimable again that a died run had not accepted. What it had accepted stays so."""
     await connection.execute(warehouse.sql("ledger/release_searches"), run_id)
@@ -241,9 +247,13 @@ async def close_run(
     """Close a run with its outcome; return the sums of its searches, and how many messages it marked as deleted.
 
     With `tombstones`, what the run found gone is marked in the same transaction. `as_of` stands in for the start of the
-    oldest accepted walk in the ledger.
+    oldest accepted walk in the ledger. A run that is closed stays as it is, be it that the answer to this was lost, or
+    that another process took the run over: what had been gone then may be back.
     """
     await durable(connection)
+    run = await connection.fetchrow(warehouse.sql("ledger/lock_run"), run_id)
+    if not run["is_open"]:
+        return await sum_run(connection, warehouse, run_id), run["deleted"] or 0
     deleted = await tombstone(connection, warehouse, run_id) if tombstones else 0
     sums = await sum_run(connection, warehouse, run_id)
     await connection.execute(

@@ -39,32 +39,41 @@ class RunLock:
         self._key = lock_key(warehouse.schema, "run")
         self._connection: asyncpg.Connection | None = None
         self._seen_alive_at = 0.0
+        self._was_held = False
         self._turn = asyncio.Lock()
 
-    async def ensure(self) -> None:
+    async def ensure(self) -> bool:
         """Hold the lock, or raise RunLocked saying who does, or WarehouseAway. Cheap: asks the server now and then.
 
-        A host that died leaves the lock to the server's keepalives; a worker cut off from the server finds out here,
-        and what it landed meanwhile was fenced by its leases.
+        Return whether it had been lost, so that another process may have held it meanwhile. A host that died leaves the
+        lock to the server's keepalives; a worker cut off from the server finds out here, and what it landed meanwhile
+        was fenced by its leases.
         """
         async with self._turn:
             now = asyncio.get_running_loop().time()
             stands = self._connection is not None and not self._connection.is_closed()
             if stands and now - self._seen_alive_at < ASK_EVERY_S:
-                return
+                return False
             if self._connection is not None and await is_alive(self._connection):
                 self._seen_alive_at = now
-                return
+                return False
             if self._connection is not None:
                 get_logger().warning("the run lock's connection was lost, taking the lock again")
                 self._connection.terminate()
                 self._connection = None
             self._connection, _ = await self._warehouse.single(self._name, self._take)
             self._seen_alive_at = now
+            was_lost, self._was_held = self._was_held, True
+            return was_lost
 
     async def _take(self, connection: Connection) -> None:
-        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", self._key):
-            raise _locked(await connection.fetchrow(self._warehouse.sql("ledger/lock_holder"), self._key))
+        if await connection.fetchval("SELECT pg_try_advisory_lock($1)", self._key):
+            return
+        holder = await connection.fetchrow(self._warehouse.sql("ledger/lock_holder"), self._key)
+        if self._was_held and holder and holder["application_name"] == self._name:
+            # Which is tried again until MIRROR_PATIENCE ends.
+            raise TimeoutError("the server has not noticed yet that our own connection is gone")
+        raise _locked(holder, was_held=self._was_held)
 
     async def release(self) -> None:
         """Let go; closing the connection is what releases the lock."""
@@ -73,12 +82,14 @@ class RunLock:
             self._connection = None
 
 
-def _locked(holder: asyncpg.Record | None) -> RunLocked:
+def _locked(holder: asyncpg.Record | None, *, was_held: bool) -> RunLocked:
     name = (holder and holder["application_name"]) or "another session"
     since = f" since {holder['backend_start']:%Y-%m-%d %H:%M:%S} UTC" if holder and holder["backend_start"] else ""
+    kept = "What had been landed is kept, and nothing was landed since."
     return RunLocked(
-        f"Another run holds the lock: {name}{since}.",
-        safe="Nothing was read or written.",
+        ("This run was cut off from the warehouse and lost its lock. " if was_held else "")
+        + f"Another run holds the lock: {name}{since}.",
+        safe=kept if was_held else "Nothing was read or written.",
         next="Wait for it to end (`message-mirror status` shows it), then the same command again.",
     )
 
