@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -16,14 +18,18 @@ from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE, Interrupted, Mir
 from worker.settings import KNOWN, read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from datetime import date, datetime
+    from types import FrameType
 
     from worker.jobs.mirror import RunResult
     from worker.jobs.plan import Selection
     from worker.settings import Settings
 
 T = TypeVar("T")
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+DRAIN_S = 8.0
 
 
 class _WithSettings(click.Group):
@@ -356,24 +362,60 @@ def _finish(result: RunResult) -> NoReturn:
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a job; SIGINT and SIGTERM cancel it, and it gives back what it holds. Raises Interrupted then."""
+    """Run a job; the first SIGINT or SIGTERM cancels it, and it gives back what it holds. Raises Interrupted then.
+
+    Further signals change nothing. What is not given back within `DRAIN_S` is given up: a killed run is as safe.
+    """
     import asyncio
 
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
         task = loop.create_task(work)
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(signum, task.cancel)
+
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            _on_stop_signals(signal.SIG_IGN)
+            last_resort = threading.Timer(DRAIN_S, _give_up)
+            last_resort.daemon = True
+            last_resort.start()
+            loop.call_soon_threadsafe(task.cancel)
+
+        # Not the loop's own handlers: when it closes they leave a moment in which a second signal kills.
+        _on_stop_signals(stop)
         try:
             return loop.run_until_complete(task)
         except asyncio.CancelledError:
-            raise Interrupted(
-                "Interrupted.", safe="What had been landed is kept.", next="The same command takes it up again."
-            ) from None
+            raise _interrupted() from None
+        finally:
+            if signal.getsignal(signal.SIGTERM) is stop:
+                _on_stop_signals(signal.default_int_handler)
+
+
+def _on_stop_signals(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> None:
+    for signum in STOP_SIGNALS:
+        signal.signal(signum, handler)
+
+
+def _interrupted() -> Interrupted:
+    return Interrupted("Interrupted.", safe="What had been landed is kept.", next="The same command takes it up again.")
+
+
+def _give_up() -> NoReturn:
+    """End the process at once, as its end has been waited for long enough."""
+    _show(_interrupted())
+    sys.stdout.flush()
+    os._exit(Interrupted.exit_code)
+
+
+def _show(error: MirrorError) -> None:
+    from worker.display import show_error
+
+    show_error(error.what, error.safe, error.next)
 
 
 def main() -> NoReturn:
     """Run the command line and exit with the codes of the help text; a failure never ends in a traceback."""
+    # Until a job runs, SIGTERM ends it as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as exit_:
@@ -384,9 +426,7 @@ def main() -> NoReturn:
     except click.Abort:
         sys.exit(Interrupted.exit_code)
     except MirrorError as error:
-        from worker.display import show_error
-
-        show_error(error.what, error.safe, error.next)
+        _show(error)
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001 - a defect of ours; its message could hold a patient's words
         from worker.display import show_error

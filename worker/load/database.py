@@ -174,6 +174,10 @@ class _mapped:  # noqa: N801 - reads as a word in a with statement
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
         if error is None or isinstance(error, MirrorError) or not isinstance(error, Exception):
             return
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # Whoever was cancelled may fail to roll back. That is no reason to try again.
+            raise asyncio.CancelledError from None
         if isinstance(error, asyncpg.DataError):
             # Its message quotes the value.
             raise WarehouseRefused("A value could not be written as its column's type.", safe=_ROLLED_BACK) from None
