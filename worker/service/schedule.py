@@ -3,44 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.cron import CronTrigger
 
-from worker.errors import MirrorError, SettingsError
+from worker.errors import MirrorError
 from worker.jobs.sync import sync
+from worker.service.cron import trigger
 from worker.telemetry import get_logger, where
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from apscheduler.triggers.base import BaseTrigger
 
     from worker.settings import Settings
 
 MISFIRE_GRACE_S = 3600
 
 
-def trigger(cron: str) -> CronTrigger:
-    """Return the trigger of a cron expression, in UTC: a local zone would fire twice when clocks go back.
-
-    Raises SettingsError.
-    """
-    try:
-        return CronTrigger.from_crontab(cron, timezone="UTC")
-    except ValueError:
-        raise SettingsError(
-            "MIRROR_NIGHTLY is not a cron expression of five fields.", next="Set MIRROR_NIGHTLY='0 2 * * *', say."
-        ) from None
-
-
-async def serve(settings: Settings, run: Callable[[Settings], Awaitable[object]] = sync) -> None:
-    """Start `run` whenever `MIRROR_NIGHTLY` says, until cancelled. A failed run is logged and the next one starts.
+async def serve(
+    settings: Settings, run: Callable[[Settings], Awaitable[object]] = sync, *, when: BaseTrigger | None = None
+) -> None:
+    """Start `run` whenever `MIRROR_NIGHTLY` says (or `when`), until cancelled. After a failed run comes the next.
 
     Cancelling stops a sync at its next await; its run stays open and is resumed. Raises SettingsError at the start.
     """
     settings.need_instance()
     settings.need_warehouse_place()
-    nightly = trigger(settings.nightly)
+    nightly = when or trigger("MIRROR_NIGHTLY", settings.nightly)
     scheduler = AsyncIOScheduler(timezone="UTC")
     under_way: set[asyncio.Task[None]] = set()
 
@@ -49,7 +41,8 @@ async def serve(settings: Settings, run: Callable[[Settings], Awaitable[object]]
         task = asyncio.create_task(_guarded(settings, run))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
-        await asyncio.wait({task})
+        with contextlib.suppress(asyncio.CancelledError):  # nor has the scheduler anything to say about it
+            await asyncio.wait({task})
 
     job = scheduler.add_job(once, nightly, max_instances=1, coalesce=True, misfire_grace_time=MISFIRE_GRACE_S)
     scheduler.start()

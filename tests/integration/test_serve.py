@@ -1,0 +1,161 @@
+"""`serve`: a sync whenever it is due, one at a time, whatever became of the last one, until somebody says stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.date import DateTrigger
+from structlog.testing import capture_logs
+
+from tests.integration.mirroring import environment, ids_of, mirror_settings, start_command
+from worker.errors import EXIT_OK, EXIT_SOURCE, EXIT_USAGE, SourceAway
+from worker.jobs.sync import sync
+from worker.sandbox.population import make_clinic
+from worker.sandbox.server import SandboxServer
+from worker.service.schedule import serve
+from worker.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    import asyncpg
+
+SETTINGS = read_settings({"CANVAS_FHIR_URL": "http://127.0.0.1:1", "CANVAS_TOKEN": "t"})
+
+
+class Often(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
+    """Due again and again, a moment from now; `times` counts how often."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
+        """Return when the job is due next."""
+        self.times += 1
+        return now + timedelta(milliseconds=5)
+
+
+async def stop(service: asyncio.Task[None]) -> None:
+    """Stop `serve` as a signal does, and wait for its end."""
+    service.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await service
+
+
+async def test_a_sync_is_started_when_it_is_due(database_dsn: str, database: asyncpg.Connection) -> None:
+    clinic = make_clinic(messages=50, practitioners=3, patients=8)
+    done = asyncio.Event()
+
+    async def once(settings: Settings) -> None:
+        await sync(settings)
+        done.set()
+
+    async with SandboxServer(clinic) as server:
+        service = asyncio.create_task(serve(mirror_settings(server.url, database_dsn), once, when=DateTrigger()))
+        await done.wait()
+        await stop(service)
+    assert await ids_of(database) == {one["id"] for one in clinic}
+
+
+@pytest.mark.parametrize(
+    ("failure", "logged"),
+    [
+        (SourceAway("The words of it."), {"event": "the sync failed", "error": "SourceAway", "exit_code": EXIT_SOURCE}),
+        (ValueError("my chest hurts"), {"event": "the sync failed unexpectedly"}),
+    ],
+)
+async def test_a_failing_run_is_logged_and_the_next_one_starts(failure: Exception, logged: dict[str, object]) -> None:
+    runs = 0
+    second = asyncio.Event()
+
+    async def fail(_settings: Settings) -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 2:
+            second.set()
+        raise failure
+
+    with capture_logs() as lines:
+        service = asyncio.create_task(serve(SETTINGS, fail, when=Often()))
+        await second.wait()
+        await stop(service)
+    errors = [line for line in lines if line["log_level"] == "error"]
+    assert len(errors) >= 2
+    for line in errors:
+        assert logged.items() <= line.items()
+        assert "chest" not in str(line)
+
+
+async def test_stopping_waits_for_a_run_to_give_back_what_it_holds(caplog: pytest.LogCaptureFixture) -> None:
+    begun, told, given_back = asyncio.Event(), False, False
+
+    async def hold(_settings: Settings) -> None:
+        nonlocal told, given_back
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            told = True
+            for _ in range(10):  # several awaits: a rollback, a lock, a pool
+                await asyncio.sleep(0)
+            given_back = True
+            raise
+
+    service = asyncio.create_task(serve(SETTINGS, hold, when=DateTrigger()))
+    await begun.wait()
+    await stop(service)
+    assert told
+    assert given_back
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_a_run_that_is_due_while_another_goes_on_is_left_out() -> None:
+    runs = 0
+    begun = asyncio.Event()
+
+    async def last(_settings: Settings) -> None:
+        nonlocal runs
+        runs += 1
+        begun.set()
+        await asyncio.Event().wait()
+
+    often = Often()
+    service = asyncio.create_task(serve(SETTINGS, last, when=often))
+    await begun.wait()
+    enough = often.times + 5
+    while often.times < enough:  # noqa: ASYNC110 - the scheduler sets no event
+        await asyncio.sleep(0.005)
+    await stop(service)
+    assert runs == 1
+
+
+async def test_stopping_while_nothing_runs_stops() -> None:
+    service = asyncio.create_task(serve(SETTINGS))
+    with capture_logs() as lines:
+        while not lines:  # noqa: ASYNC110 - the log is what we wait for
+            await asyncio.sleep(0)
+    await stop(service)
+    assert lines[0]["event"] == "waiting for the next sync"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_the_command_stops_cleanly(number: signal.Signals, database_dsn: str) -> None:
+    process = await start_command(environment("http://127.0.0.1:1", database_dsn), "serve")
+    assert process.stderr is not None
+    assert b"waiting for the next sync" in await process.stderr.readline()
+    process.send_signal(number)
+    out, err = await process.communicate()
+    assert (process.returncode, out, err) == (EXIT_OK, b"", b"")
+
+
+@pytest.mark.parametrize("cron", ["61 2 * * *", "a b c d e", "0 2 13 * 5"])
+async def test_the_command_refuses_what_is_no_schedule(cron: str, database_dsn: str) -> None:
+    process = await start_command(environment("http://127.0.0.1:1", database_dsn, MIRROR_NIGHTLY=cron), "serve")
+    _, err = await process.communicate()
+    assert process.returncode == EXIT_USAGE
+    assert b"MIRROR_NIGHTLY" in err
+    assert b"Traceback" not in err
