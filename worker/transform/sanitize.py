@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import html as _html
 import re
-from dataclasses import replace
 
 import nh3
 
 from worker.transform.caps import within_caps
-from worker.transform.css import Declaration, declarations
 from worker.transform.fallback import text_without_structure
 from worker.transform.parse import well_formed
-from worker.transform.stylesheet import has_style_element, with_rules_inlined
+from worker.transform.safestyle import safe_style
+from worker.transform.standins import needs_stand_ins, with_stand_ins
+from worker.transform.stylesheet import has_rules_about_text, with_rules_inlined
 
 _TAG_NAMES = """
     a abbr acronym address article aside b bdi bdo big blockquote br caption center cite code col
-    colgroup data dd del details dfn dialog dir div dl dt em fieldset figcaption figure font footer h1
+    colgroup data dd del details dfn dir div dl dt em fieldset figcaption figure font footer h1
     h2 h3 h4 h5 h6 header hgroup hr i img ins kbd label legend li main mark menu nav nobr o:p ol p pre q
     rp rt rtc ruby s samp section small span strike strong sub summary sup table tbody td tfoot th thead
     time tr tt u ul var wbr
@@ -40,7 +40,6 @@ _ATTRIBUTES = {
     "col": {"span", "width"},
     "colgroup": {"span", "width"},
     "details": {"open"},
-    "dialog": {"open"},
     "font": {"color", "face", "size"},
     "hr": {"noshade", "size", "width"},
     "img": {"alt", "height", "width"},  # a src would tell a third party that the message was opened
@@ -53,48 +52,19 @@ _ATTRIBUTES = {
     "tr": {"bgcolor", "valign"},
     "ul": {"type"},
 }
-_PROPERTY_NAMES = """
-    background background-color border border-bottom border-collapse border-color border-left
-    border-right border-spacing border-style border-top border-width clear color display float font
-    font-family font-size font-style font-variant font-weight line-height list-style list-style-type
-    margin margin-bottom margin-left margin-right margin-top padding padding-bottom padding-left
-    padding-right padding-top text-align text-decoration text-indent text-transform
-    vertical-align visibility white-space width
-"""
-_PROPERTIES = frozenset(_PROPERTY_NAMES.split())
-# Words, numbers, colours and font names; no other function and no escape, so no `url(` in any disguise.
-_VALUE = re.compile(r"""(?:[-\w\s#.,%/'"+]|(?:rgb|hsl)a?\([\d\s.,%/]*\))+""")
-_NEGATIVE = re.compile(r"-[\d.]")
-# A browser's own style sheet would lay a dialog over the page.
-_DIALOG_STYLE = "position:static"
+# Sizes of more than three digits would leave the box.
+_SIZES = frozenset({"border", "cellpadding", "cellspacing", "height", "width"})
+_SIZE = re.compile(r"\s*\d{1,3}(?:\.\d*)?\s*(?:px|%)?\s*")
+# A parser drops a line feed behind `<pre>`, and two parsers two.
+_PRE_WITH_EMPTY_LINE = re.compile(r"(<pre[^<>]*>\r?\n)(?=\r?\n)", re.IGNORECASE)
 
 
-def _filter_attribute(tag: str, attribute: str, value: str) -> str | None:
-    if attribute != "style":
-        return value
-    return _DIALOG_STYLE if tag == "dialog" else _safe_style(value)
-
-
-def _safe_style(style: str) -> str | None:
-    """Return the allowed declarations of a `style` attribute, or None if there are none."""
-    kept = (_in_its_box(declaration) for declaration in declarations(style) if _is_allowed(declaration))
-    return ";".join(str(declaration) for declaration in kept) or None
-
-
-def _is_allowed(declaration: Declaration) -> bool:
-    value = declaration.value
-    if declaration.name == "position":
-        return value in {"absolute", "fixed"}
-    if declaration.name not in _PROPERTIES or _NEGATIVE.search(value):
-        return False
-    return _VALUE.fullmatch(value) is not None
-
-
-def _in_its_box(declaration: Declaration) -> Declaration:
-    """Float what was positioned: out of the flow as before, but not over its surroundings."""
-    if declaration.name == "position":
-        return replace(declaration, name="float", value="left")
-    return declaration
+def _filter_attribute(_tag: str, attribute: str, value: str) -> str | None:
+    if attribute == "style":
+        return safe_style(value)
+    if attribute in _SIZES and _SIZE.fullmatch(value) is None:
+        return None
+    return value
 
 
 _CLEANER = nh3.Cleaner(
@@ -106,7 +76,6 @@ _CLEANER = nh3.Cleaner(
     link_rel="noopener noreferrer nofollow",
     url_schemes={"http", "https", "mailto", "tel"},
     url_relative="deny",
-    set_tag_attribute_values={"dialog": {"style": _DIALOG_STYLE}},
 )
 
 
@@ -117,8 +86,12 @@ def safe_html(html: str) -> str:
     """
     if not within_caps(html):
         return escaped(text_without_structure(html))
-    if has_style_element(html):
+    if has_rules_about_text(html):
         html = with_rules_inlined(html)
+    if needs_stand_ins(html, _TAGS):
+        html = with_stand_ins(html, _TAGS)
+    elif "\n\n" in html or "\n\r" in html:
+        html = _PRE_WITH_EMPTY_LINE.sub(r"\1\n", html)
     return _CLEANER.clean(well_formed(html))
 
 

@@ -5,18 +5,25 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from worker.transform.css import StyleSheet
+from worker.transform.css import TEXT_PROPERTIES, StyleSheet
 from worker.transform.parse import parse
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 _STYLE_ELEMENT = re.compile(r"<style", re.IGNORECASE)
+_TEXT_PROPERTY = re.compile("|".join(sorted(TEXT_PROPERTIES)), re.IGNORECASE)
 
 
 def has_style_element(html: str) -> bool:
     """Whether the body may hold a `<style>` element."""
     return _STYLE_ELEMENT.search(html) is not None
+
+
+def has_rules_about_text(html: str) -> bool:
+    """Whether the body may hold a `<style>` element with a rule that text depends on."""
+    element = _STYLE_ELEMENT.search(html)
+    return element is not None and _TEXT_PROPERTY.search(html, element.end()) is not None
 
 
 def style_sheet(tree: LexborHTMLParser) -> StyleSheet:
