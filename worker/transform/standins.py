@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
 _NAME = re.compile(r"<([a-zA-Z][^\s/>]*)")
-_NAME_WITH_STYLE = re.compile(r"<([a-z][^\s/>]*)[^<>]*?\b(?:hidden|style|align)\b", re.IGNORECASE)
+_NAME_WITH_STYLE = re.compile(r"<([a-z][^\s/<>]*+)[^<>]*?\b(?:hidden|style|align)\b", re.IGNORECASE)
 # Not shown, or dropped by every parser of a fragment.
 _UNSEEN = frozenset({"body", "head", "html"} | {tag for tag, shown in display.UA_DISPLAY.items() if shown == "none"})
 # What is in a `noscript` is text to one parser and elements to another.
