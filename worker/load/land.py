@@ -97,6 +97,7 @@ async def land_messages(
 async def stage(connection: Connection, warehouse: Warehouse, messages: Iterable[Message]) -> None:
     """Copy messages, no id twice, into the temporary table `incoming`, which the end of the transaction empties."""
     await connection.execute(warehouse.sql("land/stage"))
+    await connection.execute(warehouse.sql("land/empty_stage"))
     await connection.copy_records_to_table(
         "incoming", schema_name="pg_temp", columns=_STAGED_COLUMNS, records=map(_staged, messages)
     )

@@ -81,11 +81,14 @@ async def rewrite_past(connection: Connection, warehouse: Warehouse, messages: S
 async def release(connection: Connection, warehouse: Warehouse, messages: Sequence[Message], *, run_id: int) -> Landed:
     """Land what had been in quarantine, each message by the hash of its entry, and close those entries.
 
-    Of several versions of one id the one met last is landed last, so that it is the present one.
+    Of several versions of one id the one met last is landed last, so that it is the present one. What is closed already
+    is left alone: to land an earlier version again would bring it back.
     """
+    hashes = [message.raw_hash for message in messages]
+    lie_open = {row["raw_hash"] for row in await connection.fetch(warehouse.sql("quarantine/lock_open"), hashes)}
     landed = Landed()
-    for message in messages:
+    for message in (message for message in messages if message.raw_hash in lie_open):
         one = await land_messages(connection, warehouse, [message], run_id=run_id)
         landed = Landed(landed.inserted + one.inserted, landed.updated + one.updated, landed.unchanged + one.unchanged)
-    await connection.execute(warehouse.sql("quarantine/resolve_entries"), [message.raw_hash for message in messages])
+    await connection.execute(warehouse.sql("quarantine/resolve_entries"), hashes)
     return landed
