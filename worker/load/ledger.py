@@ -125,7 +125,7 @@ async def read_open_runs(connection: Connection, warehouse: Warehouse) -> list[O
 async def open_run(
     connection: Connection, warehouse: Warehouse, *, job: str, scope: str, selection: str, version: str
 ) -> int:
-    """Begin a run and return its number."""
+    """Begin a run and return its number. To be called once those that ask for the same are closed."""
     number: int = await connection.fetchval(warehouse.sql("ledger/open_run"), job, scope, selection, version)
     return number
 
