@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 DRAIN_S = 8.0
+AT_LEAST_ONE = click.IntRange(1)
 
 
 class _WithSettings(click.Group):
@@ -242,7 +243,7 @@ def serve() -> None:
 
 
 @cli.command()
-@click.option("--port", default=8090, show_default=True, help="0 picks a free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0 picks a free one.")
 @click.option(
     "--edition",
     type=click.Choice(["seed", "current"]),
@@ -250,11 +251,13 @@ def serve() -> None:
     show_default=True,
     help="Which edition of Canvas's documentation to follow.",
 )
-@click.option("--messages", default=20_000, show_default=True)
-@click.option("--practitioners", default=60, show_default=True)
-@click.option("--patients", default=2_000, show_default=True)
+@click.option("--messages", type=AT_LEAST_ONE, default=20_000, show_default=True, help="Messages of the clinic.")
+@click.option("--practitioners", type=AT_LEAST_ONE, default=60, show_default=True, help="Its practitioners.")
+@click.option("--patients", type=AT_LEAST_ONE, default=2_000, show_default=True, help="Its patients.")
 @click.option("--seed", default=1, show_default=True, help="The same seed makes the same clinic.")
-@click.option("--latency-ms", default=0, show_default=True, help="Time that each request takes at least.")
+@click.option(
+    "--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Time that each request takes at least."
+)
 def sandbox(
     port: int, edition: Any, messages: int, practitioners: int, patients: int, seed: int, latency_ms: int
 ) -> None:
@@ -319,7 +322,7 @@ def _embedded() -> Any:
 
 
 @cli.command()
-@click.option("--messages", default=20_000, show_default=True, help="Size of the made-up clinic.")
+@click.option("--messages", type=AT_LEAST_ONE, default=20_000, show_default=True, help="Size of the made-up clinic.")
 @click.option("--seed", default=1, show_default=True, help="The same seed makes the same clinic.")
 def demo(messages: int, seed: int) -> None:
     """Mirror a made-up clinic into an embedded PostgreSQL of its own, .warehouse-demo, and query it.
@@ -337,7 +340,8 @@ def demo(messages: int, seed: int) -> None:
     display.show_run(result)
     display.show_rows("canvas.live_message by direction", rows)
     program = Path(sys.argv[0]) if not sys.argv[0].endswith("__main__.py") else Path("python -m worker")
-    click.echo(f"Go on in psql:\n  WAREHOUSE_DIR={DIRECTORY} {_shown(program)} warehouse psql")
+    unset = "".join(f"{name}= " for name in ("WAREHOUSE_DSN", "WAREHOUSE_DSN_FILE") if os.environ.get(name))
+    click.echo(f"Go on in psql:\n  {unset}WAREHOUSE_DIR={DIRECTORY} {_shown(program)} warehouse psql")
     sys.exit(EXIT_OK if result.outcome == "complete" else EXIT_INCOMPLETE)
 
 

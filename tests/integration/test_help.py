@@ -1,0 +1,91 @@
+"""Every command, option and setting explains itself, and the README has them all and no other."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from tests.integration.mirroring import CHECKOUT, run_command
+from worker import __version__
+from worker.cli import cli
+from worker.errors import EXIT_OK
+from worker.settings import KNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield every command, groups included, with what is typed to reach it."""
+    for name, command in group.commands.items():
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+def options(command: click.Command) -> list[click.Option]:
+    return [one for one in command.params if isinstance(one, click.Option)]
+
+
+COMMANDS = dict(commands())
+TOP = [name for name, *rest in COMMANDS if not rest]
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_and_option_has_a_help_text(path: tuple[str, ...]) -> None:
+    assert COMMANDS[path].help
+    for option in options(COMMANDS[path]):
+        assert option.help, option.name
+
+
+@pytest.mark.parametrize("path", [(), *COMMANDS], ids=" ".join)
+async def test_help_answers(path: tuple[str, ...]) -> None:
+    finished = await run_command({}, *path, "--help")
+    assert (finished.code, finished.err) == (EXIT_OK, "")
+    assert finished.out.startswith(f"Usage: python -m worker {' '.join(path)}".rstrip())
+
+
+async def test_the_top_help_lists_commands_settings_and_exit_codes() -> None:
+    finished = await run_command({}, "-h")
+    for word in TOP + [known.variable for known in KNOWN]:
+        assert re.search(rf"^  {word}\b", finished.out, re.MULTILINE), word
+    for code in ("0", "1", "2", "3, 4", "75", "130"):
+        assert re.search(rf"^  {code} ", finished.out, re.MULTILINE), code
+
+
+async def test_the_version_is_the_packages() -> None:
+    assert (await run_command({}, "--version")).out == f"message-mirror, version {__version__}\n"
+
+
+def rows_of_the_readme() -> dict[str, str]:
+    """Return the README's table rows by the first word of their first cell."""
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    return {row[1]: row[0] for row in re.finditer(r"^\| `([A-Za-z_]+).*$", text, re.MULTILINE)}
+
+
+def test_the_readme_has_every_setting_and_no_other() -> None:
+    documented = {word for word in rows_of_the_readme() if word.isupper()}
+    assert documented == {known.variable for known in KNOWN}
+
+
+def test_the_readme_has_every_command_and_no_other() -> None:
+    documented = {word for word in rows_of_the_readme() if word.islower()}
+    assert documented == set(TOP)
+
+
+@pytest.mark.parametrize("name", TOP)
+def test_the_readme_has_every_option_and_subcommand(name: str) -> None:
+    command, row = COMMANDS[(name,)], rows_of_the_readme()[name]
+    for option in options(command):
+        assert option.opts[0] in row
+    for subcommand in command.commands if isinstance(command, click.Group) else ():
+        assert subcommand in row
+
+
+def test_the_readme_names_no_option_that_is_gone() -> None:
+    known = {opt for command in COMMANDS.values() for option in options(command) for opt in option.opts}
+    named = {option for row in rows_of_the_readme().values() for option in re.findall(r"--[a-z-]+", row)}
+    assert named <= known
