@@ -391,12 +391,18 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
             raise _interrupted() from None
         finally:
             if signal.getsignal(signal.SIGTERM) is stop:
-                _on_stop_signals(signal.default_int_handler)
+                _on_stop_signals(_abort)
 
 
 def _on_stop_signals(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> None:
     for signum in STOP_SIGNALS:
         signal.signal(signum, handler)
+
+
+def _abort(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """End a command while no job runs, as Ctrl-C does; another signal meanwhile changes nothing."""
+    _on_stop_signals(signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _interrupted() -> Interrupted:
@@ -418,8 +424,7 @@ def _show(error: MirrorError) -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with the codes of the help text; a failure never ends in a traceback."""
-    # Until a job runs, SIGTERM ends it as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _on_stop_signals(_abort)
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as exit_:
