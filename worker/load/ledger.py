@@ -174,10 +174,15 @@ async def plan_searches(connection: Connection, warehouse: Warehouse, run_id: in
 async def claim_search(
     connection: Connection, warehouse: Warehouse, run_id: int, token: UUID, lease: timedelta
 ) -> Claim | None:
-    """Claim the next search, or return None if there is none left to claim."""
-    row = await connection.fetchrow(warehouse.sql("ledger/claim_search"), run_id, token, lease)
-    if row is None:
-        return None
+    """Claim the next search, or return None if there is none left to claim.
+
+    Searches that others are claiming are passed over; if only such are left, waits for what becomes of them: a claim
+    whose connection was lost is rolled back, and that search must not be forgotten.
+    """
+    while (row := await connection.fetchrow(warehouse.sql("ledger/claim_search"), run_id, token, lease)) is None:
+        if not await connection.fetchval(warehouse.sql("ledger/is_claimable"), run_id):
+            return None
+        await connection.execute(warehouse.sql("ledger/wait_for_claim"), run_id)
     return Claim(row["id"], run_id, Search(row["parameter"], row["value"]), token, lease)
 
 
