@@ -40,6 +40,7 @@ class RunLock:
         self._connection: asyncpg.Connection | None = None
         self._seen_alive_at = 0.0
         self._was_held = False
+        self._was_asked_for = False
         self._turn = asyncio.Lock()
 
     async def ensure(self) -> bool:
@@ -67,10 +68,11 @@ class RunLock:
             return was_lost
 
     async def _take(self, connection: Connection) -> None:
+        may_have_it, self._was_asked_for = self._was_asked_for, True
         if await connection.fetchval("SELECT pg_try_advisory_lock($1)", self._key):
             return
         holder = await connection.fetchrow(self._warehouse.sql("ledger/lock_holder"), self._key)
-        if self._was_held and holder and holder["application_name"] == self._name:
+        if may_have_it and holder and holder["application_name"] == self._name:
             # Which is tried again until MIRROR_PATIENCE ends.
             raise TimeoutError("the server has not noticed yet that our own connection is gone")
         raise _locked(holder, was_held=self._was_held)
