@@ -89,7 +89,9 @@ async def migrate(warehouse: Warehouse) -> tuple[str, ...]:
     """
     if not await read_outstanding(warehouse):
         return ()
-    return await warehouse.work(_apply_all, warehouse.schema)
+    begun: set[str] = set()
+    await warehouse.work(_apply_all, warehouse.schema, begun)
+    return tuple(file.name for file in known_files() if file.name in begun)
 
 
 async def read_script(warehouse: Warehouse) -> str:
@@ -119,14 +121,15 @@ async def _read_script(connection: Connection, schema: str) -> str:
     return "\n".join(["BEGIN;", *steps(files, await _missing_schemas(connection, schema), schema), "COMMIT;\n"])
 
 
-async def _apply_all(connection: Connection, schema: str) -> tuple[str, ...]:
+async def _apply_all(connection: Connection, schema: str, begun: set[str]) -> None:
+    """Apply what is outstanding; `begun` takes its names: run again after a lost answer, nothing would be left to name."""
     await durable(connection)
     await _lock(connection, schema)
     files = await read_outstanding_in(connection, schema)
     if files:
+        begun.update(file.name for file in files)
         for step in steps(files, await _missing_schemas(connection, schema), schema):
             await connection.execute(step)
-    return tuple(file.name for file in files)
 
 
 async def _missing_schemas(connection: Connection, schema: str) -> list[str]:
