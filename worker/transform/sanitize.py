@@ -53,8 +53,8 @@ _ATTRIBUTES = {
     "ul": {"type"},
 }
 # Sizes of more than three digits would leave the box.
-_SIZES = frozenset({"border", "cellpadding", "cellspacing", "height", "width"})
-_SIZE = re.compile(r"\s*\d{1,3}(?:\.\d*)?\s*(?:px|%)?\s*")
+_SIZES = frozenset({"border", "cellpadding", "cellspacing", "height", "size", "width"})
+_SIZE = re.compile(r"\s*[-+]?\d{1,3}(?:\.\d*)?\s*(?:px|%)?\s*")
 # A parser drops a line feed behind `<pre>`, and two parsers two.
 _PRE_WITH_EMPTY_LINE = re.compile(r"(<pre[^<>]*>\r?\n)(?=\r?\n)", re.IGNORECASE)
 
