@@ -82,7 +82,7 @@ async def _come_back_late(world: World, bell: Doorbell, *, still_running: bool, 
     return found
 
 
-async def frozen_warehouse(size: Size, seed: int, server_url: str) -> ProofResult:
+async def frozen_warehouse(size: Size, seed: int, server_url: str, *, sabotage: str = "") -> ProofResult:
     """Stop the warehouse's processes under a worker that is about to land, and tell it to stop: it ends in time."""
     result = ProofResult("kills", seed)
     for _ in range({"small": 1, "full": 3}[size]):
@@ -91,7 +91,7 @@ async def frozen_warehouse(size: Size, seed: int, server_url: str) -> ProofResul
         async with open_world(server_url, clinic, middlewares=[bell.middleware()]) as world:
             variables = environment(world.server.url, world.dsn, MIRROR_CONCURRENCY="1")
             bell.set(FIRST_PAGE, hold=True)
-            async with running(variables, "sync") as worker:
+            async with running(variables, "sync", sabotage=sabotage) as worker:
                 await bell.rings(worker)
                 backends = await sessions(world.database)
                 for pid in backends:

@@ -11,6 +11,7 @@ import asyncio
 import random
 import signal
 import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -26,7 +27,7 @@ from worker.load.migrate import known_files
 from worker.sandbox.population import make_clinic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from tests.faults.processes import Worker
     from tests.faults.proof import Size
@@ -34,21 +35,20 @@ if TYPE_CHECKING:
 
 DRAINED_WITHIN_S = 10.0
 LANES = 2
+SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 
 # How many processes of each job are killed, every other one by SIGTERM.
 KILLS: Mapping[Size, Mapping[str, int]] = {
     "small": {"sync": 4, "backfill": 2, "verify": 2, "replay": 2, "migrate": 2},
     "full": {"sync": 68, "backfill": 40, "verify": 32, "replay": 36, "migrate": 24},
 }
-PAIRS: Mapping[Size, int] = {"small": 1, "full": 8}
+PAIRS: Mapping[Size, int] = {"small": 2, "full": 16}
+MISSES_MAX = 20
 
 
 async def run(size: Size, seed: int, server_url: str) -> ProofResult:
-    """Kill processes in lanes side by side; then freeze workers and warehouses, and let both sides go away."""
-    result = ProofResult("kills", seed)
-    share = {job: number // LANES for job, number in KILLS[size].items()}
-    lanes = (kill_in_a_lane(share, PAIRS[size], f"{seed}/{number}", server_url, result) for number in range(LANES))
-    await asyncio.gather(*lanes)
+    """Kill processes at any moment; then freeze workers and warehouses, and let source and warehouse go away."""
+    result = await kills(size, seed, server_url)
     result.add(await frozen_worker(size, seed, server_url))
     result.add(await frozen_warehouse(size, seed, server_url))
     result.add(await embedded_server_killed(size, seed))
@@ -56,40 +56,57 @@ async def run(size: Size, seed: int, server_url: str) -> ProofResult:
     return result
 
 
-async def kill_in_a_lane(
-    share: Mapping[str, int], pairs: int, seed: str, server_url: str, result: ProofResult, *, sabotage: str = ""
-) -> None:
-    """Kill so many processes of each job, one after the other, and let two work at once so many times."""
+async def kills(size: Size, seed: int, server_url: str) -> ProofResult:
+    """Kill processes in lanes side by side: each job, by either signal; and let two work at once now and then."""
+    result = ProofResult("kills", seed)
+    planned = [(job, SIGNALS[n % 2]) for job, number in KILLS[size].items() for n in range(number)]
+    chance = random.Random(seed)  # noqa: S311 - guards nothing
+    chance.shuffle(planned)
+    # The first of a lane is of everything; a replay or a verification would find nothing yet.
+    planned.sort(key=lambda one: one[0] != "sync")
+
+    async def fill(number: int) -> None:
+        first, *others = planned[number::LANES]
+        async with open_lane(f"{seed}/{number}", server_url, result) as lane:
+            lane.chance.shuffle(others)
+            for job, signal_number in (first, *others):
+                if job == "migrate":
+                    await kill_migrate(lane, signal_number)
+                else:
+                    await kill_once(lane, job, signal_number)
+            for _ in range(PAIRS[size] // LANES):
+                await two_at_once(lane)
+
+    await asyncio.gather(*map(fill, range(LANES)))
+    return result
+
+
+@asynccontextmanager
+async def open_lane(seed: str, server_url: str, result: ProofResult, sabotage: str = "") -> AsyncIterator[Lane]:
+    """Make a clinic of its own and whatever else a lane has."""
     chance, bell = random.Random(seed), Doorbell()  # noqa: S311 - guards nothing
     clinic = make_clinic(messages=260, practitioners=3, patients=8, seed=chance.randrange(1000))
     async with open_world(server_url, clinic, middlewares=[bell.middleware()]) as world:
-        lane = Lane(world, bell, chance, result, server_url, sabotage)
-        signals = {
-            job: [(signal.SIGKILL, signal.SIGTERM)[n % 2] for n in range(number)] for job, number in share.items()
-        }
-        planned = [(job, number) for job, numbers in signals.items() for number in numbers]
-        chance.shuffle(planned)
-        first = planned.index(("sync", signal.SIGKILL))
-        planned.insert(0, planned.pop(first))  # of everything; a replay or a verification would find nothing yet
-        for job, number in planned:
-            if job == "migrate":
-                await kill_migrate(lane, number)
-            else:
-                await kill_once(lane, job, number)
-        for _ in range(pairs):
-            await two_at_once(lane)
+        yield Lane(world, bell, chance, result, server_url, sabotage)
 
 
-async def kill_once(lane: Lane, job: str, number: signal.Signals) -> None:
-    """Kill a process of a job, and see that what it leaves is sound and that the next one ends what it began."""
+async def kill_once(lane: Lane, job: str, number: signal.Signals, *, at: int | None = None) -> None:
+    """Kill a process of a job, and see that what it leaves is sound and that the next one ends what it began.
+
+    `at` is the request at which it is killed; without it the moment is left to chance.
+    """
     ended: Finished | None = None
-    while ended is None:
+    for _ in range(MISSES_MAX):
         lane.change(job)
         async with running(lane.variables, job, sabotage=lane.sabotage) as worker:
-            where = f"{job}, {number.name} {await moment(lane, job, worker)}"
+            where = f"{job}, {number.name} {await moment(lane, job, worker, at)}"
             ended = await end_by(lane, worker, number, where)
-        if ended is None:
-            await finish(lane, job, f"{job} alone")
+        if ended is not None:
+            break
+        await finish(lane, job, f"{job} alone")
+    else:
+        lane.violated(f"{job}, {number.name}", [f"no effect, {MISSES_MAX} times"])
+        return
     lane.result.count(f"{job} killed by {number.name}")
     await until(lane.sessions_are_gone)
     lane.violated(where, await lane.unsound())
@@ -99,15 +116,15 @@ async def kill_once(lane: Lane, job: str, number: signal.Signals) -> None:
     await finish(lane, job, where, died)
 
 
-async def moment(lane: Lane, job: str, worker: Worker) -> str:
+async def moment(lane: Lane, job: str, worker: Worker, at: int | None) -> str:
     """Wait for a moment of the process's life, or for its end; return which it was."""
-    requests, all_s = lane.lasts.get(job, (0, 1.0))
+    requests, all_s = lane.lasts.get(job, (at or 0, 1.0))
     kind = lane.chance.choice(
         ("request", "request", "session", "start") if requests else ("session", "session", "start")
     )
     share = lane.chance.random()
-    if kind == "request":
-        at = lane.chance.randint(1, requests)
+    if at is not None or kind == "request":
+        at = at or lane.chance.randint(1, requests)
         lane.bell.set(at)
         await lane.bell.rings(worker)
         await asyncio.sleep(share * 0.03)  # after an answer the warehouse is at work
