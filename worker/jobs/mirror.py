@@ -23,6 +23,8 @@ from worker.transform.cutoff import Cutoff
 from worker.transform.message import Rules
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from worker.jobs.workplace import Workplace
     from worker.load.database import Warehouse
     from worker.settings import Settings
@@ -63,7 +65,7 @@ async def run(
     log = get_logger().bind(job=job, run_id=run_id)
     log.info("run resumed" if resumed else "run begun", scope=selection.scope, version=__version__)
     progress = Progress()
-    progress.expected = await _plan(workplace, run_id, selection)
+    progress.expected, planned_at = await _plan(workplace, run_id, selection)
     progress.searches = (await warehouse.work(ledger.sum_run, warehouse, run_id)).open
     report(progress)
     walker = Walker(workplace.source, warehouse, selection, rules_of(workplace.settings), progress, report)
@@ -74,7 +76,12 @@ async def run(
     await workplace.hold(run_id)
     await warehouse.work(sightings.settle_wanted, warehouse, run_id)
     sums, deleted = await warehouse.work(
-        ledger.close_run, warehouse, run_id, outcome.value, tombstones=verdict is plan.Deletions.MARK
+        ledger.close_run,
+        warehouse,
+        run_id,
+        outcome.value,
+        tombstones=verdict is plan.Deletions.MARK,
+        planned_at=planned_at,
     )
     reasons = await warehouse.work(ledger.count_reasons, warehouse, run_id)
     log.info(
@@ -112,6 +119,7 @@ async def _begin(
     warehouse: Warehouse, job: str, selection: plan.Selection, within: timedelta | None, *, restart: bool
 ) -> tuple[int, bool]:
     fingerprint = selection.fingerprint()
+    await warehouse.work(ledger.revoke_leases, warehouse)
     died = await warehouse.work(ledger.read_open_runs, warehouse)
     decision = plan.resumption(died, job=job, selection=fingerprint, within=within, restart=restart)
     for run_id in decision.close:
@@ -125,8 +133,8 @@ async def _begin(
     return run_id, False
 
 
-async def _plan(workplace: Workplace, run_id: int, selection: plan.Selection) -> int:
-    """Write the work list and return how many messages its searches had last time."""
+async def _plan(workplace: Workplace, run_id: int, selection: plan.Selection) -> tuple[int, datetime]:
+    """Write the work list. Return how many messages its searches had last time, and when it was whole."""
     practitioners, patients = selection.practitioners, selection.patients
     if selection.everyone:
         practitioners = tuple(await _read_roster(workplace, run_id))
@@ -135,8 +143,8 @@ async def _plan(workplace: Workplace, run_id: int, selection: plan.Selection) ->
     sizes = await warehouse.work(marks.read_sizes, warehouse)
     wanted = await warehouse.work(sightings.read_wanted, warehouse) if selection.scope == "full" else []
     searches = plan.longest_first(plan.searches_for(practitioners, patients, (*selection.ids, *wanted)), sizes)
-    await warehouse.work(ledger.plan_searches, warehouse, run_id, searches)
-    return sum(sizes.get((search.parameter, search.value), 0) for search in searches)
+    planned_at = await warehouse.work(ledger.plan_searches, warehouse, run_id, searches)
+    return sum(sizes.get((search.parameter, search.value), 0) for search in searches), planned_at
 
 
 async def _read_roster(workplace: Workplace, run_id: int) -> list[str]:

@@ -44,6 +44,7 @@ class Replayed:
 async def replay(settings: Settings, report: Report = no_report, *, since: datetime | None = None) -> Replayed:
     """Write anew what older rules derived, of messages sent since `since` (or all). Raises RunLocked, WarehouseAway."""
     async with open_migrated(settings) as warehouse, run_lock(warehouse, "replay") as lock:
+        await warehouse.work(ledger.revoke_leases, warehouse)
         for died in await warehouse.work(ledger.read_open_runs, warehouse):
             if died.job == "replay":
                 await warehouse.work(ledger.close_run, warehouse, died.id, plan.Outcome.INTERRUPTED.value)

@@ -108,6 +108,7 @@ async def _sync(workplace: Workplace, report: Report) -> mirror.RunResult:
 async def _open(workplace: Workplace) -> int:
     """Begin the run in the ledger. A verification that died is not resumed: what it saw is out of date."""
     warehouse = workplace.warehouse
+    await warehouse.work(ledger.revoke_leases, warehouse)
     for died in await warehouse.work(ledger.read_open_runs, warehouse):
         if died.job == "verify":
             await warehouse.work(ledger.close_run, warehouse, died.id, plan.Outcome.INTERRUPTED.value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from worker.errors import LeaseLost, WrongInstance
+from worker.errors import LeaseLost, RunLocked, WrongInstance
 from worker.load.database import durable
 from worker.load.land import Landed, land_messages
 from worker.load.marks import Seen, write_mark
@@ -122,6 +122,15 @@ async def read_open_runs(connection: Connection, warehouse: Warehouse) -> list[O
     ]
 
 
+async def revoke_leases(connection: Connection, warehouse: Warehouse) -> None:
+    """Take every lease from whoever held the run lock before, and the right to close a run. Called with the lock held.
+
+    A worker that was cut off, and comes back after this, lands nothing and closes nothing.
+    """
+    await connection.execute(warehouse.sql("ledger/revoke_leases"))
+    await connection.execute(warehouse.sql("ledger/unplan_open_runs"))
+
+
 async def open_run(
     connection: Connection, warehouse: Warehouse, *, job: str, scope: str, selection: str, version: str
 ) -> int:
@@ -133,7 +142,7 @@ async def open_run(
 async def is_open(connection: Connection, warehouse: Warehouse, run_id: int) -> bool:
     """Tell whether a run was not closed yet."""
     run = await connection.fetchrow(warehouse.sql("ledger/lock_run"), run_id)
-    return bool(run["is_open"])
+    return run["closed_at"] is None
 
 
 async def reopen_searches(connection: Connection, warehouse: Warehouse, run_id: int) -> None:
@@ -160,15 +169,18 @@ async def save_roster_search(connection: Connection, warehouse: Warehouse, run_i
     )
 
 
-async def plan_searches(connection: Connection, warehouse: Warehouse, run_id: int, searches: Sequence[Search]) -> None:
-    """Write the work list, in the order in which it is to be claimed, and mark it whole."""
+async def plan_searches(
+    connection: Connection, warehouse: Warehouse, run_id: int, searches: Sequence[Search]
+) -> datetime:
+    """Write the work list, in the order in which it is to be claimed. Return when it was whole, for `close_run`."""
     await connection.execute(
         warehouse.sql("ledger/plan_searches"),
         run_id,
         [search.parameter for search in searches],
         [search.value for search in searches],
     )
-    await connection.execute(warehouse.sql("ledger/mark_planned"), run_id)
+    planned_at: datetime = await connection.fetchval(warehouse.sql("ledger/mark_planned"), run_id)
+    return planned_at
 
 
 async def claim_search(
@@ -248,15 +260,23 @@ async def close_run(
     *,
     tombstones: bool = False,
     as_of: datetime | None = None,
+    planned_at: datetime | None = None,
 ) -> tuple[RunSums, int]:
     """Close a run with its outcome; return the sums of its searches, and how many messages it marked as deleted.
 
     With `tombstones`, what the run found gone is marked in the same transaction. `as_of` stands in for the start of the
     oldest accepted walk in the ledger. A run that is closed stays as it is, be it that the answer to this was lost, or
-    that another process took the run over: what had been gone then may be back.
+    that another process took the run over: what had been gone then may be back. Raises RunLocked if the run was not
+    planned at `planned_at` (None: not looked at): another has begun meanwhile.
     """
     await durable(connection)
     run = await connection.fetchrow(warehouse.sql("ledger/lock_run"), run_id)
+    if planned_at is not None and run["planned_at"] != planned_at:
+        raise RunLocked(
+            "Another run has begun while this one was cut off from the warehouse.",
+            safe="What was landed before is kept; this run marked nothing as deleted.",
+            next="The same command again, when the other run has ended (`message-mirror status` shows it).",
+        )
     if not run["is_open"]:
         return await sum_run(connection, warehouse, run_id), run["deleted"] or 0
     deleted = await tombstone(connection, warehouse, run_id) if tombstones else 0
