@@ -22,7 +22,7 @@ from worker.extract.transport import proxy_of
 from worker.settings import FIRST_PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from worker.records import Page
     from worker.settings import Settings
@@ -108,7 +108,7 @@ class Source:
         *,
         count: int = 100,
         pages_max: int | None = None,
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page, None]:
         """Yield all pages of a search, in order.
 
         Besides what `first_page` raises: PageFailed `next_loops` if a link leads to a page of this walk, and

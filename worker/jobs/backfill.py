@@ -77,9 +77,9 @@ async def estimate(settings: Settings, selection: plan.Selection, report: Report
 
 
 def requests_for(total: int) -> int:
-    """Return how many requests a walk of `total` entries takes: its pages, the first again if there are several."""
+    """Return how many requests a first walk of `total` entries takes: its pages, and all but the last again."""
     pages = max(1, -(-total // PAGE_ENTRIES))
-    return pages if pages == 1 else pages + 1
+    return 2 * pages - 1
 
 
 async def _total(source: Source, search: Search) -> int | None:

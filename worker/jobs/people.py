@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -85,10 +86,29 @@ async def _walk(
         listed |= {entry.id: entry for entry in entries if entry.id is not None}
         nobody = nobody or any(entry.id is None for entry in entries)
     if tally.needs_first_page_again:
-        first = await source.first_page(search.resource, search.parameters)
-        tally.add_first_page_again(first.total, [entry.key for entry in _matches(first, decode)])
+        await _read_again(source, search, decode, tally, listed)
     # An entry that names nobody may be somebody whose messages would be missed.
     return plan.objection(tally) or ("unusable_entry" if nobody else None)
+
+
+async def _read_again(
+    source: Source,
+    search: roster.RosterSearch,
+    decode: Callable[[bytes], roster.RosterEntry],
+    tally: plan.Tally,
+    listed: dict[str, roster.RosterEntry],
+) -> None:
+    async with aclosing(source.walk(search.resource, search.parameters)) as walk:
+        async for page in walk:
+            entries = _matches(page, decode)
+            keys = [entry.key for entry in entries]
+            if tally.first_page_again is None:
+                tally.add_first_page_again(page.total, keys)
+            else:
+                tally.add_later_page_again(keys)
+            listed |= {entry.id: entry for entry in entries if entry.id is not None}
+            if tally.is_read_again:
+                return
 
 
 def _matches(page: Page, decode: Callable[[bytes], roster.RosterEntry]) -> list[roster.RosterEntry]:

@@ -126,21 +126,35 @@ class Tally:
     first_page_again: frozenset[str | bytes] | None = None
     pages: int = 0
     strangers: int = 0
+    newcomers: int = 0
+    page_sizes: list[int] = field(default_factory=list)
+    sizes_again: list[int] = field(default_factory=list)
 
-    def add_page(self, total: int | None, keys: Iterable[str | bytes], strangers: int) -> None:
-        """Count a page: its `total`, the keys of its match entries, and how many of them were not asked for."""
+    def add_page(
+        self, total: int | None, keys: Iterable[str | bytes], strangers: int, newcomers: int | None = None
+    ) -> None:
+        """Count a page: its `total`, the keys of its match entries, how many of them were not asked for.
+
+        `newcomers` of them the last accepted walk did not show; None: all, since nobody remembers that walk.
+        """
         page_keys = frozenset(keys)
         if self.pages == 0:
             self.first_page = page_keys
         self.totals.add(total)
         self.keys |= page_keys
         self.strangers += strangers
+        self.newcomers += len(page_keys) if newcomers is None else newcomers
+        self.page_sizes.append(len(page_keys))
         self.pages += 1
 
     def add_first_page_again(self, total: int | None, keys: Iterable[str | bytes]) -> None:
         """Note what the first page held when it was read once more after the last one."""
         self.totals.add(total)
         self.first_page_again = frozenset(keys)
+
+    def add_later_page_again(self, keys: Iterable[str | bytes]) -> None:
+        """Count another page, between the first and the last, that was read once more."""
+        self.sizes_again.append(len(frozenset(keys)))
 
     @property
     def total(self) -> int | None:
@@ -152,12 +166,32 @@ class Tally:
         """Whether there were several pages: only then can rows have shifted between them."""
         return self.pages > 1
 
+    @property
+    def needs_all_pages_again(self) -> bool:
+        """Whether a row may have been skipped on a page that neither `total` nor the first page betrays.
+
+        When one row vanishes before the page that is read next and another appears after it, the row between the two
+        pages is skipped and `total` stays. But then the one that appeared was shown, and nobody has seen it before:
+        a walk without newcomers has skipped nothing. Of two pages all but the last are read again anyway.
+        """
+        return self.pages > 2 and self.newcomers > 0
+
+    @property
+    def is_read_again(self) -> bool:
+        """Whether as many pages were read again as are needed, or enough to see that the walk will not be accepted."""
+        if self.first_page_again is None:
+            return False
+        enough = 0 if self.first_page_again != self.first_page or not self.needs_all_pages_again else self.pages - 2
+        return len(self.sizes_again) >= enough
+
 
 def objection(tally: Tally) -> str | None:
     """Return why a walk is not accepted, in a word, or None if it is.
 
     Accepted is a walk whose `total` was the same on every page (FHIR R4 §3.1.1.5.1: the number of matches, not of
     entries on the page), whose entries count to it, all of them asked for, and whose first page is the same at the end.
+    Where that leaves room for a skipped row (`needs_all_pages_again`), all pages but the last must have been read again
+    in full.
     """
     if None in tally.totals or not tally.totals:
         return "no_total"
@@ -169,6 +203,8 @@ def objection(tally: Tally) -> str | None:
         return "too_few_entries" if len(tally.keys) < (tally.total or 0) else "too_many_entries"
     if tally.needs_first_page_again and tally.first_page_again != tally.first_page:
         return "first_page_changed"
+    if tally.needs_all_pages_again and tally.sizes_again != tally.page_sizes[1:-1]:
+        return "pages_changed"
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,10 @@ class _Walk:
     rejected: list[Rejected] = field(default_factory=list)
     waiting_bytes: int = 0
     first_glance_only: bool = False
+    known: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.known = frozenset(seen.id for seen in self.mark.stored.values())
 
     async def to_the_end(self) -> str | None:
         """Read every page, landing batches on the way. Return why the walk is not accepted, or None if it is."""
@@ -82,11 +87,23 @@ class _Walk:
                 if self._batch_is_full():
                     await self.land()
             if self.tally.needs_first_page_again:
-                first = await self.walker.source.first_page(RESOURCE, parameters)
-                self.tally.add_first_page_again(first.total, [key for key in map(self._key, first.entries) if key])
+                await self._read_again(parameters)
         except PageFailed as failed:
             return failed.reason
         return plan.objection(self.tally)
+
+    async def _read_again(self, parameters: list[tuple[str, str]]) -> None:
+        """Read the first page again, or all but the last, and land what the later ones show and had not shown."""
+        async with aclosing(self.walker.source.walk(RESOURCE, parameters)) as walk:
+            async for page in walk:
+                if self.tally.first_page_again is None:
+                    self.tally.add_first_page_again(page.total, self._keys(page, land=False))
+                else:
+                    self.tally.add_later_page_again(self._keys(page, land=True))
+                if self.tally.is_read_again:
+                    return
+                if self._batch_is_full():
+                    await self.land()
 
     async def land(self) -> None:
         """Land what waits, without finishing the search."""
@@ -117,7 +134,7 @@ class _Walk:
 
     def _take(self, page: Page) -> None:
         keys: list[str | bytes] = []
-        strangers = 0
+        strangers = newcomers = 0
         for entry in page.entries:
             raw_hash = hash_entry(entry)
             held = self.mark.usable.get(raw_hash)
@@ -129,32 +146,43 @@ class _Walk:
             if isinstance(record, Aside):
                 continue
             keys.append(record.id or raw_hash)
+            newcomers += record.id not in self.known
             if isinstance(record, Rejected):
-                self.rejected.append(record)
                 self.walker.progress.rejected += 1
             else:
                 strangers += not plan.belongs(record, self.claim.search)
-                self._take_usable(record)
-            self.waiting_bytes += len(entry)
-        self.tally.add_page(page.total, keys, strangers)
+            self._keep(record)
+        self.tally.add_page(page.total, keys, strangers, newcomers)
         self.walker.progress.entries += len(keys)
         self.walker.report(self.walker.progress)
 
-    def _take_usable(self, communication: Communication) -> None:
-        if self.walker.selection.wants(communication):
-            self.messages.append(to_message(communication, self.walker.rules))
-            self.seen[communication.raw_hash] = marks.Seen(communication.id, communication.content_hash)
+    def _keep(self, record: Communication | Rejected) -> None:
+        """Let a record wait to be landed, unless it lies outside of what is asked for."""
+        if isinstance(record, Rejected):
+            self.rejected.append(record)
+            self.waiting_bytes += len(record.entry)
+        elif self.walker.selection.wants(record):
+            self.messages.append(to_message(record, self.walker.rules))
+            self.seen[record.raw_hash] = marks.Seen(record.id, record.content_hash)
+            self.waiting_bytes += len(record.resource)
 
     def _looks_unchanged(self, page: Page) -> bool:
         return self.tally.pages == 1 and plan.looks_unchanged(page.total, map(hash_entry, page.entries), self.mark)
 
-    def _key(self, entry: bytes) -> str | bytes | None:
-        raw_hash = hash_entry(entry)
-        held = self.seen.get(raw_hash)
-        if held is not None:
-            return held.id
-        record = read_entry(entry, raw_hash)
-        return None if isinstance(record, Aside) else record.id or raw_hash
+    def _keys(self, page: Page, *, land: bool) -> list[str | bytes]:
+        """Return the keys of a page that is read again; with `land`, what is new on it waits to be landed."""
+        keys: list[str | bytes] = []
+        for entry in page.entries:
+            raw_hash = hash_entry(entry)
+            held = self.seen.get(raw_hash)
+            record = None if held is not None else read_entry(entry, raw_hash)
+            if held is not None:
+                keys.append(held.id)
+            elif not isinstance(record, Aside | None):
+                keys.append(record.id or raw_hash)
+                if land:
+                    self._keep(record)
+        return keys
 
     def _batch_is_full(self) -> bool:
         return len(self.messages) + len(self.rejected) >= BATCH_ENTRIES or self.waiting_bytes >= BATCH_BYTES
