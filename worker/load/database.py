@@ -54,6 +54,7 @@ _AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.IdleSessionTimeoutError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
@@ -84,14 +85,21 @@ class Warehouse:
         """Connect for the first time. Raises WarehouseAway after `FIRST_PATIENCE` at most, WarehouseRefused at once."""
 
         async def connect() -> None:
-            self._pool = await asyncpg.create_pool(
-                min_size=1,
+            # min_size 0: the pool is not to reconnect on its own account, beside the units that wait for the server.
+            pool = await asyncpg.create_pool(
+                min_size=0,
                 max_size=self._pool_size,
                 command_timeout=COMMAND_TIMEOUT_S,
                 timeout=CONNECT_TIMEOUT_S,
                 server_settings={**SERVER_SETTINGS, "application_name": "message-mirror"},
                 **self._connect_arguments,
             )
+            try:
+                async with pool.acquire():
+                    self._pool = pool
+            except BaseException:
+                pool.terminate()
+                raise
 
         await self._retried(min(FIRST_PATIENCE.total_seconds(), self._patience_s), connect)
 
