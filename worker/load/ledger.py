@@ -142,7 +142,7 @@ async def open_run(
 async def is_open(connection: Connection, warehouse: Warehouse, run_id: int) -> bool:
     """Tell whether a run was not closed yet."""
     run = await connection.fetchrow(warehouse.sql("ledger/lock_run"), run_id)
-    return run["closed_at"] is None
+    return bool(run["is_open"])
 
 
 async def reopen_searches(connection: Connection, warehouse: Warehouse, run_id: int) -> None:
