@@ -332,9 +332,10 @@ def demo(messages: int, seed: int) -> None:
     from worker import display
     from worker.demo import DIRECTORY
     from worker.demo import demo as job
-    from worker.telemetry import configure_logging
+    from worker.telemetry import configure_logging, withhold_unhandled
 
     configure_logging()
+    withhold_unhandled()
     with display.progress_report() as report:
         result, rows = _run(job(messages, seed, report))
     display.show_run(result)
@@ -351,10 +352,11 @@ def _shown(program: Path) -> str:
 
 
 def _settings() -> Settings:
-    from worker.telemetry import configure_logging
+    from worker.telemetry import configure_logging, withhold_unhandled
 
     settings = read_settings()
     configure_logging(settings.log)
+    withhold_unhandled()
     return settings
 
 

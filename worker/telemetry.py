@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,14 @@ def configure_logging(form: str = "console") -> None:
     root.setLevel(logging.WARNING)
 
 
+def withhold_unhandled() -> None:
+    """Let the interpreter say of warnings, and of errors that nobody handles, where they arose, and not their words."""
+    logging.captureWarnings(True)
+    sys.excepthook = lambda _kind, error, _trace: _say_where("an error was not handled", error)
+    sys.unraisablehook = lambda said: _say_where("an error could not be raised", said.exc_value)
+    threading.excepthook = lambda said: _say_where("a thread ended in an error", said.exc_value)
+
+
 def get_logger() -> FilteringBoundLogger:
     """Return the logger that all code uses."""
     logger: FilteringBoundLogger = structlog.get_logger()
@@ -67,6 +76,10 @@ def where(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     lines = " > ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-8:])
     return f"{type(error).__name__} at {lines}" if lines else type(error).__name__
+
+
+def _say_where(what: str, error: BaseException | None) -> None:
+    get_logger().error(what, where=where(error) if error else None)
 
 
 class _WithheldHandler(logging.Handler):
