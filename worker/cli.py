@@ -5,31 +5,24 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from worker import __version__
-from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE, Interrupted, MirrorError
+from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted
+from worker.process import run_command, run_job
 from worker.settings import KNOWN, read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
     from datetime import date, datetime
-    from types import FrameType
 
     from worker.jobs.mirror import RunResult
     from worker.jobs.plan import Selection
     from worker.settings import Settings
 
-T = TypeVar("T")
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-DRAIN_S = 8.0
 AT_LEAST_ONE = click.IntRange(1)
 
 
@@ -74,7 +67,7 @@ def sync(quick: bool, accept_deletions: bool) -> None:
 
     settings = _settings()
     with display.progress_report() as report:
-        result = _run(job(settings, report, quick=quick, accept_deletions=accept_deletions))
+        result = run_job(job(settings, report, quick=quick, accept_deletions=accept_deletions))
     _finish(result)
 
 
@@ -112,9 +105,9 @@ def backfill(
     selection = _selection(settings, practitioners, patients_file, ids, since and since.date(), until and until.date())
     with display.progress_report() as report:
         if dry_run:
-            estimate = _run(job.estimate(settings, selection, report))
+            estimate = run_job(job.estimate(settings, selection, report))
         else:
-            result = _run(job.backfill(settings, selection, report, restart=restart))
+            result = run_job(job.backfill(settings, selection, report, restart=restart))
     if dry_run:
         display.show_estimate(estimate)
     else:
@@ -160,7 +153,7 @@ def verify(no_sync: bool, as_json: bool) -> None:
 
     settings = _settings()
     with display.progress_report() as report:
-        result = _run(job(settings, report, sync_first=not no_sync))
+        result = run_job(job(settings, report, sync_first=not no_sync))
     if as_json:
         click.echo(json.dumps(display.verification_as_json(result), indent=2))
     else:
@@ -182,7 +175,7 @@ def replay(since: datetime | None) -> None:
     settings = _settings()
     start = day_start(since.date(), settings.time_zone) if since else None
     with display.progress_report() as report:
-        result = _run(job(settings, report, since=start))
+        result = run_job(job(settings, report, since=start))
     display.show_replay(result)
 
 
@@ -193,7 +186,7 @@ def status(as_json: bool) -> None:
     from worker import display
     from worker.jobs.status import status as job
 
-    found = _run(job(_settings()))
+    found = run_job(job(_settings()))
     if as_json:
         click.echo(json.dumps(found, default=str, indent=2))
     else:
@@ -214,7 +207,7 @@ def check() -> None:
         return well
 
     settings = _settings()
-    sys.exit(EXIT_OK if _run(show()) else EXIT_INCOMPLETE)
+    sys.exit(EXIT_OK if run_job(show()) else EXIT_INCOMPLETE)
 
 
 @cli.command()
@@ -225,9 +218,9 @@ def migrate(print_only: bool) -> None:
 
     settings = _settings()
     if print_only:
-        click.echo(_run(outstanding_sql(settings)), nl=False)
+        click.echo(run_job(outstanding_sql(settings)), nl=False)
         return
-    applied = _run(upgrade(settings))
+    applied = run_job(upgrade(settings))
     for name in applied:
         click.echo(f"applied sql/{name}.sql")
     click.echo(f"Schema {settings.schema} is up to date.")
@@ -239,7 +232,7 @@ def serve() -> None:
     from worker.service.schedule import serve as service
 
     with contextlib.suppress(Interrupted):
-        _run(service(_settings()))
+        run_job(service(_settings()))
 
 
 @cli.command()
@@ -268,7 +261,7 @@ def sandbox(
 
     configure_logging()
     clinic = make_clinic(messages=messages, practitioners=practitioners, patients=patients, seed=seed, edition=edition)
-    _run(serve_forever(SandboxServer(clinic, latency_ms=latency_ms), port))
+    run_job(serve_forever(SandboxServer(clinic, latency_ms=latency_ms), port))
 
 
 @cli.group()
@@ -337,7 +330,7 @@ def demo(messages: int, seed: int) -> None:
     configure_logging()
     withhold_unhandled()
     with display.progress_report() as report:
-        result, rows = _run(job(messages, seed, report))
+        result, rows = run_job(job(messages, seed, report))
     display.show_run(result)
     display.show_rows("canvas.live_message by direction", rows)
     program = Path(sys.argv[0]) if not sys.argv[0].endswith("__main__.py") else Path("python -m worker")
@@ -367,82 +360,6 @@ def _finish(result: RunResult) -> NoReturn:
     sys.exit(EXIT_OK if result.outcome == "complete" else EXIT_INCOMPLETE)
 
 
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a job; the first SIGINT or SIGTERM cancels it, and it gives back what it holds. Raises Interrupted then.
-
-    Further signals change nothing. What is not given back within `DRAIN_S` is given up: a killed run is as safe.
-    """
-    import asyncio
-
-    with asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        task = loop.create_task(work)
-
-        def stop(_signal: int, _frame: FrameType | None) -> None:
-            _on_stop_signals(signal.SIG_IGN)
-            last_resort = threading.Timer(DRAIN_S, _give_up)
-            last_resort.daemon = True
-            last_resort.start()
-            loop.call_soon_threadsafe(task.cancel)
-
-        # Not the loop's own handlers: when it closes they leave a moment in which a second signal kills.
-        _on_stop_signals(stop)
-        try:
-            return loop.run_until_complete(task)
-        except asyncio.CancelledError:
-            raise _interrupted() from None
-        finally:
-            if signal.getsignal(signal.SIGTERM) is stop:
-                _on_stop_signals(_abort)
-
-
-def _on_stop_signals(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> None:
-    for signum in STOP_SIGNALS:
-        signal.signal(signum, handler)
-
-
-def _abort(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """End a command while no job runs, as Ctrl-C does; another signal meanwhile changes nothing."""
-    _on_stop_signals(signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
-def _interrupted() -> Interrupted:
-    return Interrupted("Interrupted.", safe="What had been landed is kept.", next="The same command takes it up again.")
-
-
-def _give_up() -> NoReturn:
-    """End the process at once, as its end has been waited for long enough."""
-    _show(_interrupted())
-    sys.stdout.flush()
-    os._exit(Interrupted.exit_code)
-
-
-def _show(error: MirrorError) -> None:
-    from worker.display import show_error
-
-    show_error(error.what, error.safe, error.next)
-
-
 def main() -> NoReturn:
-    """Run the command line and exit with the codes of the help text; a failure never ends in a traceback."""
-    _on_stop_signals(_abort)
-    try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(EXIT_USAGE)
-    except click.Abort:
-        sys.exit(Interrupted.exit_code)
-    except MirrorError as error:
-        _show(error)
-        sys.exit(error.exit_code)
-    except Exception as error:  # noqa: BLE001 - a defect of ours; its message could hold a patient's words
-        from worker.display import show_error
-        from worker.telemetry import where
-
-        show_error(f"A defect of the mirror: {where(error)}", "What was committed is kept.", "Report these lines.")
-        sys.exit(EXIT_INCOMPLETE)
-    sys.exit(EXIT_OK)
+    """Run the command line, and exit with the codes that its help text lists."""
+    run_command(lambda: cli.main(standalone_mode=False))

@@ -61,8 +61,8 @@ Warehouse.sql = lambda self, name: always if name == "ledger/check_lease" else s
 """
 
 DRAINS_FOR_EVER = """
-from worker import cli
-cli.DRAIN_S = 3600
+from worker import process
+process.DRAIN_S = 3600
 """
 
 

@@ -1,0 +1,106 @@
+"""A command as a process: signals, and how it ends. Everything heavy is imported inside, as in `cli`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE, Interrupted, MirrorError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from types import FrameType
+
+T = TypeVar("T")
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+DRAIN_S = 8.0
+
+
+def run_job(work: Coroutine[Any, Any, T]) -> T:
+    """Run a job; the first SIGINT or SIGTERM cancels it, and it gives back what it holds. Raises Interrupted then.
+
+    Further signals change nothing. What is not given back within `DRAIN_S` is given up: a killed run is as safe.
+    """
+    import asyncio
+
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        task = loop.create_task(work)
+
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            _on_stop_signals(signal.SIG_IGN)
+            last_resort = threading.Timer(DRAIN_S, _give_up)
+            last_resort.daemon = True
+            last_resort.start()
+            loop.call_soon_threadsafe(task.cancel)
+
+        # Not the loop's own handlers: when it closes they leave a moment in which a second signal kills.
+        _on_stop_signals(stop)
+        try:
+            return loop.run_until_complete(task)
+        except asyncio.CancelledError:
+            raise _interrupted() from None
+        finally:
+            if signal.getsignal(signal.SIGTERM) is stop:
+                _on_stop_signals(_abort)
+
+
+def _on_stop_signals(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> None:
+    for signum in STOP_SIGNALS:
+        signal.signal(signum, handler)
+
+
+def _abort(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """End a command while no job runs, as Ctrl-C does; another signal meanwhile changes nothing."""
+    _on_stop_signals(signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _interrupted() -> Interrupted:
+    return Interrupted("Interrupted.", safe="What had been landed is kept.", next="The same command takes it up again.")
+
+
+def _give_up() -> NoReturn:
+    """End the process at once, as its end has been waited for long enough."""
+    _show(_interrupted())
+    sys.stdout.flush()
+    os._exit(Interrupted.exit_code)
+
+
+def _show(error: MirrorError) -> None:
+    from worker.display import show_error
+
+    show_error(error.what, error.safe, error.next)
+
+
+def run_command(command: Callable[[], object]) -> NoReturn:
+    """Run a click command, given without its standalone mode, and exit with the codes of `worker.errors`.
+
+    A failure never ends in a traceback: its values could be a patient's words.
+    """
+    _on_stop_signals(_abort)
+    try:
+        command()
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except click.Abort:
+        sys.exit(Interrupted.exit_code)
+    except MirrorError as error:
+        _show(error)
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - a defect of ours; its message could hold a patient's words
+        from worker.display import show_error
+        from worker.telemetry import where
+
+        show_error(f"A defect of the mirror: {where(error)}", "What was committed is kept.", "Report these lines.")
+        sys.exit(EXIT_INCOMPLETE)
+    sys.exit(EXIT_OK)
