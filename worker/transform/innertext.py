@@ -4,6 +4,8 @@ The rendered text collection steps, over the tree of a conforming parser. A brow
 laid-out page; here the walk keeps as much of the layout as text depends on: `style` says what each element
 computes to, `whitespace` collapses along each inline formatting context. The walk is a loop with a stack of
 its own: nesting costs no recursion.
+
+Most bodies do not need it: `worker.transform.marked` says the same of them in a quarter of the time.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING
 from worker.transform import display
 from worker.transform.caps import within_caps
 from worker.transform.fallback import text_without_structure
+from worker.transform.marked import marked_text
 from worker.transform.parse import parse
 from worker.transform.style import ROOT, Style, compute
 from worker.transform.stylesheet import has_style_element, style_sheet
@@ -40,6 +43,12 @@ def inner_text(html: str) -> str:
     """
     if not within_caps(html):
         return text_without_structure(html)
+    text = marked_text(html)
+    return walked_text(html) if text is None else text
+
+
+def walked_text(html: str) -> str:
+    """Return the same by the standard's steps, whatever is in the body. Takes a body within the caps."""
     tree = parse(html)
     return _Walk(style_sheet(tree) if has_style_element(html) else None).text(tree.root)
 

@@ -1,0 +1,198 @@
+"""The fast way to a body's text gives what the walk gives, and a mistake in it would be seen."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.browser.generator import random_markup
+from tests.browser.letters import letter
+from tests.unit.corpus import Case, inner_text_cases
+from tests.unit.markup import PIECES, markup, unhurried
+from worker.transform import marked
+from worker.transform.css import mentions_text_property
+from worker.transform.innertext import inner_text, walked_text
+from worker.transform.marked import marked_text
+from worker.transform.marks import (
+    BLOCK,
+    CELL,
+    INLINE,
+    KEEPS_WHITE_SPACE,
+    NOT_RENDERED,
+    PARAGRAPH,
+    PICTURE,
+    TABLE,
+    WALK,
+    Marks,
+    mark_of,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# What letters are made of, so that the fast way is taken.
+COMMON = [
+    "<p>", "</p>", "<div>", "</div>", "<br>", "<b>", "</b>", "<span style='color:red'>", "</span>", "<h1>", "</h1>",
+    "<ul>", "<li>", "</ul>", "<table>", "<tbody>", "<tr>", "<td>", "<th>", "</td>", "</tr>", "</table>", "<hr>",
+    "<img>",
+    "<tfoot>", "<input>", "<input type=hidden>", "<a href='https://x.example/?a=1&b=2'>", "</a>", "<p hidden>", "<pre>",
+    "</pre>", "<div style='white-space:pre-wrap'>", "<span style='white-space:pre'>", "<span style='display:none'>",
+    "<script>a<b</script>", "<style>p{margin:0}</style>", "<style>p{display:none}</style>", "<!-- a > b -->",
+    "<p style='white-space:normal'>", "&nbsp;", "&amp;", "&lt;", "&gt;", "&amp;lt;", "&am", "p;", "&n;", " ", "  ",
+    "\n", "\t", "\r\n", "&#13;", "a", "10 mg", "é", "漢", "<colgroup><col>", "<blockquote>", "</blockquote>",
+    "<p align=left>",
+]  # fmt: skip
+common_markup = st.lists(st.sampled_from(COMMON), max_size=30).map("".join)
+
+
+def sample(pieces: list[str], seed: int, count: int) -> Iterable[str]:
+    """Yield bodies of random pieces, the same for the same seed."""
+    random = Random(seed)  # noqa: S311  seeded, to be the same again
+    for _ in range(count):
+        yield "".join(random.choices(pieces, k=random.randrange(40)))
+
+
+def differences(bodies: Iterable[str]) -> int:
+    """Return how many bodies the fast way reads otherwise than the walk does."""
+    texts = ((marked_text(body), body) for body in bodies)
+    return sum(text is not None and text != walked_text(body) for text, body in texts)
+
+
+@unhurried
+@given(st.one_of(common_markup, markup))
+def test_the_fast_way_gives_what_the_walk_gives(body: str) -> None:
+    assert marked_text(body) in {None, walked_text(body)}
+
+
+@pytest.mark.parametrize("pieces", [COMMON, COMMON + PIECES, PIECES], ids=["common", "mixed", "odd"])
+def test_the_fast_way_gives_what_the_walk_gives_on_a_sample(pieces: list[str]) -> None:
+    assert differences(sample(pieces, seed=1, count=2_000)) == 0
+
+
+def test_the_fast_way_gives_what_the_walk_gives_on_letters_and_random_markup() -> None:
+    random = Random(3)  # noqa: S311  seeded, to be the same again
+    assert differences(random_markup(random) for _ in range(1_000)) == 0
+    assert differences(letter(random).html for _ in range(1_000)) == 0
+
+
+@pytest.mark.parametrize("case", inner_text_cases(), ids=lambda case: case.name)
+def test_the_fast_way_gives_what_the_walk_gives_on_the_corpus(case: Case) -> None:
+    assert marked_text(case.html) in {None, walked_text(case.html)}
+
+
+def test_most_of_what_letters_are_made_of_takes_the_fast_way() -> None:
+    """Without it, the tests above would compare nothing."""
+    plain = [piece for piece in COMMON if "display:none}" not in piece]
+    taken = sum(marked_text(body) is not None for body in sample(plain, seed=2, count=500))
+    assert taken > 400
+
+
+@pytest.mark.parametrize(
+    ("place", "mistake"),
+    [
+        ("_collapse", lambda text: text),
+        ("_spaces", lambda text: text.replace("\n", " ")),
+        ("_kept", lambda text: text.replace(" ", "&s;")),
+        ("_without_tables", lambda text: text.replace("\r", "\n").replace("\f", "<")),
+        ("_without_edges", lambda text: text.strip("<>").replace(">", "\n\n").replace("<", "\n")),
+        ("_decoded", lambda text: text.replace("&amp;", "&").replace("&lt;", "<").replace("&nbsp;", "\xa0")),
+        ("_mark", lambda tag: INLINE if tag in {"li", "/li"} else mark_of(tag)),
+        ("_mark", lambda tag: INLINE if tag == "img" else mark_of(tag)),
+        ("mentions_text_property", lambda _: False),
+        ("PARAGRAPH", "\v"),
+    ],
+    ids=range(10),
+)
+def test_a_mistake_in_the_fast_way_is_found(monkeypatch: pytest.MonkeyPatch, place: str, mistake: object) -> None:
+    """Each planted mistake makes the sample differ from the walk."""
+    monkeypatch.setattr(marked, place, mistake)
+    assert differences(sample(COMMON, seed=1, count=2_000)) > 0
+
+
+@pytest.mark.parametrize(
+    ("tag", "mark"),
+    [
+        ("p", PARAGRAPH),
+        ("/p", PARAGRAPH),
+        ('p class="MsoNormal"', PARAGRAPH),
+        ('p style="margin:0"', PARAGRAPH),
+        ('p style="display:none"', NOT_RENDERED),
+        ('p style="float:left"', WALK),
+        ('p style="visibility:inherit"', WALK),
+        ('p style="white-space:pre-wrap"', KEEPS_WHITE_SPACE + PARAGRAPH),
+        ("pre", KEEPS_WHITE_SPACE + BLOCK),
+        ("/pre", BLOCK),
+        ("o:p", INLINE),
+        ("table", TABLE),
+        ("/table", BLOCK),
+        ('table align="left"', WALK),
+        ("td", CELL),
+        ("/td", INLINE),
+        ("img", PICTURE),
+        ('img hidden=""', INLINE),
+        ('input type="hidden"', INLINE),
+        ("select", WALK),
+        ("a<b", WALK),
+        ('p a"b="c"', WALK),
+    ],
+)
+def test_what_a_tag_means(tag: str, mark: str) -> None:
+    assert mark_of(tag) == mark
+    assert Marks()[tag] == mark
+
+
+def test_marks_keep_no_address_and_a_bounded_number_of_tags() -> None:
+    marks = Marks()
+    assert marks['a href="https://x.example/ann" title="Ann"'] == INLINE
+    for number in range(Marks.MAX_KEPT + 10):
+        assert marks[f'font size="{number}"'] == INLINE
+    assert marks["p " + 'lang="en" ' * 50] == WALK
+    assert len(marks) == Marks.MAX_KEPT
+    assert not any("ann" in tag.lower() for tag in marks)
+
+
+@pytest.mark.parametrize(
+    ("sheet", "mentions"),
+    [
+        ("p{margin:0}", False),
+        (".x{DISPLAY:none}", True),
+        ("/* display */p{margin:0}", False),
+        ("p{dis/**/play:none}", True),
+        ("p{dis<!--play:none}", True),
+        ("p{dis//**/* x */play:none}", True),
+    ],
+)
+def test_which_sheets_mention_text(sheet: str, *, mentions: bool) -> None:
+    assert mentions_text_property(sheet) is mentions
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<a<!-->x<b>--></b></a<!-->y",
+        "<script><!--<script></script><p>x</p>--></script>z",
+        "<xmp><!--</xmp>x<b>--></b>",
+        "<a<b>c</a<b>d",
+        "<p c<d=1>x",
+        "<svg><style><b></style></svg>x",
+        "<noscript><p>x</noscript>y",
+        "<template><script>a<b</script></template>y",
+        "<pre>\n\n x</pre>",
+        "<pre>\n</pre>x",
+        "a <span style='white-space:pre'> \n </span> b",
+        "<pre>a<table> <tr><td>x</table>",
+        "<pre>a<p style='white-space:normal'>  b",
+        "<div hidden><div>x</div><pre> y</div> z",
+        "<!-->a-->b<!--->c<?x-->d",
+        "<table><tr></tr><tr><td>a<td hidden>b<td>c<tr hidden><td>d</table>",
+        "<table><tr><td>a</td></tr><tr><td><table><tr><td>b<td>c</table>",
+        "<table><tr><td>a<caption>x</caption><tr><td>b",
+        "a\fb<p>\fc",
+    ],
+)
+def test_what_cannot_be_split_is_read_all_the_same(body: str) -> None:
+    assert inner_text(body) == walked_text(body)
