@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import aiohttp
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-INSTALL = "apt-get install chromium chromium-driver"
+INSTALL = "apt-get install chromium"
 _FLAGS = (
     "--headless",
     "--remote-debugging-port=0",
@@ -54,13 +54,9 @@ class ProtocolError(Exception):
     """Chromium refused a command."""
 
 
-def executable() -> str:
-    """Return the path of the installed browser. Raises `NoBrowserError`."""
-    for name in NAMES:
-        path = shutil.which(name)
-        if path:
-            return path
-    raise NoBrowserError(f"no Chromium here (looked for {', '.join(NAMES)}): {INSTALL}")
+def executable() -> str | None:
+    """Return the path of the installed browser, or None."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
 
 
 class Tab:
@@ -158,6 +154,8 @@ class _Connection:
 async def chromium() -> AsyncIterator[Chromium]:
     """Start a browser with a profile of its own; end it and remove the profile. Raises `NoBrowserError`."""
     path = executable()
+    if path is None:
+        raise NoBrowserError(f"no Chromium here (looked for {', '.join(NAMES)}); it comes with: {INSTALL}")
     with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
         process = await asyncio.create_subprocess_exec(
             path,

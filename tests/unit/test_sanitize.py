@@ -113,6 +113,10 @@ def test_safe_html_shows_the_same_words(case: Case) -> None:
         ("<o:p style='display:none'>x</o:p>", '<o:p style="display:none">x</o:p>'),
         ("<dialog open style='color:red'>x</dialog>", '<span style="display:block;float:left;color:red">x</span>'),
         ("<dialog open hidden>x</dialog>", '<span hidden="" style="display:none;float:left">x</span>'),
+        (
+            "dose <math><mn>1</mn></math> <button>x</button>",
+            'dose 1 <span style="display:inline-block;text-transform:none">x</span>',
+        ),
         ("", ""),
     ],
 )

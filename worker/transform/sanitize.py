@@ -29,7 +29,7 @@ _TAGS = frozenset(_TAG_NAMES.split())
 # Gone with what is in them: what runs, what fetches, what a browser shows something else for, and what parses
 # differently a second time (mutation).
 _CLEAN_NAMES = """
-    applet audio canvas datalist embed iframe math noembed noframes noscript object plaintext script
+    audio canvas datalist embed iframe math noembed noframes noscript object plaintext script
     select style svg template textarea title video xmp
 """
 _CLEAN_CONTENT = frozenset(_CLEAN_NAMES.split())

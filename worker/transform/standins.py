@@ -25,7 +25,7 @@ _NAME_WITH_STYLE = re.compile(r"<([a-z][^\s/<>]*+)[^<>]*?\b(?:hidden|style|align
 _UNSEEN = frozenset({"body", "head", "html"} | {tag for tag, shown in display.UA_DISPLAY.items() if shown == "none"})
 # What is in a `noscript` is text to one parser and elements to another.
 _READ_ALIKE = _UNSEEN - {"noscript"}
-_SPECIAL = (frozenset(display.UA_DISPLAY) | display.REPLACED | {"object", "svg"}) - _READ_ALIKE
+_SPECIAL = (frozenset(display.UA_DISPLAY) | display.REPLACED | {"math", "object", "svg"}) - _READ_ALIKE
 _ROOM = "inline-block"
 _OWN_STYLE = {"button": "text-transform:none", "dialog": "float:left"}
 _OPTION = '<span style="display:block;text-transform:none;white-space:normal">'
