@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import sys
 import tempfile
 import time
@@ -16,10 +15,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
-
 from tests.conftest import QUICK
-from tests.faults.proof import print_result
+from tests.faults.proof import be_quiet, print_result
 from worker.load.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
@@ -34,8 +31,7 @@ def main() -> int:
     parser.add_argument("--size", choices=("small", "full"), default="full")
     arguments = parser.parse_args()
     part = import_module(f"tests.faults.{arguments.part}")
-    # Each of thousands of faults would have its line.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    be_quiet()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="message-mirror-proof-") as directory:
         Path(directory).chmod(0o711)  # the account that root's server runs as must pass

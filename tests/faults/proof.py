@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Literal, TextIO
+
+import structlog
 
 Size = Literal["small", "full"]
 
@@ -34,3 +37,8 @@ def print_result(result: ProofResult, seconds: float, out: TextIO) -> None:
     out.writelines(f"  {what}: {number:,}\n" for what, number in result.counts.items())
     out.writelines(f"  ✗ {violation}\n" for violation in result.violations)
     out.write(f"violations: {len(result.violations)}\n")
+
+
+def be_quiet() -> None:
+    """Log nothing: each of thousands of faults would have its line."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

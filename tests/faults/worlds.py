@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ from worker.extract.exchange import Bounds
 from worker.jobs import backfill, replay, sync, verify
 from worker.jobs.plan import Selection
 from worker.sandbox.server import SandboxServer
+from worker.settings import derive_auth_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
@@ -80,22 +81,52 @@ class World:
         """Compare the mirror with what the clinic serves (or with `served`), id by id; see `differences`."""
         return await differences(self.database, self.clinic if served is None else served)
 
+    async def serve(self, clinic: Clinic, *, middlewares: Sequence[Middleware] = ()) -> None:
+        """Serve another clinic from now on. The warehouse keeps what it has: loopback is one instance to it."""
+        await self.server.stop()
+        self.clinic, self.server = clinic, SandboxServer(clinic, middlewares=middlewares)
+        await self.server.start()
+        self.settings = replace(self.settings, fhir_url=self.server.url, auth_url=derive_auth_url(self.server.url))
+
+    async def save(self) -> None:
+        """Keep a copy of all tables in a schema of its own, for `restore`."""
+        copies = [f'CREATE TABLE saved."{name}" AS TABLE {name}' for name in await _tables(self.database)]
+        await self.database.execute(";".join(["DROP SCHEMA IF EXISTS saved CASCADE", "CREATE SCHEMA saved", *copies]))
+
+    async def restore(self) -> None:
+        """Put all tables back to what they were at `save`."""
+        names = await _tables(self.database)
+        async with self.database.transaction():
+            # Without triggers, so that the order of the tables does not matter to their foreign keys.
+            await self.database.execute("SET LOCAL session_replication_role = replica")
+            await self.empty()
+            copies = [f'INSERT INTO {name} OVERRIDING SYSTEM VALUE TABLE saved."{name}"' for name in names]
+            await self.database.execute(";".join(copies))
+            for table in ("canvas_ops.run", "canvas_ops.search"):
+                await self.database.execute(
+                    f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), coalesce(max(id), 1)) FROM {table}"  # noqa: S608 - the two names above
+                )
+
     async def empty(self) -> None:
-        """Forget everything in the warehouse but its schema."""
-        tables = await self.database.fetch(
-            "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables"
-            " WHERE schemaname IN ('canvas', 'canvas_ops') AND tablename <> 'migration'"
-        )
-        if tables:
-            names = ", ".join(table["name"] for table in tables)
-            await self.database.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+        """Forget everything in the warehouse but its schema, which must be there."""
+        names = ", ".join(await _tables(self.database))
+        await self.database.execute(f"TRUNCATE {names} RESTART IDENTITY")
+
+
+async def _tables(database: asyncpg.Connection) -> list[str]:
+    rows = await database.fetch(
+        "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables"
+        " WHERE schemaname IN ('canvas', 'canvas_ops') AND tablename <> 'migration' ORDER BY 1"
+    )
+    return [row["name"] for row in rows]
 
 
 async def differences(database: asyncpg.Connection, served: Iterable[Resource]) -> list[str]:
     """Say where the mirror differs from what is served: nowhere, if it mirrors it.
 
     Every served entry must be a live row that refers to the very resource, or lie in quarantine word for word; no live
-    row may hold what is not served. The mirror's own hashes are not relied upon: resources are compared as JSON.
+    row may hold what is not served. Each difference begins with the id and a colon. The mirror's own hashes are not
+    relied upon: resources are compared as JSON.
     """
     rows = {
         row["id"]: row["resource"] and json.loads(row["resource"])
@@ -108,7 +139,8 @@ async def differences(database: asyncpg.Connection, served: Iterable[Resource]) 
         bytes(row["entry"])
         for row in await database.fetch("SELECT entry FROM canvas_ops.quarantine WHERE resolved_at IS NULL")
     }
-    found, accounted = [], set()
+    found: list[str] = []
+    accounted: set[str] = set()
     for resource in served:
         message_id = resource.get("id")
         if isinstance(message_id, str):
@@ -117,7 +149,7 @@ async def differences(database: asyncpg.Connection, served: Iterable[Resource]) 
             continue
         if entry_bytes(resource) in quarantined:
             continue
-        found.append(f"{message_id}: {'another version' if message_id in rows else 'neither row nor quarantined'}")
+        found.append(f"{message_id}: {'another version' if message_id in rows else 'neither row nor in quarantine'}")
     found += [f"{message_id}: live, but not served" for message_id in rows.keys() - accounted]
     return found
 
@@ -137,16 +169,17 @@ async def open_world(
     `middlewares` stand before the sandbox; `variables` are settings of the mirror besides those it needs. One search is
     walked at a time, so that requests come in the same order each time.
     """
-    async with (
-        SandboxServer(clinic, middlewares=middlewares) as server,
-        fresh_database(server_url) as dsn,
-    ):
+    async with fresh_database(server_url) as dsn:
+        server = SandboxServer(clinic, middlewares=middlewares)
+        await server.start()
         settings = mirror_settings(server.url, dsn, **{"MIRROR_CONCURRENCY": "1", **variables})
         database = await asyncpg.connect(dsn)
+        world = World(clinic, server, settings, dsn, database)
         try:
-            yield World(clinic, server, settings, dsn, database)
+            yield world
         finally:
             await database.close()
+            await world.server.stop()
 
 
 @asynccontextmanager

@@ -1,0 +1,213 @@
+"""A source that moves while it is read: what stood still is there after the run, what moved after the next one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import web
+
+from tests.faults.worlds import World, open_world
+from tests.integration.mirroring import ids_of, message
+from worker.errors import SourceAway
+from worker.jobs.plan import Outcome
+from worker.sandbox.faults import Faults, Script
+from worker.sandbox.population import Practitioner, make_clinic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp.typedefs import Handler, Middleware
+
+    from worker.sandbox.population import Clinic
+
+PAGE_MAX = 10
+
+
+@dataclass
+class Between:
+    """A middleware that lets `move` happen just before the page at `offset` of one search is first served."""
+
+    reference: str
+    offset: int
+    move: Callable[[], None]
+    moved: bool = False
+    totals: set[int] = field(default_factory=set)
+
+    def middleware(self, clinic: Clinic) -> Middleware:
+        @web.middleware
+        async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if request.query.get("recipient") == self.reference:
+                if request.query.get("_offset") == str(self.offset) and not self.moved:
+                    self.moved = True
+                    self.move()
+                self.totals.add(len(clinic.search("recipient", self.reference)))
+            return await handler(request)
+
+        return watch
+
+
+def clinic_of_long_searches() -> Clinic:
+    return make_clinic(messages=140, practitioners=3, patients=10, seed=5)
+
+
+def busiest(clinic: Clinic) -> str:
+    return next(iter(clinic.practitioners.values())).reference
+
+
+def received_by(clinic: Clinic, reference: str) -> list[str]:
+    return [str(clinic.resource(number)["id"]) for number in clinic.search("recipient", reference)]
+
+
+def send(clinic: Clinic, message_id: str, practitioner: str) -> None:
+    """Let a patient write to a practitioner."""
+    patient = next(iter(clinic.patients.values())).reference
+    clinic.put(message(message_id, sender={"reference": patient}, recipient=[{"reference": practitioner}]))
+
+
+def append(clinic: Clinic, reference: str, name: str) -> str:
+    """Add a message to a search that stands at its very end; return its id."""
+    for attempt in range(10_000):
+        message_id = f"{name}-{attempt}"
+        send(clinic, message_id, reference)
+        if received_by(clinic, reference)[-1] == message_id:
+            return message_id
+        clinic.remove(message_id)
+    raise AssertionError("no number stands at the end")
+
+
+@pytest.mark.parametrize("mirrored_before", [False, True])
+@pytest.mark.parametrize("place", [3, 13, 23])
+async def test_a_swap_that_total_does_not_tell(place: int, *, mirrored_before: bool, warehouse_url: str) -> None:
+    """One row vanishes before the next page, one appears at the end: no steady row is lost, the new one comes later."""
+    clinic = clinic_of_long_searches()
+    reference = busiest(clinic)
+    before = received_by(clinic, reference)
+    assert len(before) > 35
+    appended: list[str] = []
+
+    def swap() -> None:
+        clinic.remove(before[place])
+        appended.append(append(clinic, reference, "at-the-end"))
+
+    between = Between(reference, 30, swap)
+    faults = Faults(clinic, page_max=PAGE_MAX)
+    async with open_world(warehouse_url, clinic) as world:
+        if mirrored_before:
+            await world.sync()
+            await world.serve(clinic)
+            skipped = before[30]
+            clinic.put({**clinic.resource(clinic.number_of(skipped) or 0), "status": "completed"})
+        await world.serve(clinic, middlewares=[between.middleware(clinic), faults.middleware])
+        result = await world.sync()
+        assert between.moved
+        assert between.totals == {len(before)}
+        assert result.outcome is Outcome.COMPLETE
+        steady = {resource["id"] for resource in clinic} - set(appended)
+        assert steady <= await ids_of(world.database)
+        assert {one.partition(":")[0] for one in await world.differences()} <= {*appended, before[place]}
+
+        await world.verify()
+        assert (await world.sync()).outcome is Outcome.COMPLETE
+        assert await world.differences() == []
+        assert appended[0] in await ids_of(world.database)
+
+
+async def test_somebody_in_no_roster(warehouse_url: str) -> None:
+    """Verify finds the message of a practitioner in no roster; every later sync finds that person's messages."""
+    clinic = make_clinic(messages=40, practitioners=3, patients=8, seed=1)
+    patient = next(iter(clinic.patients.values())).reference
+    unlisted = {"reference": "Practitioner/99990000aaaabbbbccccddddeeeeffff"}
+
+    def writes(name: str) -> None:
+        clinic.put(message(name, sender=unlisted, recipient=[{"reference": patient}]))
+
+    writes("found-by-verify")
+    async with open_world(warehouse_url, clinic) as world:
+        assert (await world.sync()).outcome is Outcome.COMPLETE
+        assert "found-by-verify" not in await ids_of(world.database)
+        verified = await world.verify()
+        assert (verified.proven, verified.clean) == (True, False)
+        assert verified.found.ids == {"missing": ["found-by-verify"]}
+        for name in ("found-by-sync", "found-by-the-next-sync"):
+            writes(name)
+            assert (await world.sync()).outcome is Outcome.COMPLETE
+            assert await world.differences() == []
+        assert (await world.verify()).clean
+
+
+async def _half_a_run(world: World, faults: Faults) -> str:
+    """Let a run die; send a message to somebody whose search had finished, and return its id."""
+    faults.begin(Script(lasting=((7, "unavailable"),)))
+    with pytest.raises(SourceAway):
+        await world.sync()
+    faults.begin()
+    finished = await world.database.fetch("SELECT parameter, value FROM canvas_ops.search WHERE status = 'accepted'")
+    person = next(row["value"] for row in finished if row["parameter"] == "recipient")
+    send(world.clinic, "sent-in-between", person)
+    return "sent-in-between"
+
+
+async def test_a_run_killed_yesterday(warehouse_url: str) -> None:
+    """Today's run begins anew: it has the message that was sent after that person's search had finished."""
+    clinic = make_clinic(messages=40, practitioners=3, patients=8, seed=1)
+    faults = Faults(clinic)
+    async with open_world(warehouse_url, clinic, middlewares=[faults.middleware]) as world:
+        sent_in_between = await _half_a_run(world, faults)
+        await world.database.execute("UPDATE canvas_ops.run SET started_at = started_at - interval '1 day'")
+        result = await world.sync()
+        assert (result.outcome, result.resumed) == (Outcome.COMPLETE, False)
+        assert sent_in_between in await ids_of(world.database)
+        assert await world.differences() == []
+        outcomes = await world.database.fetch("SELECT outcome FROM canvas_ops.run ORDER BY id")
+        assert [row["outcome"] for row in outcomes] == ["interrupted", "complete"]
+
+
+async def test_a_run_killed_just_now(warehouse_url: str) -> None:
+    """It is taken up again, asks nobody twice, and says so: `as_of` lies before what it cannot have seen."""
+    clinic = make_clinic(messages=40, practitioners=3, patients=8, seed=1)
+    faults = Faults(clinic)
+    async with open_world(warehouse_url, clinic, middlewares=[faults.middleware]) as world:
+        sent_in_between = await _half_a_run(world, faults)
+        sent_at = await world.database.fetchval("SELECT clock_timestamp()")
+        result = await world.sync()
+        assert (result.outcome, result.resumed) == (Outcome.COMPLETE, True)
+        freshness = await world.database.fetchrow("SELECT * FROM canvas.freshness")
+        assert freshness["last_complete_run_id"] == result.run_id
+        assert freshness["as_of"] < sent_at
+        assert [one.partition(":")[0] for one in await world.differences()] == [sent_in_between]
+
+        world.settings = replace(world.settings, resume_within=timedelta(0))
+        assert (await world.sync()).outcome is Outcome.COMPLETE
+        assert await world.differences() == []
+
+
+@pytest.mark.parametrize("messages", [30, 140])
+async def test_a_scope_that_shrank(messages: int, warehouse_url: str) -> None:
+    """When everything answers `total` 0, by id too, nothing is marked as deleted, be it much or little."""
+    clinic = make_clinic(messages=messages, practitioners=3, patients=8, seed=1)
+    faults = Faults(clinic)
+    async with open_world(warehouse_url, clinic, middlewares=[faults.middleware]) as world:
+        await world.sync()
+        faults.begin(Script(lasting=((1, "scope_shrunk"),)))
+        result = await world.sync()
+        assert (result.outcome, result.deleted) == (Outcome.INCOMPLETE, 0)
+        assert await world.database.fetchval("SELECT count(*) FROM canvas.message WHERE _deleted_at IS NOT NULL") == 0
+        assert await world.differences() == []
+
+
+async def test_a_practitioner_joins_and_one_leaves(warehouse_url: str) -> None:
+    """Who is hired is searched for by the next run; who leaves is searched for all the same."""
+    clinic = make_clinic(messages=40, practitioners=3, patients=8, seed=1)
+    left = list(clinic.practitioners.values())[-1]
+    async with open_world(warehouse_url, clinic) as world:
+        await world.sync()
+        del clinic.practitioners[left.id]
+        hired = Practitioner("11112222333344445555666677778888", "Ada", "Moss", active=True, schedulable=True)
+        clinic.hire(hired)
+        send(clinic, "to-the-new-one", hired.reference)
+        send(clinic, "to-the-old-one", left.reference)
+        assert (await world.sync()).outcome is Outcome.COMPLETE
+        assert await world.differences() == []
