@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check dictionary format lock clean
+.PHONY: help run test proof check dictionary format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -19,6 +19,16 @@ run: $(READY) ## Mirror a made-up clinic of 20,000 messages into an embedded Pos
 test: $(READY) ## Run all tests: real PostgreSQL, real HTTP, real processes
 	@echo "==> testing"
 	@$(BIN)/pytest -n 2 --dist worksteal
+
+PROOFS := cuts faults states kills canary input
+
+proof: $(READY) ## Each proof in full, up to 15 minutes; one of them with PART=cuts|faults|states|kills|canary|input|browser
+	@violated=; for part in $(or $(PART),$(PROOFS)); do \
+		echo "==> proving: $$part"; \
+		if [ $$part = browser ]; then module=tests.browser; else module="tests.faults $$part"; fi; \
+		$(BIN)/python -m $$module $(if $(SEED),--seed $(SEED)) || violated="$$violated $$part"; \
+	done; \
+	if [ -n "$$violated" ]; then echo "not proven:$$violated"; exit 1; fi
 
 check: $(READY) ## Format, lint, types, architecture
 	@echo "==> ruff format, ruff check, mypy --strict, import contracts"
