@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # What text depends on.
 TEXT_PROPERTIES = frozenset({"display", "float", "position", "text-transform", "visibility", "white-space"})
 
-_COMMENT = re.compile(r"/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)")
+_COMMENT = re.compile(r"/\*[^*]*+(?:\*(?!/)[^*]*+)*(?:\*/|\Z)")  # no possessive group, see cutoff.py
 _DECLARATION = re.compile(r"""((?:[^;"'(]|"[^"]*"|'[^']*'|\([^()]*\)|["'(])*+);?""")
 _ASCII_SPACES = re.compile(r"[ \t\n\r\f]+")
 _SPACE = " \t\n\r\f"
