@@ -20,7 +20,7 @@ test: $(READY) ## Run all tests: real PostgreSQL, real HTTP, real processes
 	@echo "==> testing"
 	@$(BIN)/pytest -n 2 --dist worksteal
 
-PROOFS := cuts faults states kills canary input
+PROOFS := cuts faults states kills canary input browser
 
 proof: $(READY) ## Each proof in full, up to 15 minutes; one of them with PART=cuts|faults|states|kills|canary|input|browser
 	@violated=; for part in $(or $(PART),$(PROOFS)); do \
