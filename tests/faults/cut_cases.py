@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from tests.faults.cut_jobs import Job, MessagesJob, MigrateJob, ReplayJob
+from tests.faults.cut_jobs import Job, MigrateJob
+from tests.faults.cut_messages import MessagesJob, ReplayJob, TakeoverJob
 from tests.faults.worlds import entry_bytes
 from tests.integration.mirroring import mirror_settings
 from worker.extract.entry import hash_entry, read_entry
@@ -91,6 +92,17 @@ async def open_jobs(seed: int) -> AsyncIterator[list[Job]]:
                 variables=OLD_RULES,
             ),
             MigrateJob(now),
+            TakeoverJob(
+                name="takeover",
+                source_url=first,
+                earlier=(),
+                work=sync.sync,
+                served=list(moments.first),
+                learnt=usable(moments.first),
+                shown=_shown(moments.first),
+                rules=BOTH_RULES,
+                step=5,
+            ),
         ]
 
 

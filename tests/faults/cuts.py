@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from contextlib import asynccontextmanager
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -20,7 +23,7 @@ import asyncpg
 
 from tests.faults.cut_cases import open_jobs
 from tests.faults.cutting_proxy import SOCKET_NAME, Cut, CuttingProxy
-from tests.faults.proof import ProofResult, Size
+from tests.faults.proof import ProofResult, Size, be_quiet
 from tests.faults.worlds import fresh_database
 from tests.integration.mirroring import mirror_settings
 from worker.errors import MirrorError
@@ -34,32 +37,50 @@ PATIENT = "60s"
 IMPATIENT = "0.5s"
 HANGS_AFTER_S = 90
 UNNOTICED_S = 0.4
-LANES = 4
-SMALL_CUTS = 5
-RARER = 4
+LANES = 3
+PROCESSES: dict[Size, int] = {"small": 1, "full": 2}
+RARER: dict[Size, int] = {"small": 2, "full": 8}
+SMALL_CUTS = 4
 
 
 async def run(size: Size, seed: int, server_url: str) -> ProofResult:
-    """Cut every job: at all its messages, or for the small size at a few of them that the seed chooses."""
+    """Cut every job: at all its messages, in two processes, or for the small size at a few that the seed chooses."""
+    if size == "small":
+        return await prove_share(size, seed, server_url)
+    shares, loop = range(PROCESSES[size]), asyncio.get_running_loop()
     result = ProofResult("cuts", seed)
-    async with open_jobs(seed) as jobs:
-        for job in jobs:
-            await prove(job, result, server_url, size)
+    with ProcessPoolExecutor(len(shares), mp_context=get_context("spawn"), initializer=be_quiet) as pool:
+        work = [loop.run_in_executor(pool, _prove_share, size, seed, server_url, share) for share in shares]
+        for share in await asyncio.gather(*work):
+            result.add(share)
     return result
 
 
-async def prove(job: Job, result: ProofResult, server_url: str, size: Size) -> None:
-    """Cut a job in all ways at the messages that `size` asks for, several trials at a time."""
-    async with open_lane(job, server_url) as lane:
-        messages = await lane.count_messages()
-    result.count(f"{job.name}: messages", messages)
-    step = 1 if size == "full" else max(1, messages // SMALL_CUTS)
-    every = range(1 + result.seed % step, messages + 1, step)
-    kinds = cuts_at(every, every[:: RARER if size == "full" else 1])
-    for kind in kinds.values():
-        result.count(f"{job.name}: {kind}", 0)
-    waiting = iter(kinds.items())
-    await asyncio.gather(*(_take_turns(job, result, server_url, waiting) for _ in range(LANES)))
+def _prove_share(size: Size, seed: int, server_url: str, share: int) -> ProofResult:
+    return asyncio.run(prove_share(size, seed, server_url, share))
+
+
+async def prove_share(size: Size, seed: int, server_url: str, share: int = 0) -> ProofResult:
+    """Make every `PROCESSES`-th cut of each job, beginning with the one at `share`."""
+    result = ProofResult("cuts", seed)
+    async with open_jobs(seed) as jobs:
+        for job in jobs:
+            await prove(job, result, server_url, size, share)
+    return result
+
+
+async def prove(job: Job, result: ProofResult, server_url: str, size: Size, share: int = 0) -> None:
+    """Make a share of the cuts of a job that `size` asks for, several trials at a time."""
+    async with AsyncExitStack() as stack:
+        lanes = [await stack.enter_async_context(open_lane(job, server_url)) for _ in range(LANES)]
+        messages = len(await lanes[0].record())
+        step = job.step if size == "full" else messages // SMALL_CUTS
+        every = range(1 + result.seed % step, messages + 1, step)
+        kinds = cuts_at(every, every[:: RARER[size]])
+        if share == 0:
+            result.count(f"{job.name}: messages", messages)
+        waiting = islice(kinds.items(), share, None, PROCESSES[size])
+        await asyncio.gather(*(_take_turns(lane, result, waiting) for lane in lanes))
 
 
 def cuts_at(every: Sequence[int], some: Sequence[int]) -> dict[Cut, str]:
@@ -72,13 +93,13 @@ def cuts_at(every: Sequence[int], some: Sequence[int]) -> dict[Cut, str]:
     }
 
 
-async def _take_turns(job: Job, result: ProofResult, server_url: str, waiting: Iterator[tuple[Cut, str]]) -> None:
-    async with open_lane(job, server_url) as lane:
-        for cut, kind in waiting:
-            trial = await lane.try_cut(cut)
-            result.count(f"{job.name}: {kind}")
-            result.count("runs that recovered by themselves" if trial.recovered else "runs taken up by the next")
-            result.violations.extend(f"{job.name}, {kind} at {cut.at}: {line}" for line in trial.violations)
+async def _take_turns(lane: Lane, result: ProofResult, waiting: Iterator[tuple[Cut, str]]) -> None:
+    name = lane.job.name
+    for cut, kind in waiting:
+        trial = await lane.try_cut(cut)
+        result.count(f"{name}: {kind}")
+        result.count("runs that recovered by themselves" if trial.recovered else "runs taken up by the next")
+        result.violations.extend(f"{name}, {kind} at {cut.at}: {line}" for line in trial.violations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +120,10 @@ class Lane:
     restore: str
     directory: Path
 
-    async def count_messages(self) -> int:
-        """Run the job without a cut and return how many messages it sent."""
+    async def record(self) -> list[bytes]:
+        """Run the job without a cut and return what it sent; nothing may be amiss then."""
         trial, messages = await self._try(None)
-        assert trial.recovered, trial.violations
+        assert trial == Trial(recovered=True, violations=[])
         return messages
 
     async def try_cut(self, cut: Cut) -> Trial:
@@ -110,7 +131,7 @@ class Lane:
         trial, _ = await self._try(cut)
         return trial
 
-    async def _try(self, cut: Cut | None) -> tuple[Trial, int]:
+    async def _try(self, cut: Cut | None) -> tuple[Trial, list[bytes]]:
         await self.database.execute(self.restore)
         found: list[str] = []
         turn = asyncio.Lock()
@@ -119,9 +140,14 @@ class Lane:
             async with turn:
                 found.extend(await self.job.halves(self.database))
 
+        async def at_the_cut() -> None:
+            await look_for_halves()
+            async with turn:
+                await self.job.meanwhile(self.database)
+
         results = []
         async with CuttingProxy(_socket_of(self.dsn), self.directory, cut) as proxy:
-            proxy.on_cut = look_for_halves
+            proxy.on_cut = at_the_cut
             try:
                 results.append(await self._run(proxy_dsn(self.dsn, self.directory), cut is not None and cut.for_good))
             except MirrorError as error:

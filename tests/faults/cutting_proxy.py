@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SOCKET_NAME = ".s.PGSQL.5432"
+HEAD_BYTES = 1000
 _LENGTH_BYTES = 4
 
 
@@ -35,10 +36,13 @@ class Cut:
 
 
 class CuttingProxy:
-    """Listens on a socket of its own in `directory`; `messages` counts what clients sent. One cut at most is made."""
+    """Listens on a socket of its own in `directory`. One cut at most is made.
+
+    `messages` holds what clients sent, without the bulk, over all connections in the order in which it came.
+    """
 
     def __init__(self, server: Path, directory: Path, cut: Cut | None = None) -> None:
-        self.messages = 0
+        self.messages: list[bytes] = []
         self.cut_made = False
         self.away = False
         self.on_cut: Callable[[], Awaitable[None]] | None = None
@@ -83,8 +87,8 @@ class CuttingProxy:
         replies = asyncio.create_task(_pour(from_server, to_client))
         try:
             async for message in _frontend_messages(from_client):
-                self.messages += 1
-                if self._cut is not None and self.messages == self._cut.at:
+                self.messages.append(message[:HEAD_BYTES])
+                if self._cut is not None and len(self.messages) == self._cut.at:
                     await _stop(replies)
                     await self._make(self._cut, message, from_server, to_server, to_client)
                     return
