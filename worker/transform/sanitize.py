@@ -15,7 +15,7 @@ from worker.transform.caps import within_caps
 from worker.transform.fallback import text_without_structure
 from worker.transform.parse import well_formed
 from worker.transform.safestyle import safe_style
-from worker.transform.standins import needs_stand_ins, with_stand_ins
+from worker.transform.standins import needs_stand_ins, tag_names, with_stand_ins
 from worker.transform.stylesheet import has_rules_about_text, with_rules_inlined
 
 _TAG_NAMES = """
@@ -86,13 +86,19 @@ def safe_html(html: str) -> str:
     """
     if not within_caps(html):
         return escaped(text_without_structure(html))
-    if has_rules_about_text(html):
-        html = with_rules_inlined(html)
-    if needs_stand_ins(html, _TAGS):
-        html = with_stand_ins(html, _TAGS)
-    elif "\n\n" in html or "\n\r" in html:
+    others = tag_names(html) - _TAGS
+    if others:
+        html = _without_loss(html, {name.lower() for name in others} - _TAGS)
+    if "\n\n" in html or "\n\r" in html:
         html = _PRE_WITH_EMPTY_LINE.sub(r"\1\n", html)
     return _CLEANER.clean(well_formed(html))
+
+
+def _without_loss(html: str, others: set[str]) -> str:
+    """Write what elements that go would have said about the text into those that stay."""
+    if "style" in others and has_rules_about_text(html):
+        html = with_rules_inlined(html)
+    return with_stand_ins(html, _TAGS) if needs_stand_ins(html, others) else html
 
 
 def escaped(text: str) -> str:

@@ -34,12 +34,14 @@ _VOID = frozenset({"br", "col", "hr", "img", "wbr"})
 _NO_PLACE_FOR_A_SPAN = frozenset({"table", "tbody", "tfoot", "thead", "tr"})
 
 
-def needs_stand_ins(html: str, kept: frozenset[str]) -> bool:
-    """Whether a body may hold an element that is not `kept` and whose loss would change the text."""
-    others = set(_NAME.findall(html)) - kept
-    if not others:
-        return False
-    others = {name.lower() for name in others} - kept - _READ_ALIKE
+def tag_names(html: str) -> set[str]:
+    """Return every name that stands behind a `<`, as it is written."""
+    return set(_NAME.findall(html))
+
+
+def needs_stand_ins(html: str, others: set[str]) -> bool:
+    """Whether the loss of any element named in `others`, in lower case, would change the text."""
+    others = others - _READ_ALIKE
     if not others:
         return False
     return bool(others & _SPECIAL) or not others.isdisjoint(map(str.lower, _NAME_WITH_STYLE.findall(html)))
@@ -77,7 +79,7 @@ def _replacement(node: LexborNode, kept: frozenset[str]) -> Iterator[LexborNode 
     if tag in kept:
         yield f"<{tag}{_attributes(attributes)}>"
         if tag == "pre" and node.child is not None and (node.child.text_content or "").startswith("\n"):
-            yield "\n\n"  # this is read by two parsers, and each drops a line feed here
+            yield "\n"  # the one that a parser drops
         yield from _siblings(node.child)
         if tag not in _VOID:
             yield f"</{tag}>"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 _STYLE_ELEMENT = re.compile(r"<style", re.IGNORECASE)
+_MARK = re.compile(r"([.#])")
 _TEXT_PROPERTY = re.compile("|".join(sorted(TEXT_PROPERTIES)), re.IGNORECASE)
 
 
@@ -45,9 +46,16 @@ def with_rules_inlined(html: str) -> str:
     sheet = style_sheet(tree)
     if not sheet.rules:
         return html
-    for element in tree.css("*"):
+    named = {element.mem_id: element for selector in sheet.rules for element in tree.css(_as_attributes(selector))}
+    for element in named.values():
         _inline(element, sheet)
     return tree.html or ""
+
+
+def _as_attributes(selector: str) -> str:
+    """Write `p.note` as `p[class~="note"]`, which takes any name: `.1a` alone would be no selector."""
+    tag, mark, name = _MARK.split(selector) if _MARK.search(selector) else (selector, "", "")
+    return {"": tag, ".": f'{tag}[class~="{name}"]', "#": f'{tag}[id="{name}"]'}[mark]
 
 
 def _inline(element: LexborNode, sheet: StyleSheet) -> None:
