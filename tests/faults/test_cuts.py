@@ -12,6 +12,7 @@ from tests.faults.cut_cases import open_jobs
 from tests.faults.cutting_proxy import Cut
 from tests.faults.proof import ProofResult
 from worker.load import land, ledger, missing
+from worker.load.lock import RunLock
 from worker.load.statements import statement
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 Sabotage: TypeAlias = "Callable[[pytest.MonkeyPatch], None]"
 COMMIT = "COMMIT; BEGIN"
 KINDS = {"request lost", "reply lost", "unnoticed by the server", "for good"}
-MESSAGES_OF_A_STATEMENT = 6  # Parse, Describe, Flush, Bind, Execute, Sync
+STATEMENT_END_AND_NEXT = (0, 5, 6)  # after Parse come Describe, Flush, Bind, Execute and Sync, then the next
 
 
 JOBS = ("sync, first load", "sync, changes", "backfill", "tombstoning", "replay", "migrate", "takeover")
@@ -107,6 +108,17 @@ def forget_claims(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, "ledger/is_claimable", "SELECT $1::bigint IS NULL")
 
 
+def take_its_lock_for_anothers(patch: pytest.MonkeyPatch) -> None:
+    """Know nothing of a lock that was taken but not answered for."""
+    take = RunLock._take
+
+    async def forgetful(self: RunLock, connection: Connection) -> None:
+        self._was_asked_for = False
+        await take(self, connection)
+
+    patch.setattr(RunLock, "_take", forgetful)
+
+
 def _instead(patch: pytest.MonkeyPatch, name: str, other: str) -> None:
     patch.setattr(
         "worker.load.database.statement", lambda asked, schema: other if asked == name else statement(asked, schema)
@@ -114,6 +126,7 @@ def _instead(patch: pytest.MonkeyPatch, name: str, other: str) -> None:
 
 
 REPLY = {"lost": "reply"}
+UNNOTICED = {"lost": "request", "unnoticed_s": cuts.UNNOTICED_S}
 SABOTAGES: list[tuple[Sabotage, str, bytes, dict[str, Any]]] = [
     (land_before_finishing, "sync, first load", COMMIT.encode(), REPLY),
     (write_parts_afterwards, "sync, changes", COMMIT.encode(), REPLY),
@@ -121,7 +134,8 @@ SABOTAGES: list[tuple[Sabotage, str, bytes, dict[str, Any]]] = [
     (ask_no_lease, "takeover", b"SELECT 'walking' FROM", REPLY),
     (begin_twice, "sync, first load", b"INSERT INTO canvas_ops.run", REPLY),
     (release_again, "replay", b"SET resolved_at = now() WHERE raw_hash", REPLY),
-    (forget_claims, "sync, first load", b"SET status = 'walking'", {"lost": "request", "unnoticed_s": 0.4}),
+    (forget_claims, "sync, first load", b"SET status = 'walking'", UNNOTICED),
+    (take_its_lock_for_anothers, "sync, first load", b"SELECT pg_try_advisory_lock(", UNNOTICED),
 ]
 
 
@@ -140,5 +154,5 @@ async def test_a_sabotage_is_caught(
         job = next(job for job in jobs if job.name == name)
         async with cuts.open_lane(job, warehouse_url) as lane:
             at = max(number for number, sent in enumerate(await lane.record(), start=1) if where in sent)
-            found = [await lane.try_cut(Cut(number, **cut)) for number in (at, at + MESSAGES_OF_A_STATEMENT)]
+            found = [await lane.try_cut(Cut(at + later, **cut)) for later in STATEMENT_END_AND_NEXT]
     assert any(trial.violations for trial in found)
