@@ -86,10 +86,11 @@ def safe_html(html: str) -> str:
     """
     if not within_caps(html):
         return escaped(text_without_structure(html))
-    others = tag_names(html) - _TAGS
-    if others:
-        html = _without_loss(html, {name.lower() for name in others} - _TAGS)
-    if "\n\n" in html or "\n\r" in html:
+    names = tag_names(html)
+    if not names <= _TAGS:
+        names = {name.lower() for name in names}
+        html = _without_loss(html, names - _TAGS)
+    if "pre" in names:
         html = _PRE_WITH_EMPTY_LINE.sub(r"\1\n", html)
     return _CLEANER.clean(well_formed(html))
 

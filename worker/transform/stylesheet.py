@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 _STYLE_ELEMENT = re.compile(r"<style", re.IGNORECASE)
 _MARK = re.compile(r"([.#])")
-_TEXT_PROPERTY = re.compile("|".join(sorted(TEXT_PROPERTIES)), re.IGNORECASE)
 
 
 def has_style_element(html: str) -> bool:
@@ -23,8 +22,13 @@ def has_style_element(html: str) -> bool:
 
 def has_rules_about_text(html: str) -> bool:
     """Whether the body may hold a `<style>` element with a rule that text depends on."""
-    element = _STYLE_ELEMENT.search(html)
-    return element is not None and _TEXT_PROPERTY.search(html, element.end()) is not None
+    html = html.lower()
+    start = html.find("<style")
+    if start < 0:
+        return False
+    end = html.rfind("</style", start)
+    sheets = html[start:end] if end > 0 else html[start:]
+    return any(name in sheets for name in TEXT_PROPERTIES)
 
 
 def style_sheet(tree: LexborHTMLParser) -> StyleSheet:
