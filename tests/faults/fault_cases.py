@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from itertools import cycle, product
 from random import Random
 from typing import TYPE_CHECKING, Literal
@@ -34,11 +36,14 @@ class Case:
     seed: int
 
     @property
+    def is_pair(self) -> bool:
+        """Whether two faults befall it."""
+        return sum(map(len, self.script.at.values())) == 2
+
+    @property
     def sort(self) -> str:
         """What it is counted as."""
-        if self.script.lasting:
-            return "lasting faults"
-        return "single faults" if sum(map(len, self.script.at.values())) == 1 else "pairs of faults"
+        return "lasting faults" if self.script.lasting else "pairs of faults" if self.is_pair else "single faults"
 
     def __str__(self) -> str:
         befalls = [f"{'+'.join(kinds)}@{number}" for number, kinds in sorted(self.script.at.items())]
@@ -73,8 +78,16 @@ def _pair(chance: Random, seed: int, requests: dict[Start, int]) -> Case:
 
 
 def clinic_now() -> Clinic:
-    """Return a clinic whose searches have up to four pages of `PAGE_MAX`."""
-    return make_clinic(messages=MESSAGES, practitioners=PRACTITIONERS, patients=12, seed=3)
+    """Return a clinic whose searches have up to four pages of `PAGE_MAX`, its messages ready-made."""
+    return deepcopy(_ready_made())
+
+
+@cache
+def _ready_made() -> Clinic:
+    clinic = make_clinic(messages=MESSAGES, practitioners=PRACTITIONERS, patients=12, seed=3)
+    for resource in list(clinic):
+        clinic.put(resource)
+    return clinic
 
 
 def clinic_earlier() -> Clinic:
