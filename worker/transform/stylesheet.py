@@ -9,9 +9,12 @@ from worker.transform.css import TEXT_PROPERTIES, StyleSheet
 from worker.transform.parse import parse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 _STYLE_ELEMENT = re.compile(r"<style", re.IGNORECASE)
+_FEW_RULES = 20
 _MARK = re.compile(r"([.#])")
 
 
@@ -50,10 +53,17 @@ def with_rules_inlined(html: str) -> str:
     sheet = style_sheet(tree)
     if not sheet.rules:
         return html
-    named = {element.mem_id: element for selector in sheet.rules for element in tree.css(_as_attributes(selector))}
-    for element in named.values():
+    for element in _named(tree, sheet):
         _inline(element, sheet)
     return tree.html or ""
+
+
+def _named(tree: LexborHTMLParser, sheet: StyleSheet) -> Iterable[LexborNode]:
+    """Return the elements that rules can match, or all where asking rule by rule would take longer."""
+    if len(sheet.rules) > _FEW_RULES:
+        return tree.css("*")
+    named = {element.mem_id: element for selector in sheet.rules for element in tree.css(_as_attributes(selector))}
+    return named.values()
 
 
 def _as_attributes(selector: str) -> str:
