@@ -122,7 +122,7 @@ async def _read_script(connection: Connection, schema: str) -> str:
 
 
 async def _apply_all(connection: Connection, schema: str, begun: set[str]) -> None:
-    """Apply what is outstanding. `begun` takes its names: run again after a lost answer, nothing is left to be named."""
+    """Apply what is outstanding. `begun` takes its names: run again after a lost answer, nothing is left to name."""
     await durable(connection)
     await _lock(connection, schema)
     files = await read_outstanding_in(connection, schema)
