@@ -146,7 +146,7 @@ async def is_open(connection: Connection, warehouse: Warehouse, run_id: int) -> 
 
 
 async def reopen_searches(connection: Connection, warehouse: Warehouse, run_id: int) -> None:
-    """Make everything claimable again that a died run had not accepted. What it had accepted stays so."""
+    """Make everything claimable again that a died run had not accepted, or had been told is gone. The rest stays so."""
     await connection.execute(warehouse.sql("ledger/release_searches"), run_id)
     await connection.execute(warehouse.sql("ledger/retry_searches"), run_id)
 

@@ -1,4 +1,7 @@
--- Before a died run goes on: what had not been accepted gets its walks again.
+-- Before a died run goes on: what had not been accepted gets its walks again, and what had been gone is asked for again: it
+-- may be back, and is marked as deleted only when the run closes.
 UPDATE canvas_ops.search
 SET status = 'pending', lease_token = NULL, leased_until = NULL, finished_at = NULL, reason = NULL
-WHERE run_id = $1 AND status = 'not_accepted' AND resource = 'Communication'
+WHERE run_id = $1
+  AND resource = 'Communication'
+  AND (status = 'not_accepted' OR (status = 'accepted' AND parameter = '_id' AND entries = 0))
