@@ -43,9 +43,10 @@ class Walker:
 
         Raises LeaseLost, SourceAway, WarehouseAway and AccessRefused; a page that cannot be had only fails its walk.
         """
-        mark = await self.warehouse.work(marks.read_mark, self.warehouse, claim.search)
         for attempt in range(1, plan.WALKS_MAX + 1):
             await self.warehouse.work(ledger.begin_walk, self.warehouse, claim)
+            # Anew for each walk: the one before may have landed what makes an entry of the mark unusable.
+            mark = await self.warehouse.work(marks.read_mark, self.warehouse, claim.search)
             walk = _Walk(self, claim, mark)
             reason = await walk.to_the_end()
             if reason is None or attempt == plan.WALKS_MAX:
