@@ -81,7 +81,8 @@ async def verify(
             reason = reason or "patients_not_listed"
         if synced is not None and synced.outcome is not plan.Outcome.COMPLETE:
             reason = reason or "sync_not_complete"
-        since = began_at if synced is not None else None
+        # What a sync has from the one that it went on with was shown before this verification began: no sign of moving.
+        since = began_at if synced is not None and not synced.resumed else None
         found = await verification.compare(synced_since=since, began_at=began_at)
         if found.unknown:
             reason = reason or "differences_not_answered"
