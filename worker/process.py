@@ -34,7 +34,7 @@ def run_job(work: Coroutine[Any, Any, T]) -> T:
         task = loop.create_task(work)
 
         def stop(_signal: int, _frame: FrameType | None) -> None:
-            _on_stop_signals(signal.SIG_IGN)
+            _on_stop_signals(_take_no_notice)
             last_resort = threading.Timer(DRAIN_S, _give_up)
             last_resort.daemon = True
             last_resort.start()
@@ -57,9 +57,16 @@ def _on_stop_signals(handler: Callable[[int, FrameType | None], Any] | signal.Ha
 
 
 def _abort(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """End a command while no job runs, as Ctrl-C does; another signal meanwhile changes nothing."""
-    _on_stop_signals(signal.SIG_IGN)
-    raise KeyboardInterrupt
+    """End a command at once while no job runs: it has nothing to give back.
+
+    Not by an exception, which an import that is under way may swallow.
+    """
+    os.write(2, b"Interrupted.\n")
+    os._exit(Interrupted.exit_code)
+
+
+def _take_no_notice(_signal: int, _frame: FrameType | None) -> None:
+    """Let a further signal pass. Not SIG_IGN: set while one is on its way, that makes the interpreter complain."""
 
 
 def _interrupted() -> Interrupted:
@@ -85,22 +92,31 @@ def run_command(command: Callable[[], object]) -> NoReturn:
     A failure never ends in a traceback: its values could be a patient's words.
     """
     _on_stop_signals(_abort)
+    code = _exit_code(command)
+    # It has ended as it has: a signal while the interpreter takes its leave would tell otherwise.
+    _on_stop_signals(signal.SIG_IGN)
+    sys.exit(code)
+
+
+def _exit_code(command: Callable[[], object]) -> int | str | None:
     try:
         command()
+    except SystemExit as exit_:
+        return exit_.code
     except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
+        return exit_.exit_code
     except click.ClickException as error:
         error.show()
-        sys.exit(EXIT_USAGE)
+        return EXIT_USAGE
     except click.Abort:
-        sys.exit(Interrupted.exit_code)
+        return Interrupted.exit_code
     except MirrorError as error:
         _show(error)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except Exception as error:  # noqa: BLE001 - a defect of ours; its message could hold a patient's words
         from worker.display import show_error
         from worker.telemetry import where
 
         show_error(f"A defect of the mirror: {where(error)}", "What was committed is kept.", "Report these lines.")
-        sys.exit(EXIT_INCOMPLETE)
-    sys.exit(EXIT_OK)
+        return EXIT_INCOMPLETE
+    return EXIT_OK
