@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pty
 import signal
 import sys
 from contextlib import asynccontextmanager, suppress
@@ -33,27 +34,32 @@ class Worker:
         self._said = bytearray()
         self._err = bytearray()
         self._news = asyncio.Event()
-        assert process.stdout is not None
-        assert process.stderr is not None
-        self._readers = asyncio.gather(
-            self._read(process.stdout, self._said), self._read(process.stderr, self._err), return_exceptions=True
-        )
+        self._readers = asyncio.gather(self._read(process.stdout, self._said), self._read(process.stderr, self._err))
 
     @classmethod
     async def start(
-        cls, variables: dict[str, str], *arguments: str, sabotage: str = "", directory: Path = CHECKOUT
+        cls,
+        variables: dict[str, str],
+        *arguments: str,
+        sabotage: str = "",
+        terminal: int | None = None,
+        directory: Path = CHECKOUT,
     ) -> Worker:
-        """Start `python -m worker …` with these variables of the mirror only; a `sabotage` is code that runs first."""
+        """Start `python -m worker …` with these variables of the mirror only; a `sabotage` is code that runs first.
+
+        `terminal` is a file descriptor that stands in for the two pipes which are read else.
+        """
         inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         entry = ("-c", f"{sabotage}\n{MAIN}") if sabotage else ("-m", "worker")
+        out = asyncio.subprocess.PIPE if terminal is None else terminal
         return cls(
             await asyncio.create_subprocess_exec(
                 *(sys.executable, *entry, *arguments),
-                env={**inherited, "PYTHONPATH": str(CHECKOUT), **variables},
+                env={**inherited, **variables},
                 cwd=directory,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
+                stdout=out,
+                stderr=out,
             )
         )
 
@@ -85,16 +91,18 @@ class Worker:
         await asyncio.shield(self._readers)
         return Finished(code, self._said.decode(), self._err.decode())
 
-    async def _read(self, stream: asyncio.StreamReader, into: bytearray) -> None:
-        while some := await stream.read(65536):
+    async def _read(self, stream: asyncio.StreamReader | None, into: bytearray) -> None:
+        while stream is not None and (some := await stream.read(65536)):
             into += some
             self._news.set()
 
 
 @asynccontextmanager
-async def running(variables: dict[str, str], *arguments: str, sabotage: str = "") -> AsyncIterator[Worker]:
+async def running(
+    variables: dict[str, str], *arguments: str, sabotage: str = "", directory: Path = CHECKOUT
+) -> AsyncIterator[Worker]:
     """Start a worker, and see that it does not outlive the block."""
-    worker = await Worker.start(variables, *arguments, sabotage=sabotage)
+    worker = await Worker.start(variables, *arguments, sabotage=sabotage, directory=directory)
     try:
         yield worker
     finally:
@@ -173,3 +181,25 @@ async def has_session(database: asyncpg.Connection, worker: Worker) -> bool:
             return True
         await asyncio.sleep(POLL_S)
     return False
+
+
+async def run_on_terminal(variables: dict[str, str], *arguments: str, sabotage: str = "") -> Finished:
+    """Run a command with stdout and stderr on a terminal; `err` holds whatever was shown there."""
+    shown = bytearray()
+    master, terminal = pty.openpty()
+    try:
+        worker = await Worker.start(
+            {**variables, "TERM": "xterm", "COLUMNS": "160"}, *arguments, sabotage=sabotage, terminal=terminal
+        )
+    finally:
+        os.close(terminal)
+
+    def read() -> None:
+        with suppress(OSError):  # EIO: the last process has let go of the terminal
+            while some := os.read(master, 65536):
+                shown.extend(some)
+
+    await asyncio.to_thread(read)
+    os.close(master)
+    ended = await worker.end()
+    return Finished(ended.code, "", shown.decode())
