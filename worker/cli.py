@@ -251,17 +251,27 @@ def serve() -> None:
 @click.option(
     "--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Time that each request takes at least."
 )
+@click.option("--faults", type=int, metavar="SEED", help="Spoil one request in twenty, or let messages move meanwhile.")
 def sandbox(
-    port: int, edition: Any, messages: int, practitioners: int, patients: int, seed: int, latency_ms: int
+    port: int,
+    edition: Any,
+    messages: int,
+    practitioners: int,
+    patients: int,
+    seed: int,
+    latency_ms: int,
+    faults: int | None,
 ) -> None:
     """Run a local Communication server with a made-up clinic."""
+    from worker.sandbox.faults import Faults, SeededScript
     from worker.sandbox.population import make_clinic
     from worker.sandbox.server import SandboxServer, serve_forever
     from worker.telemetry import configure_logging
 
     configure_logging()
     clinic = make_clinic(messages=messages, practitioners=practitioners, patients=patients, seed=seed, edition=edition)
-    run_job(serve_forever(SandboxServer(clinic, latency_ms=latency_ms), port))
+    spoilers = () if faults is None else (Faults(clinic, SeededScript(faults), faults).middleware,)
+    run_job(serve_forever(SandboxServer(clinic, latency_ms=latency_ms, middlewares=spoilers), port))
 
 
 @cli.group()
