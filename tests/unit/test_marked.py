@@ -18,14 +18,17 @@ from worker.transform.css import mentions_text_property
 from worker.transform.innertext import inner_text, walked_text
 from worker.transform.marked import marked_text
 from worker.transform.marks import (
+    ANOTHER_DISPLAY,
     BLOCK,
     CELL,
     INLINE,
+    INLINE_BLOCK,
     KEEPS_WHITE_SPACE,
     NOT_RENDERED,
     PARAGRAPH,
     PICTURE,
     TABLE,
+    UPPER_CASE,
     WALK,
     Marks,
     mark_of,
@@ -43,7 +46,9 @@ COMMON = [
     "</pre>", "<div style='white-space:pre-wrap'>", "<span style='white-space:pre'>", "<span style='display:none'>",
     "<script>a<b</script>", "<style>p{margin:0}</style>", "<style>p{display:none}</style>", "<!-- a > b -->",
     "<p style='white-space:normal'>", "&nbsp;", "&amp;", "&lt;", "&gt;", "&amp;lt;", "&am", "p;", "&n;", " ", "  ",
-    "\n", "\t", "\r\n", "&#13;", "a", "10 mg", "é", "漢", "<colgroup><col>", "<blockquote>", "</blockquote>",
+    "\n", "\t", "\r\n", "&#13;", "a", "10 mg", "é", "漢", "<colgroup><col>", "<a style='display:inline-block'>",
+    "<b style='display:block'>", "<li style='display:inline'>", "<h1 style='text-transform:uppercase'>",
+    "<blockquote>", "</blockquote>",
     "<p align=left>",
 ]  # fmt: skip
 common_markup = st.lists(st.sampled_from(COMMON), max_size=30).map("".join)
@@ -88,24 +93,25 @@ def test_most_of_what_letters_are_made_of_takes_the_fast_way() -> None:
     """Without it, the tests above would compare nothing."""
     plain = [piece for piece in COMMON if "display:none}" not in piece]
     taken = sum(marked_text(body) is not None for body in sample(plain, seed=2, count=500))
-    assert taken > 400
+    assert taken > 300
 
 
 @pytest.mark.parametrize(
     ("place", "mistake"),
     [
-        ("_collapse", lambda text: text),
-        ("_spaces", lambda text: text.replace("\n", " ")),
-        ("_kept", lambda text: text.replace(" ", "&s;")),
+        ("collapse", lambda text: text),
+        ("spaces_only", lambda text: text.replace("\n", " ")),
+        ("without_kept", lambda text: text.replace("&s;", " ")),
         ("_without_tables", lambda text: text.replace("\r", "\n").replace("\f", "<")),
-        ("_without_edges", lambda text: text.strip("<>").replace(">", "\n\n").replace("<", "\n")),
-        ("_decoded", lambda text: text.replace("&amp;", "&").replace("&lt;", "<").replace("&nbsp;", "\xa0")),
+        ("_without_edges", lambda text, spaces: text.strip(spaces).strip("<>").replace(">", "\n\n").replace("<", "\n")),
+        ("decoded", lambda text: text.replace("&amp;", "&").replace("&lt;", "<").replace("&nbsp;", "\xa0")),
         ("_mark", lambda tag: INLINE if tag in {"li", "/li"} else mark_of(tag)),
         ("_mark", lambda tag: INLINE if tag == "img" else mark_of(tag)),
         ("mentions_text_property", lambda _: False),
         ("PARAGRAPH", "\v"),
+        ("with_regions", lambda canonical, mark_of: "".join(mark_of(tag)[2:] for tag in canonical.split("<")[1:])),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_a_mistake_in_the_fast_way_is_found(monkeypatch: pytest.MonkeyPatch, place: str, mistake: object) -> None:
     """Each planted mistake makes the sample differ from the walk."""
@@ -136,6 +142,11 @@ def test_a_mistake_in_the_fast_way_is_found(monkeypatch: pytest.MonkeyPatch, pla
         ('img hidden=""', INLINE),
         ('input type="hidden"', INLINE),
         ("select", WALK),
+        ('a style="display:inline-block"', INLINE_BLOCK),
+        ('td style="display:inline-block"', WALK),
+        ('span style="display:block"', ANOTHER_DISPLAY + BLOCK),
+        ('h1 style="text-transform:uppercase"', UPPER_CASE + BLOCK),
+        ('h1 style="text-transform:uppercase;white-space:pre"', WALK),
         ("a<b", WALK),
         ('p a"b="c"', WALK),
     ],
@@ -183,7 +194,14 @@ def test_which_sheets_mention_text(sheet: str, *, mentions: bool) -> None:
         "<template><script>a<b</script></template>y",
         "<pre>\n\n x</pre>",
         "<pre>\n</pre>x",
+        "<pre><!-- c -->\nx</pre>",
+        "<pre><script>y</script>\nx</pre>",
+        "<listing>\n\nx<present>\ny",
         "a <span style='white-space:pre'> \n </span> b",
+        "a <a style='display:inline-block'> <p>b </p> </a> c <button> d <b>e </b></button>f",
+        "<table><tr><td>a<td style='display:inline-block'>b<td style='display:block'>c<tr style='display:block'><td>d",
+        "<div style='text-transform:uppercase'>a &amp;nbsp; ß&nbsp;<b style='text-transform:none'>b</b><p>c",
+        "<i style='white-space:pre'>a  <i style='text-transform:uppercase'>b  b</i>  c</i>  d",
         "<pre>a<table> <tr><td>x</table>",
         "<pre>a<p style='white-space:normal'>  b",
         "<div hidden><div>x</div><pre> y</div> z",

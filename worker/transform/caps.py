@@ -1,53 +1,111 @@
 """How much markup one message may hold before it is read as text only.
 
-Parsers take time that grows with the square of some things: nesting, attributes of one tag, options, and
-formatting elements left open, which are opened again in every paragraph (HTML standard §13.2.4.3). These
-caps bound one call to about a tenth of a second; a clinic's letter stays far below them.
+Parsers take time that grows with the square of some things: nesting, attributes of one tag, options,
+references, and formatting elements left open, which are opened again in every paragraph (HTML standard
+§13.2.4.3). These caps bound text and safe HTML of one message to about 50 ms; a clinic's letter stays far
+below them. Everything is counted on the body as it was sent, in linear time.
 """
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+
+from turbohtml import parse_fragment
+
+from worker.transform.parse import well_formed
 
 MAX_CHARACTERS = 256 * 1024
-MAX_TAGS = 4_000  # bounds nesting too
+MAX_TAGS = 3_000  # bounds nesting too
 MAX_EQUALS_SIGNS = 4_000
+MAX_AMPERSANDS = 16_000
+MAX_COLONS = 10_000  # declarations in styles
 MAX_OPTIONS = 2_500
-MAX_ATTRIBUTES = 4_000  # of one tag
-MAX_REOPENED_ELEMENTS = 40_000
+MAX_ATTRIBUTES = 2_500  # of one tag
+MAX_ATTRIBUTE_PAIRS = MAX_ATTRIBUTES**2  # each attribute is compared with those before it in its tag
+MAX_SELECTORS = 1_000  # in style sheets
+MAX_SELECTOR_MATCHES = 1_000_000
+MAX_REOPENED_ELEMENTS = 60_000
 MAX_REOPENED_CHARACTERS = 2_000_000
+# Less than this cannot hold anyone.
+_SHORT = 1_000
 _FEW_TAGS = 200
-_SHORT = 8 * 1024
+_MODERATE = 8 * 1024
 
 _OPTION = re.compile(r"<option", re.IGNORECASE)
-# A comment, or a start tag as the tokenizer takes it (HTML standard §13.2.5).
-_ATTRIBUTE = r"""[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+)?)?+"""
-_START_TAG = re.compile(rf"<!--.*?(?:-->|\Z)|<[a-z][^\s/>]*+((?:[\s/]++|{_ATTRIBUTE})*+)", re.IGNORECASE | re.DOTALL)
+_STYLE = re.compile(r"<style", re.IGNORECASE)
+_TAG_START = re.compile(r"</?[a-z]", re.IGNORECASE)
+# No group is possessive: before Python 3.11.5 one that fails has moved on all the same.
+_ATTRIBUTE = r"""\s++[^\s"'<>/=]++(?:\s*+=\s*+(?:"[^"<>]*+"|'[^'<>]*+'|[^\s"'<>=`]++))?"""
+# A tag that ends at the next `>` however it is read. What follows any other may be part of it.
+_COMPLETE_TAG = re.compile(rf"</?[a-z][^\s\"'<>/=]*+(?:{_ATTRIBUTE})*\s*+/?", re.IGNORECASE)
 _EACH_ATTRIBUTE = re.compile(_ATTRIBUTE)
 # `a` and `nobr` are not among them: another one closes the one before.
 _FORMATTING = re.compile(r"(?:b|big|code|em|font|i|s|small|strike|strong|tt|u)(?=[\s/>])", re.IGNORECASE)
-_SIMPLE_TAG = re.compile(r"""[a-z]+(?:\s++[-\w]++(?:=(?:"[^"]*+"|'[^']*+'|[^\s"'=<>`]++))?)*+\s*+/?>""", re.IGNORECASE)
+_SIMPLE_TAG = re.compile(r"""[a-z]+(?:\s++[-\w]++(?:=(?:"[^"]*+"|'[^']*+'|[^\s"'=<>`]++))?)*\s*+/?>""", re.IGNORECASE)
 
 
 def within_caps(html: str) -> bool:
     """Whether parsing, walking and sanitising this body is bounded. Linear in the body's length."""
+    if len(html) <= _SHORT:
+        return True
     if len(html) > MAX_CHARACTERS:
         return False
     tags = html.count("<")
     if tags > MAX_TAGS or html.count("=") > MAX_EQUALS_SIGNS:
         return False
-    if tags <= _FEW_TAGS and len(html) <= _SHORT:
-        return True
+    return (tags <= _FEW_TAGS and len(html) <= _MODERATE) or _is_bounded(html)
+
+
+@lru_cache(maxsize=1)  # asked for the text and for the HTML of one message
+def _is_bounded(html: str) -> bool:
+    tags = html.count("<")
     return (
-        (tags <= MAX_OPTIONS or len(_OPTION.findall(html)) <= MAX_OPTIONS)
-        and _most_attributes(html) <= MAX_ATTRIBUTES
+        html.count("&") <= MAX_AMPERSANDS
+        and html.count(":") <= MAX_COLONS
+        and (tags <= MAX_OPTIONS or len(_OPTION.findall(html)) <= MAX_OPTIONS)
+        and _selectors_are_bounded(html, tags)
+        and _attributes_are_bounded(html)
         and _reopening_is_bounded(html, tags)
+        and _tree_is_bounded(html)
     )
 
 
-def _most_attributes(html: str) -> int:
-    """Return how many attributes the start tag with the most of them has."""
-    return max((len(_EACH_ATTRIBUTE.findall(tag[1] or "")) for tag in _START_TAG.finditer(html)), default=0)
+def _selectors_are_bounded(html: str, tags: int) -> bool:
+    """Whether style sheets cannot have too many rules, each of which is held against every tag."""
+    start = _STYLE.search(html)
+    if start is None:
+        return True
+    end = html.lower().rfind("</style")
+    sheets = html[start.start() : end if end >= 0 else None]
+    selectors = sheets.count("{") + sheets.count(",")
+    return selectors <= MAX_SELECTORS and selectors * tags <= MAX_SELECTOR_MATCHES
+
+
+def _attributes_are_bounded(html: str) -> bool:
+    """Whether the tags cannot have too many attributes, however quotes in them are read."""
+    pairs = 0
+    names = 0
+    is_open = False
+    for part in html.split(">"):
+        if is_open:
+            names += _names(part)
+        else:
+            start = _TAG_START.search(part)
+            if start is None:
+                continue
+            pairs += names**2
+            tag = part[start.start() :]
+            is_open = _COMPLETE_TAG.fullmatch(tag) is None
+            names = _names(tag) if is_open or len(tag) < MAX_ATTRIBUTES else len(_EACH_ATTRIBUTE.findall(tag))
+        if pairs + names**2 > MAX_ATTRIBUTE_PAIRS:
+            return False
+    return True
+
+
+def _names(text: str) -> int:
+    """Return how many attributes a tokenizer can find in a text at most (HTML standard §13.2.5.32)."""
+    return len(text.split()) + text.count("/") + text.count("=")
 
 
 def _reopening_is_bounded(html: str, tags: int) -> bool:
@@ -65,3 +123,8 @@ def _reopening_is_bounded(html: str, tags: int) -> bool:
     elements = sum(alike.values()) * tags
     characters = sum(len(signature) * times for signature, times in alike.items()) * tags
     return elements <= MAX_REOPENED_ELEMENTS and characters <= MAX_REOPENED_CHARACTERS
+
+
+def _tree_is_bounded(html: str) -> bool:
+    """Whether the tree has not more elements than tags allow, by a parser that takes linear time."""
+    return parse_fragment(well_formed(html), positions=False).inner_html.count("<") <= 2 * MAX_TAGS

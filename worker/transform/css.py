@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TEXT_PROPERTIES = frozenset({"display", "float", "position", "text-transform", "visibility", "white-space"})
 
 _COMMENT = re.compile(r"/\*[^*]*+(?:\*(?!/)[^*]*+)*(?:\*/|\Z)")  # no possessive group, see cutoff.py
-_DECLARATION = re.compile(r"""((?:[^;"'(]|"[^"]*"|'[^']*'|\([^()]*\)|["'(])*+);?""")
+_DECLARATION = re.compile(r"""((?:[^;"'(]|"[^"]*"|'[^']*'|\([^()]*\)|["'(])*);?""")
 _ASCII_SPACES = re.compile(r"[ \t\n\r\f]+")
 _SPACE = " \t\n\r\f"
 _CACHED_CHARACTERS = 500
@@ -71,10 +71,11 @@ class StyleSheet:
 
     Other selectors (combinators, pseudo-classes, attributes) match nothing here, and only `TEXT_PROPERTIES`
     are kept. `rules` maps a selector (`p`, `.note`, `p.note`, `#x`, `*`) to its declarations, each with its
-    place in the sheet.
+    place in the sheet; `classes` are the names of the classes in them.
     """
 
     rules: dict[str, list[tuple[int, Declaration]]] = field(default_factory=dict)
+    classes: set[str] = field(default_factory=set)
     size: int = 0
 
     def add(self, text: str) -> None:
@@ -97,10 +98,12 @@ class StyleSheet:
             if standing is None or declaration.important or not standing[1].important:
                 known[declaration.name] = (self.size, declaration)
         self.rules[key] = list(known.values())
+        self.classes.add(key.rpartition(".")[2])
 
     def matching(self, tag: str, attributes: Mapping[str, str | None]) -> list[Declaration]:
         """Return the declarations for an element, the weakest first (specificity, then order)."""
-        marks = ["." + name for name in _ASCII_SPACES.split(attributes.get("class") or "")]
+        names = _ASCII_SPACES.split(attributes.get("class") or "")
+        marks = ["." + name for name in names if name in self.classes]
         identity = ["#" + (attributes.get("id") or "")]
         levels = (
             ["*"],

@@ -19,7 +19,6 @@ _BREAKING_TAG = re.compile(
 )
 _CELL_END = re.compile(r"</t[dh]\s*>", re.IGNORECASE)
 _TAG = re.compile(r"<[/!?]?[a-z][^<>]*>", re.IGNORECASE)
-_SPACES = re.compile(r"[ \t\r\n]+")
 _BREAK, _TAB = "\x00", "\x01"
 _EDGE = " " + _TAB
 _OVERLONG_REFERENCE = re.compile(r"&#(?:[0-9]{8,}|x[0-9a-f]{7,});?", re.IGNORECASE)
@@ -27,12 +26,14 @@ _OVERLONG_REFERENCE = re.compile(r"&#(?:[0-9]{8,}|x[0-9a-f]{7,});?", re.IGNORECA
 
 def text_without_structure(markup: str) -> str:
     """Return the text of any markup: tags cut out, references decoded, one line feed between blocks."""
-    text = _without_unseen(well_formed(markup).replace(_BREAK, "").replace(_TAB, ""))
-    text = _SPACES.sub(" ", text)
+    text = well_formed(markup).replace(_BREAK, "").replace(_TAB, "")
+    text = _without_unseen(text).replace("\t", " ").replace("\r", " ").replace("\n", " ")
+    while "  " in text:
+        text = text.replace("  ", " ")
     text = _CELL_END.sub(_TAB, _BREAKING_TAG.sub(_BREAK, text))
     lines = (line.strip(_EDGE) for line in _TAG.sub("", text).split(_BREAK))
     text = "\n".join(line for line in lines if line).replace(_TAB, "\t")
-    return html.unescape(_OVERLONG_REFERENCE.sub("\ufffd", text))
+    return html.unescape(_OVERLONG_REFERENCE.sub("\ufffd", text)) if "&" in text else text
 
 
 def _without_unseen(markup: str) -> str:

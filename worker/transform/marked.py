@@ -20,21 +20,23 @@ from worker.transform.marks import (
     BLOCK,
     BREAK,
     CELL,
-    KEEPS_WHITE_SPACE,
-    KEPT,
-    NOT_RENDERED,
+    INLINE_BLOCK,
+    INLINE_BLOCK_END,
     PARAGRAPH,
     PICTURE,
+    REGIONS,
     ROW,
     TABLE,
     WALK,
     Marks,
 )
 from worker.transform.parse import well_formed
+from worker.transform.regions import collapse, decoded, spaces_only, with_regions, without_kept
 
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+# Written behind these tags where the text begins with one: a parser drops the first.
+_FIRST_LINE_FEED = re.compile(r"(<(?:pre|listing)(?: [^<>]*)?>)\n")
 _ZERO_WIDTH_SPACE = "\u200b"
-_BEFORE_KEPT_BREAK = KEPT["\n"] + " "
 
 _marks = Marks()
 _mark = _marks.__getitem__
@@ -44,131 +46,79 @@ def marked_text(html: str) -> str | None:
     """Return what the walk gives for a body within the caps, or None if the walk has to be asked."""
     if "\x00" in html or _ZERO_WIDTH_SPACE in html:
         return None
+    html = well_formed(html)
     if "<" not in html and "&" not in html:
-        return _collapse(_spaces(well_formed(html))).strip(" ")
-    canonical = _serialised(well_formed(html))
+        return collapse(spaces_only(html)).strip(" ")
+    canonical = _serialised(html)
     if canonical is None:
         return None
-    marked = _with_marks(canonical)
-    if "&" not in marked:
-        return _without_marks(marked)
-    if WALK in marked:
+    parts = spaces_only(canonical).replace(">", "<").split("<")
+    if len(parts) != 2 * canonical.count("<") + 1:
+        return None  # a `<` that is part of a name
+    parts[1::2] = marks = list(map(_mark, parts[1::2]))
+    kinds = set(marks)
+    if WALK in kinds:
         return None
-    if NOT_RENDERED in marked or KEEPS_WHITE_SPACE in marked:
-        resolved = _with_regions(canonical)
-        return None if resolved is None else _decoded(_without_marks(resolved))
-    return _decoded(_without_marks(marked))
+    if kinds.isdisjoint(REGIONS):
+        return decoded(_without_marks("".join(parts), kinds))
+    resolved = with_regions(canonical, _mark)
+    return None if resolved is None else decoded(without_kept(_without_marks(resolved, kinds)))
 
 
 def _serialised(html: str) -> str | None:
     """Return the body as balanced tags and text: no comment, no `<style>` or `<script>`.
 
-    None where a style sheet may speak of text, and where something is serialised that could not be split:
-    a form feed, or a `<` or `>` that does not belong to a tag.
+    None where a style sheet may speak of text, and where there is a form feed, which is one of the marks.
     """
     tree = parse_fragment(html, positions=False)
     canonical = tree.inner_html
-    if "<style" in canonical or "<script" in canonical:
+    if "<s" in canonical and ("<style" in canonical or "<script" in canonical):
         if any(mentions_text_property(style.text) for style in tree.select("style")):
             return None
         canonical = tree.remove("script, style").inner_html
+    if "<pre" in canonical or "<listing" in canonical:
+        canonical = _FIRST_LINE_FEED.sub(r"\1", canonical)
     if "<!--" in canonical:
         canonical = _COMMENT.sub("", canonical)
-    if "\f" in canonical or _ZERO_WIDTH_SPACE in canonical:
-        return None
-    return canonical if canonical.count("<") == canonical.count(">") else None
+    return None if "\f" in canonical or _ZERO_WIDTH_SPACE in canonical else canonical
 
 
-def _with_marks(canonical: str) -> str:
-    """Return the body with its white space as spaces, and every tag as its mark."""
-    parts = _spaces(canonical).replace(">", "<").split("<")
-    parts[1::2] = map(_mark, parts[1::2])
-    return "".join(parts)
-
-
-def _with_regions(canonical: str) -> str | None:
-    """Do the same where parts are cut out or keep their white space, whose ends have to be looked for.
-
-    Serialised tags are balanced, so an element's end is where as many of its name have closed as opened.
-    """
-    parts = canonical.replace(">", "<").split("<")
-    marked = [_spaces(parts[0])]
-    cut, cut_depth = "", 0
-    keeping, keeping_depth = "", 0
-    for tag, text in zip(parts[1::2], parts[2::2], strict=True):
-        name = tag.split(" ", 1)[0]
-        if cut:
-            cut_depth += (name == cut) - (name == f"/{cut}")
-            if cut_depth:
-                continue
-            cut = ""
-            marked.append(_kept(text) if keeping else _spaces(text))
-            continue
-        mark = _mark(tag)
-        if mark == NOT_RENDERED:
-            cut, cut_depth = name, 1
-            continue
-        if keeping:
-            if mark in {TABLE, WALK} or (" style=" in tag and not mark.startswith(KEEPS_WHITE_SPACE)):
-                return None
-            keeping_depth += (name == keeping) - (name == f"/{keeping}")
-            if not keeping_depth:
-                keeping = ""
-        elif mark.startswith(KEEPS_WHITE_SPACE):
-            keeping, keeping_depth = name, 1
-        # Serialised with a line feed more, the one that a parser drops behind the tag.
-        shown = text.removeprefix("\n") if name in {"pre", "listing"} else text
-        marked.extend((mark.removeprefix(KEEPS_WHITE_SPACE), _kept(shown) if keeping else _spaces(shown)))
-    return None if cut or keeping else "".join(marked)
-
-
-def _spaces(text: str) -> str:
-    return text.replace("\n", " ").replace("\t", " ").replace("\r", " ")
-
-
-def _kept(text: str) -> str:
-    for space, reference in KEPT.items():
-        text = text.replace(space, reference)
-    return text
-
-
-def _collapse(text: str) -> str:
-    while "  " in text:
-        text = text.replace("  ", " ")
-    return text
-
-
-def _without_marks(text: str) -> str:
+def _without_marks(text: str, kinds: set[str]) -> str:
     """Collapse the white space, take it off the ends of lines, and turn the marks into what they become."""
-    text = _collapse(text).strip(" ")
-    text = text.replace(_BEFORE_KEPT_BREAK, KEPT["\n"])
-    for mark in (BLOCK, PARAGRAPH, BREAK):
-        text = text.replace(" " + mark, mark).replace(mark + " ", mark)
-    if TABLE in text:
+    text = collapse(text).strip(" ")
+    if BREAK in kinds:
+        text = _without_spaces_around(BREAK, text)
+    if TABLE in kinds:
         text = _without_tables(text)
-    return _without_edges(text.replace(PICTURE, ""))
+    if kinds.isdisjoint({PICTURE, INLINE_BLOCK}):
+        return _without_edges(text, spaces=" ")
+    for edge in (BLOCK, PARAGRAPH):
+        text = _without_spaces_around(edge, text)
+    text = text.replace(INLINE_BLOCK + " ", INLINE_BLOCK).replace(" " + INLINE_BLOCK_END, INLINE_BLOCK_END)
+    for mark in (PICTURE, INLINE_BLOCK, INLINE_BLOCK_END):
+        text = text.replace(mark, "")
+    return _without_edges(text, spaces="")
+
+
+def _without_spaces_around(mark: str, text: str) -> str:
+    return text.replace(" " + mark, mark).replace(mark + " ", mark)
 
 
 def _without_tables(text: str) -> str:
     """Put line feeds between rows and tabs between cells: HTML standard §3.2.7, steps 6 and 7."""
     for mark in (TABLE, ROW, CELL):
-        text = text.replace(" " + mark, mark).replace(mark + " ", mark)
+        text = _without_spaces_around(mark, text)
     return text.replace(ROW + CELL, ROW).replace(TABLE + ROW, BLOCK).replace(ROW, "\n").replace(TABLE, BLOCK)
 
 
-def _without_edges(text: str) -> str:
-    """Make each run of edges as many line feeds as its largest asks for, none at both ends."""
-    text = text.strip(BLOCK + PARAGRAPH)
-    while BLOCK + BLOCK in text:
-        text = text.replace(BLOCK + BLOCK, BLOCK)
-    text = text.replace(PARAGRAPH + BLOCK, PARAGRAPH).replace(BLOCK + PARAGRAPH, PARAGRAPH)
-    while PARAGRAPH + PARAGRAPH in text:
-        text = text.replace(PARAGRAPH + PARAGRAPH, PARAGRAPH)
-    return text.replace(PARAGRAPH, "\n\n").replace(BLOCK, "\n")
+def _without_edges(text: str, spaces: str) -> str:
+    """Make each run of edges as many line feeds as its largest asks for, none at both ends.
 
-
-def _decoded(text: str) -> str:
-    """Write out the references, `&amp;` last: what it stands for begins no other."""
-    for space, reference in KEPT.items():
-        text = text.replace(reference, space)
-    return text.replace("&nbsp;", "\xa0").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    `spaces` beside them go too; beside a picture that was there they stay, and it is empty.
+    """
+    if PARAGRAPH in text:
+        around = BLOCK + spaces
+        text = "\n\n".join([line for part in text.split(PARAGRAPH) if (line := part.strip(around))])
+    if BLOCK in text:
+        text = "\n".join([line for part in text.split(BLOCK) if (line := part.strip(spaces) if spaces else part)])
+    return text

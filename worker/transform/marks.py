@@ -10,9 +10,17 @@ r"""What a tag means for text, said in one mark. `worker.transform.marked` puts 
 | `\r` | start of a row                          | line feed, nothing in the table's first row     |
 | `\t` | start of a cell                         | itself, nothing in the row's first cell         |
 | `&;` | picture, input                          | nothing, but the spaces around it stay          |
-| `&-` | start of what is not rendered           | cut out with everything up to its end tag       |
-| `&=` | start of what keeps white space         | the edge that follows it; white space in it shows |
 | `&!` | anything else                           | the body is read by the walk                    |
+
+What reaches up to an end tag that has to be found (`worker.transform.regions`):
+
+| mark | stands for the start of                 | becomes                                         |
+|------|-----------------------------------------|-------------------------------------------------|
+| `&-` | what is not rendered                    | cut out, with everything in it                  |
+| `&=` | what keeps white space                  | the edge that follows it, at its end too        |
+| `&^` | what is in upper case                   | the same                                        |
+| `&~` | what has another `display` than its name | the same                                       |
+| `&(` | an inline block                         | `&(` and `&)`: spaces inside them go            |
 
 Nothing of this can be in the text between the tags: there `<`, `>` and `&` are written as references, and
 white space is one space.
@@ -35,21 +43,30 @@ BLOCK, PARAGRAPH = "<", ">"
 BREAK = "\n"
 TABLE, ROW, CELL = "\f", "\r", "\t"
 PICTURE = "&;"
-NOT_RENDERED = "&-"
-KEEPS_WHITE_SPACE = "&="
 WALK = "&!"
+NOT_RENDERED = "&-"
+KEEPS_WHITE_SPACE, UPPER_CASE, ANOTHER_DISPLAY = "&=", "&^", "&~"
+INLINE_BLOCK, INLINE_BLOCK_END = "&(", "&)"
+EDGES = (INLINE, BLOCK, PARAGRAPH)
+REGIONS = frozenset(
+    {NOT_RENDERED, INLINE_BLOCK}
+    | {region + edge for region in (KEEPS_WHITE_SPACE, UPPER_CASE, ANOTHER_DISPLAY) for edge in EDGES}
+)
 
-# Written into the text that keeps its white space.
-KEPT = {" ": "&s;", "\n": "&n;", "\t": "&t;", "\r": "&r;"}
 
 _TAG = re.compile(r"(/?)([a-z][-a-z0-9:_.]*)((?: .*)?)", re.DOTALL)
 _ATTRIBUTE = re.compile(r' ([^ "=<>/]+)="([^"]*)"')
-_VOID = frozenset({"area", "base", "basefont", "bgsound", "col", "img", "input", "link", "meta", "param", "source"})
+# HTML standard §13.3: no end tag is written.
+_VOID_NAMES = """
+    area base basefont bgsound br col embed frame hr img input keygen link meta param source track wbr
+"""
+VOID = frozenset(_VOID_NAMES.split())
 # Their content is written without references.
 _RAW = frozenset({"iframe", "noembed", "noframes", "plaintext", "script", "style", "xmp"})
 # The walk asks for these by name, or for their children.
 _PECULIAR = display.REPLACED - {"img", "input"} | {"details", "form", "math", "q", "select", "slot", "svg"}
 _PRESERVING = frozenset({"pre", "pre-wrap", "break-spaces"})
+_SIMPLE = frozenset({"block", "flow-root", "inline", "list-item"})
 _WIDE_KEYWORDS = frozenset({"inherit", "initial", "revert", "revert-layer", "unset"})
 _EDGES = {
     "table": TABLE,
@@ -72,12 +89,15 @@ class Marks(dict[str, str]):
 
     MAX_KEPT = 4096
     MAX_CHARACTERS = 160
+    MAX_READ = 2_000
 
     def __missing__(self, tag: str) -> str:
         """Find out the mark of a tag that is not kept."""
         read = _UNREAD.sub("", tag)
         if read != tag:
             return self[read]
+        if len(tag) > self.MAX_READ:
+            return WALK  # which reads its declarations once
         mark = mark_of(tag)
         if len(self) < self.MAX_KEPT and len(tag) <= self.MAX_CHARACTERS:
             self[tag] = mark
@@ -105,7 +125,7 @@ def _end(name: str) -> str:
     if name == "table":
         return BLOCK
     edge = _edge(name, compute(name, {}, ROOT, None))
-    return INLINE if edge in {TABLE, ROW, CELL, WALK} else edge
+    return INLINE if edge in {TABLE, ROW, CELL, WALK, INLINE_BLOCK} else edge
 
 
 def _start(name: str, attributes: dict[str, str]) -> str:
@@ -113,23 +133,40 @@ def _start(name: str, attributes: dict[str, str]) -> str:
         return WALK
     style = compute(name, attributes, ROOT, None)
     if style.display == "none":
-        return INLINE if name in _VOID else NOT_RENDERED
-    plain = compute(name, {}, ROOT, None)
-    if name in _PECULIAR or _is_peculiar(style) or (style.display != plain.display and plain.display != "none"):
+        return INLINE if name in VOID else NOT_RENDERED
+    if name in _PECULIAR or style.out_of_flow or not style.visible:
         return WALK
     edge = _edge(name, style)
-    if style.white_space in _PRESERVING and edge in {INLINE, BLOCK, PARAGRAPH}:
-        return KEEPS_WHITE_SPACE + edge
-    return edge if style.white_space in {"normal", "nowrap"} else WALK
+    regions = _regions(name, style)
+    if not regions:
+        return edge
+    return regions[0] + edge if len(regions) == 1 and regions[0] != WALK and edge in EDGES else WALK
+
+
+def _regions(name: str, style: Style) -> list[str]:
+    """Return what makes an element's end, or the text in it, another than its name says."""
+    plain = compute(name, {}, ROOT, None)
+    regions = []
+    if style.display != plain.display and plain.display != "none" and not _is_inline_block(name, style):
+        simple = style.display in _SIMPLE and _edge(name, plain) in EDGES
+        regions.append(ANOTHER_DISPLAY if simple else WALK)
+    if style.white_space not in {"normal", "nowrap"}:
+        regions.append(KEEPS_WHITE_SPACE if style.white_space in _PRESERVING else WALK)
+    if style.text_transform != "none":
+        regions.append(UPPER_CASE if style.text_transform == "uppercase" else WALK)
+    return regions
 
 
 def _depends_on_parent(style: str) -> bool:
     return any(rule.name in TEXT_PROPERTIES and rule.value in _WIDE_KEYWORDS for rule in declarations(style))
 
 
-def _is_peculiar(style: Style) -> bool:
-    return style.out_of_flow or not style.visible or style.text_transform != "none"
+def _is_inline_block(name: str, style: Style) -> bool:
+    by_name = display.UA_DISPLAY.get(name, "inline")
+    return style.display == "inline-block" and name not in _BY_NAME and by_name in _SIMPLE | {"inline-block"}
 
 
 def _edge(name: str, style: Style) -> str:
+    if _is_inline_block(name, style):
+        return INLINE_BLOCK
     return _BY_NAME.get(name) or _EDGES.get(style.display, WALK)

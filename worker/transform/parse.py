@@ -16,4 +16,8 @@ def parse(html: str) -> LexborHTMLParser:
 
 def well_formed(text: str) -> str:
     """Return the text as a parser takes it: a lone surrogate is U+FFFD."""
-    return _SURROGATE.sub("\ufffd", text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", text)
+    return text

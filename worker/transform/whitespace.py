@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TypeAlias
 
 _COLLAPSIBLE = re.compile(r"[ \t\n\r]+")
 _COLLAPSIBLE_NOT_BREAK = re.compile(r"[ \t\r]+")
 _AROUND_BREAK = re.compile(r" ?\n ?")
-_WORD_START = re.compile(r"(?<![\w'’])[^\W\d_]")
+_WORD_START = re.compile(r"(?<![\w'’])([^\W\d_])")
 _ZERO_WIDTH_SPACE = "\u200b"
+_REMOVED_BREAK = re.compile(
+    r"(?<=\u200b)[ \t\r]*+\n[ \t\n\r]*+|(?<![ \t\n\r])[ \t\r]*+\n[ \t\n\r]*+(?=\u200b)"
+)  # beside a zero width space
 
 
 # The items of the rendered text collection steps: strings, and required line break counts.
@@ -71,14 +75,13 @@ class InlineFlow:
         if "\n" not in text or (_ZERO_WIDTH_SPACE not in text and self._last != _ZERO_WIDTH_SPACE):
             return _COLLAPSIBLE.sub(" ", text)
 
-        def one(run: re.Match[str]) -> str:
-            if run.start() == 0 and self._space_at is not None:
-                return " "  # joined to the run before it, which decides with it
-            before = text[run.start() - 1] if run.start() else self._last
-            after = text[run.end()] if run.end() < len(text) else ""
-            return "" if "\n" in run.group() and break_is_removed(before, after) else " "
-
-        return _COLLAPSIBLE.sub(one, text)
+        start = _COLLAPSIBLE.match(text)
+        head, body = (start.group(), text[start.end() :]) if start else ("", text)
+        if head:
+            # Joined to the run before it, which decides with it; or the first of its line.
+            removed = self._space_at is None and "\n" in head and break_is_removed(self._last, body[:1])
+            head = "" if removed else " "
+        return head + _COLLAPSIBLE.sub(" ", _REMOVED_BREAK.sub("", body))
 
     def _join(self, rendered: str, *, had_break: bool) -> str:
         """Drop a leading space that follows a line start or another collapsible space."""
@@ -114,10 +117,13 @@ def transform_case(text: str, text_transform: str) -> str:
     if text_transform == "lowercase":
         return text.lower()
     if text_transform == "capitalize":
-        return _WORD_START.sub(lambda start: _title(start.group()), text)
+        pieces = _WORD_START.split(text)
+        pieces[1::2] = map(_title, pieces[1::2])
+        return "".join(pieces)
     return text
 
 
+@lru_cache(maxsize=4096)
 def _title(letter: str) -> str:
     """Return the letter in title case, unless that takes two (ß, ﬁ)."""
     title = letter.title()
