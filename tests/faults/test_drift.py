@@ -115,6 +115,15 @@ async def test_a_swap_that_total_does_not_tell(place: int, *, mirrored_before: b
         assert appended[0] in await ids_of(world.database)
 
 
+async def test_verify_over_searches_of_many_pages(warehouse_url: str) -> None:
+    """A patient's search of more than two pages, all of it new to a verification, is accepted and proves the mirror."""
+    clinic = make_clinic(messages=90, practitioners=2, patients=2, seed=5)
+    faults = Faults(clinic, page_max=PAGE_MAX)
+    async with open_world(warehouse_url, clinic, middlewares=[faults.middleware]) as world:
+        verified = await world.verify()
+    assert (verified.clean, verified.passes) == (True, 2)
+
+
 async def test_somebody_in_no_roster(warehouse_url: str) -> None:
     """Verify finds the message of a practitioner in no roster; every later sync finds that person's messages."""
     clinic = make_clinic(messages=40, practitioners=3, patients=8, seed=1)

@@ -146,7 +146,7 @@ Walked = tuple[int | None, list[str | bytes], int]
 def tally(*pages: Walked, again: tuple[int | None, list[str | bytes]] | None = None) -> Tally:
     counted = Tally()
     for total, keys, strangers in pages:
-        counted.add_page(total, keys, strangers)
+        counted.add_page(total, keys, strangers, newcomers=0)
     if again is not None:
         counted.add_first_page_again(*again)
     return counted
@@ -184,6 +184,44 @@ def test_a_walk_is_accepted_or_objected_to_in_a_word(walk: Tally, expected: str 
 def test_only_a_walk_of_several_pages_is_looked_at_again() -> None:
     assert not tally((2, ["a", "b"], 0)).needs_first_page_again
     assert tally((2, ["a"], 0), (2, ["b"], 0)).needs_first_page_again
+
+
+def walk_of_three_pages(newcomers: int, again: list[str | bytes] | None = None) -> Tally:
+    counted = Tally()
+    pages: list[list[str | bytes]] = [["a", "b"], ["c", "d"], ["e"]]
+    for keys in pages:
+        counted.add_page(5, keys, 0, newcomers if "c" in keys else 0)
+    counted.add_first_page_again(5, ["a", "b"])
+    if again is not None:
+        counted.add_later_page_again(again)
+    return counted
+
+
+@pytest.mark.parametrize(
+    ("walk", "expected", "is_read_again"),
+    [
+        (walk_of_three_pages(newcomers=0), None, True),
+        (walk_of_three_pages(newcomers=1), "pages_changed", False),
+        (walk_of_three_pages(newcomers=1, again=["c", "d"]), None, True),
+        (walk_of_three_pages(newcomers=1, again=["d", "skipped"]), None, True),
+        (walk_of_three_pages(newcomers=1, again=["d"]), "pages_changed", True),
+        (walk_of_three_pages(newcomers=1, again=["d", "d"]), "pages_changed", True),
+    ],
+)
+def test_what_shows_something_new_on_several_pages_is_read_again_but_for_the_last(
+    walk: Tally, expected: str | None, *, is_read_again: bool
+) -> None:
+    assert objection(walk) == expected
+    assert walk.is_read_again is is_read_again
+
+
+def test_a_first_page_that_changed_ends_the_second_reading() -> None:
+    walk = Tally()
+    for keys in ("ab", "cd", "e"):
+        walk.add_page(5, list(keys), 0, newcomers=len(keys))
+    assert not walk.is_read_again
+    walk.add_first_page_again(5, ["b", "c"])
+    assert walk.is_read_again
 
 
 def test_the_total_of_a_walk_is_one_number_or_none() -> None:

@@ -82,7 +82,7 @@ async def _walk(
     nobody = False
     async for page in source.walk(search.resource, search.parameters):
         entries = _matches(page, decode)
-        tally.add_page(page.total, [entry.key for entry in entries], 0)
+        tally.add_page(page.total, [entry.key for entry in entries], strangers=0, newcomers=len(entries))
         listed |= {entry.id: entry for entry in entries if entry.id is not None}
         nobody = nobody or any(entry.id is None for entry in entries)
     if tally.needs_first_page_again:

@@ -130,12 +130,10 @@ class Tally:
     page_sizes: list[int] = field(default_factory=list)
     sizes_again: list[int] = field(default_factory=list)
 
-    def add_page(
-        self, total: int | None, keys: Iterable[str | bytes], strangers: int, newcomers: int | None = None
-    ) -> None:
+    def add_page(self, total: int | None, keys: Iterable[str | bytes], strangers: int, newcomers: int) -> None:
         """Count a page: its `total`, the keys of its match entries, how many of them were not asked for.
 
-        `newcomers` of them the last accepted walk did not show; None: all, since nobody remembers that walk.
+        `newcomers` of them the last accepted walk did not show: all where nobody remembers that walk.
         """
         page_keys = frozenset(keys)
         if self.pages == 0:
@@ -143,7 +141,7 @@ class Tally:
         self.totals.add(total)
         self.keys |= page_keys
         self.strangers += strangers
-        self.newcomers += len(page_keys) if newcomers is None else newcomers
+        self.newcomers += newcomers
         self.page_sizes.append(len(page_keys))
         self.pages += 1
 

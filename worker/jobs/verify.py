@@ -206,6 +206,8 @@ class _Verification:
                 page.total,
                 [*(record.id for record in usable), *(record.id or record.raw_hash for record in unusable)],
                 sum(not plan.belongs(record, search) for record in usable),
+                # A skipped row shows in the next pass: two in a row must agree.
+                newcomers=0,
             )
             messages += [to_message(record, self._rules) for record in usable]
             rejected += unusable
