@@ -24,6 +24,7 @@ from tests.faults.canary_faults import (
     untrusted_source,
     warehouse_refuses,
 )
+from tests.faults.frozen import FIRST_PAGE
 from tests.faults.outages import embedded_server
 from tests.faults.processes import Doorbell
 from tests.faults.proof import ProofResult
@@ -140,7 +141,7 @@ async def signals(stage: Stage) -> None:
     """End a sync by either signal, and start a second one beside it."""
     for number, code in ((signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)):
         stage.change()
-        stage.bell.set(5 + stage.commands % 4, hold=True)
+        stage.bell.set(FIRST_PAGE, hold=True)
 
         async def end(worker: Worker, number: signal.Signals = number) -> None:
             await stage.bell.rings(worker)
