@@ -14,11 +14,11 @@ from apscheduler.triggers.date import DateTrigger
 from structlog.testing import capture_logs
 
 from tests.integration.mirroring import environment, ids_of, mirror_settings, start_command
-from worker.errors import EXIT_OK, EXIT_SOURCE, EXIT_USAGE, SourceAway
+from worker.errors import EXIT_OK, EXIT_USAGE, AccessRefused, MirrorError, RunLocked, SourceAway, WarehouseAway
 from worker.jobs.sync import sync
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
-from worker.service.schedule import serve
+from worker.service.schedule import ATTEMPTS_MAX, RETRY_AFTER_S, serve
 from worker.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ async def test_a_sync_is_started_when_it_is_due(database_dsn: str, database: asy
 @pytest.mark.parametrize(
     ("failure", "logged"),
     [
-        (SourceAway("The words of it."), {"event": "the sync failed", "error": "SourceAway", "exit_code": EXIT_SOURCE}),
+        (AccessRefused("Its words."), {"event": "the sync failed", "error": "AccessRefused", "exit_code": EXIT_USAGE}),
         (ValueError("my chest hurts"), {"event": "the sync failed unexpectedly"}),
     ],
 )
@@ -88,6 +88,50 @@ async def test_a_failing_run_is_logged_and_the_next_one_starts(failure: Exceptio
     for line in errors:
         assert logged.items() <= line.items()
         assert "chest" not in str(line)
+
+
+@pytest.mark.parametrize("failure", [SourceAway("away"), WarehouseAway("away"), RunLocked("locked")])
+async def test_an_outage_is_tried_again_until_it_is_over(failure: MirrorError) -> None:
+    """A night that source, warehouse or another run kept from its end begins again, without anybody's doing."""
+    outcomes = iter([failure, failure, None])
+    waits: list[float] = []
+    over = asyncio.Event()
+
+    async def run(_settings: Settings) -> None:
+        outcome = next(outcomes)
+        if outcome is not None:
+            raise outcome
+        over.set()
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+
+    service = asyncio.create_task(serve(SETTINGS, run, when=DateTrigger(), sleep=wait))
+    await over.wait()
+    await stop(service)
+    assert waits == [RETRY_AFTER_S] * 2
+
+
+async def test_an_outage_without_end_is_given_up() -> None:
+    """After so many starts the service waits for the next night."""
+    starts = 0
+
+    async def run(_settings: Settings) -> None:
+        nonlocal starts
+        starts += 1
+        raise SourceAway("away")
+
+    async def wait(_seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    with capture_logs() as lines:
+        service = asyncio.create_task(serve(SETTINGS, run, when=DateTrigger(), sleep=wait))
+        while [line["event"] for line in lines].count("the sync failed") < ATTEMPTS_MAX:  # noqa: ASYNC110 - the log is what we wait for
+            await asyncio.sleep(0)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        await stop(service)
+    assert starts == ATTEMPTS_MAX
 
 
 async def test_stopping_waits_for_a_run_to_give_back_what_it_holds(caplog: pytest.LogCaptureFixture) -> None:

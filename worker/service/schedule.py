@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from worker.errors import MirrorError
+from worker.errors import EXIT_LOCKED, EXIT_SOURCE, EXIT_WAREHOUSE, MirrorError
 from worker.jobs.sync import sync
 from worker.service.cron import trigger
 from worker.telemetry import get_logger, where
@@ -22,11 +22,23 @@ if TYPE_CHECKING:
 
 MISFIRE_GRACE_S = 3600
 
+# As the systemd unit does: somebody else's outage, or run, is most often over in a while.
+RETRIED = frozenset({EXIT_SOURCE, EXIT_WAREHOUSE, EXIT_LOCKED})
+RETRY_AFTER_S = 900.0
+ATTEMPTS_MAX = 12
+
 
 async def serve(
-    settings: Settings, run: Callable[[Settings], Awaitable[object]] = sync, *, when: BaseTrigger | None = None
+    settings: Settings,
+    run: Callable[[Settings], Awaitable[object]] = sync,
+    *,
+    when: BaseTrigger | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """Start `run` whenever `MIRROR_NIGHTLY` says (or `when`), until cancelled. After a failed run comes the next.
+
+    One that source, warehouse or another run kept from its end is started again after `RETRY_AFTER_S`, until it has had
+    `ATTEMPTS_MAX` starts; what is due meanwhile is left out.
 
     Cancelling stops a sync at its next await; its run stays open and is resumed. Raises SettingsError at the start.
     """
@@ -38,7 +50,7 @@ async def serve(
 
     async def once() -> None:
         # A task of our own: the scheduler's shutdown would cancel it without waiting for its end.
-        task = asyncio.create_task(_guarded(settings, run))
+        task = asyncio.create_task(_one_night(settings, run, sleep))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
         with contextlib.suppress(asyncio.CancelledError):  # nor has the scheduler anything to say about it
@@ -56,11 +68,25 @@ async def serve(
         await asyncio.gather(*under_way, return_exceptions=True)
 
 
-async def _guarded(settings: Settings, run: Callable[[Settings], Awaitable[object]]) -> None:
+async def _one_night(
+    settings: Settings, run: Callable[[Settings], Awaitable[object]], sleep: Callable[[float], Awaitable[None]]
+) -> None:
+    for attempt in range(1, ATTEMPTS_MAX + 1):
+        exit_code = await _guarded(settings, run)
+        if exit_code not in RETRIED or attempt == ATTEMPTS_MAX:
+            return
+        get_logger().warning("the sync will be started again", attempt=attempt, wait_seconds=RETRY_AFTER_S)
+        await sleep(RETRY_AFTER_S)
+
+
+async def _guarded(settings: Settings, run: Callable[[Settings], Awaitable[object]]) -> int | None:
+    """Return the exit code of the error that ended the run, None if none of ours did."""
     try:
         await run(settings)
     except MirrorError as error:
         # Its words are ours, but they are for people: the log takes the kind.
         get_logger().error("the sync failed", error=type(error).__name__, exit_code=error.exit_code)
+        return error.exit_code
     except Exception as error:  # noqa: BLE001 - the scheduler must outlive any failure; where it happened is logged
         get_logger().error("the sync failed unexpectedly", where=where(error))
+    return None
