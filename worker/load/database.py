@@ -7,6 +7,7 @@ nobody knows whether the commit arrived, so each unit is written to be repeatabl
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
@@ -278,16 +279,27 @@ def connect_arguments(dsn: str) -> dict[str, Any]:
             "WAREHOUSE_DSN is not a PostgreSQL URL.", next="Set it like postgresql://writer@db.example.com/warehouse."
         )
     query = parse_qs(parts.query)
+    for parameter in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
+        for path in query.get(parameter, []):
+            _must_be_readable(parameter, path)
     if "sslmode" in query or is_local(dsn):
         return {"dsn": dsn}
     root = query.get("sslrootcert", [None])[0]
     try:
         context = ssl.create_default_context(cafile=None if root == "system" else root)
-    except OSError:
+    except OSError:  # an SSLError is one
         raise SettingsError(
-            "The file that sslrootcert in WAREHOUSE_DSN names cannot be read.", next="Check the path in WAREHOUSE_DSN."
+            "The file that sslrootcert in WAREHOUSE_DSN names holds no certificates.",
+            next="Name a PEM file in WAREHOUSE_DSN.",
         ) from None
     return {"dsn": dsn, "ssl": context}
+
+
+def _must_be_readable(parameter: str, path: str) -> None:
+    if path != "system" and not os.access(path, os.R_OK):
+        raise SettingsError(
+            f"The file that {parameter} in WAREHOUSE_DSN names cannot be read.", next="Check the path in WAREHOUSE_DSN."
+        )
 
 
 def is_local(dsn: str) -> bool:
