@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from worker.load.embedded import EmbeddedServer
 
 Path: TypeAlias = "Callable[[Stage], Awaitable[None]]"
-ROUNDS: Mapping[Size, int] = {"small": 1, "full": 6}
+ROUNDS: Mapping[Size, int] = {"small": 1, "full": 4}
 OTHER_CUTOFF = "2024-02-03T00:00:00Z"
 
 STARTS_AT_ONCE = """
