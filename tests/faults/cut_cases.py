@@ -64,7 +64,7 @@ async def open_jobs(seed: int) -> AsyncIterator[list[Job]]:
                 name="backfill",
                 source_url=now,
                 earlier=(),
-                work=_backfill,
+                work=partial(_backfill, moments.people),
                 served=list(moments.now),
                 learnt=usable(moments.now),
                 shown=_shown(moments.now),
@@ -102,6 +102,7 @@ async def open_jobs(seed: int) -> AsyncIterator[list[Job]]:
                 shown=_shown(moments.first),
                 rules=BOTH_RULES,
                 step=5,
+                recovers=False,
             ),
         ]
 
@@ -109,7 +110,8 @@ async def open_jobs(seed: int) -> AsyncIterator[list[Job]]:
 class _Moments:
     """The clinic `first`; `then`, one message gone and one edited; `now`, after all kinds of change; and `thinned`.
 
-    `held_back` are three versions of one message that an older worker could not read.
+    `people` are asked about by a backfill: their searches show everything, and some of it twice. `held_back` are three
+    versions of one message that an older worker could not read.
     """
 
     def __init__(self, seed: int) -> None:
@@ -127,6 +129,7 @@ class _Moments:
             (breaking, {"sent": NOT_A_DATE}),
             (others[2], {"id": "new-one"}),
         )
+        self.people = plan.Selection(tuple(self.now.practitioners), tuple(self.now.patients)[:1])
         self.thinned = self._clinic(seed, (repaired, {"sent": NOT_A_DATE}))
         for message_id in self.thinned_out:
             self.thinned.remove(message_id)
@@ -171,8 +174,8 @@ async def _sync(source_url: str, dsn: str) -> None:
     assert result.outcome is plan.Outcome.COMPLETE
 
 
-async def _backfill(settings: Settings) -> mirror.RunResult:
-    return await backfill.backfill(settings, plan.Selection(by_patient=True))
+async def _backfill(people: plan.Selection, settings: Settings) -> mirror.RunResult:
+    return await backfill.backfill(settings, people)
 
 
 async def _hold_back(resources: Sequence[Resource], dsn: str) -> None:

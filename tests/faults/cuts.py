@@ -37,10 +37,10 @@ PATIENT = "60s"
 IMPATIENT = "0.5s"
 HANGS_AFTER_S = 90
 UNNOTICED_S = 0.4
-LANES = 3
+LANES: dict[Size, int] = {"small": 2, "full": 3}
 PROCESSES: dict[Size, int] = {"small": 1, "full": 2}
 RARER: dict[Size, int] = {"small": 2, "full": 8}
-SMALL_CUTS = 4
+SMALL_CUTS = 3
 
 
 async def run(size: Size, seed: int, server_url: str) -> ProofResult:
@@ -72,7 +72,7 @@ async def prove_share(size: Size, seed: int, server_url: str, share: int = 0) ->
 async def prove(job: Job, result: ProofResult, server_url: str, size: Size, share: int = 0) -> None:
     """Make a share of the cuts of a job that `size` asks for, several trials at a time."""
     async with AsyncExitStack() as stack:
-        lanes = [await stack.enter_async_context(open_lane(job, server_url)) for _ in range(LANES)]
+        lanes = [await stack.enter_async_context(open_lane(job, server_url)) for _ in range(LANES[size])]
         messages = len(await lanes[0].record())
         step = job.step if size == "full" else messages // SMALL_CUTS
         every = range(1 + result.seed % step, messages + 1, step)
@@ -127,7 +127,10 @@ class Lane:
         return messages
 
     async def try_cut(self, cut: Cut) -> Trial:
-        """Run the job with this cut, look, run it again without, look again."""
+        """Run the job with this cut, and look; run it again without, and look again.
+
+        A run that recovered from a lost request is not run again: the reply to it is lost in a trial of its own.
+        """
         trial, _ = await self._try(cut)
         return trial
 
@@ -157,11 +160,15 @@ class Lane:
             found.append("the run had ended before its cut")
         await look_for_halves()
         recovered = bool(results)
-        try:
-            results.append(await self._run(self.dsn, impatient=False))
-        except MirrorError as error:
-            found.append(f"the run after the cut failed: {error}")
-        found += await self.job.amiss(self.database, results)
+        settled = recovered and self.job.recovers
+        if settled:
+            found += await self.job.amiss(self.database, results, 1)
+        if not settled or (cut is not None and cut.lost == "reply"):
+            try:
+                results.append(await self._run(self.dsn, impatient=False))
+            except MirrorError as error:
+                found.append(f"the run after the cut failed: {error}")
+            found += await self.job.amiss(self.database, results, 2)
         return Trial(recovered, found), proxy.messages
 
     async def _run(self, dsn: str, impatient: bool) -> object:
