@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test proof check dictionary format lock clean
+.PHONY: help run test proof bench check dictionary format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -29,6 +29,9 @@ proof: $(READY) ## Each proof in full, up to 15 minutes; one of them with PART=c
 		$(BIN)/python -m $$module $(if $(SEED),--seed $(SEED)) || violated="$$violated $$part"; \
 	done; \
 	if [ -n "$$violated" ]; then echo "not proven:$$violated"; exit 1; fi
+
+bench: $(READY) ## Messages a second for text and safe HTML, beside other libraries, and the worst bodies
+	@$(BIN)/python -m tests.bench $(if $(SEED),--seed $(SEED))
 
 check: $(READY) ## Format, lint, types, architecture
 	@echo "==> ruff format, ruff check, mypy --strict, import contracts"

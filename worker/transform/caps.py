@@ -16,15 +16,15 @@ from turbohtml import parse_fragment
 from worker.transform.parse import well_formed
 
 MAX_CHARACTERS = 256 * 1024
-MAX_TAGS = 3_000  # bounds nesting too
+MAX_TAGS = 2_500  # bounds nesting too
 MAX_EQUALS_SIGNS = 4_000
 MAX_AMPERSANDS = 16_000
 MAX_COLONS = 10_000  # declarations in styles
-MAX_OPTIONS = 2_500
+MAX_OPTIONS = 2_000
 MAX_ATTRIBUTES = 2_500  # of one tag
 MAX_ATTRIBUTE_PAIRS = MAX_ATTRIBUTES**2  # each attribute is compared with those before it in its tag
 MAX_SELECTORS = 1_000  # in style sheets
-MAX_SELECTOR_MATCHES = 1_000_000
+MAX_SELECTOR_MATCHES = 700_000
 MAX_REOPENED_ELEMENTS = 60_000
 MAX_REOPENED_CHARACTERS = 2_000_000
 # Less than this cannot hold anyone.

@@ -40,12 +40,6 @@ class Declaration:
         return f"{self.name}:{self.value}{' !important' if self.important else ''}"
 
 
-def mentions_text_property(sheet: str) -> bool:
-    """Whether a style sheet may say something of text: whether it holds the name of one of `TEXT_PROPERTIES`."""
-    plain = _COMMENT.sub("", sheet).replace("<!--", "").replace("-->", "").lower()
-    return "/*" in plain or any(name in plain for name in TEXT_PROPERTIES)
-
-
 def declarations(style: str) -> tuple[Declaration, ...]:
     """Return the declarations of a `style` attribute or a rule's block in their order, nonsense left out."""
     return _remembered(style) if len(style) <= _CACHED_CHARACTERS else _read(style)

@@ -12,14 +12,16 @@ It gives what the walk gives, or None where the marks cannot say it. The walk
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from turbohtml import parse_fragment
 
-from worker.transform.css import mentions_text_property
 from worker.transform.marks import (
     BLOCK,
     BREAK,
     CELL,
+    CLEAN_FIRST,
     INLINE_BLOCK,
     INLINE_BLOCK_END,
     PARAGRAPH,
@@ -29,17 +31,22 @@ from worker.transform.marks import (
     TABLE,
     WALK,
     Marks,
+    marks_with,
 )
 from worker.transform.parse import well_formed
 from worker.transform.regions import collapse, decoded, spaces_only, with_regions, without_kept
 
+if TYPE_CHECKING:
+    from turbohtml import Element
+
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-# Written behind these tags where the text begins with one: a parser drops the first.
 _FIRST_LINE_FEED = re.compile(r"(<(?:pre|listing)(?: [^<>]*)?>)\n")
+_UNREADABLE = frozenset({CLEAN_FIRST, WALK})
 _ZERO_WIDTH_SPACE = "\u200b"
 
 _marks = Marks()
-_mark = _marks.__getitem__
+_marks_with = lru_cache(maxsize=64)(marks_with)
+_SHORT_SHEETS = 4_000  # characters
 
 
 def marked_text(html: str) -> str | None:
@@ -49,38 +56,64 @@ def marked_text(html: str) -> str | None:
     html = well_formed(html)
     if "<" not in html and "&" not in html:
         return collapse(spaces_only(html)).strip(" ")
-    canonical = _serialised(html)
-    if canonical is None:
-        return None
-    parts = spaces_only(canonical).replace(">", "<").split("<")
-    if len(parts) != 2 * canonical.count("<") + 1:
-        return None  # a `<` that is part of a name
-    parts[1::2] = marks = list(map(_mark, parts[1::2]))
-    kinds = set(marks)
-    if WALK in kinds:
-        return None
-    if kinds.isdisjoint(REGIONS):
-        return decoded(_without_marks("".join(parts), kinds))
-    resolved = with_regions(canonical, _mark)
-    return None if resolved is None else decoded(without_kept(_without_marks(resolved, kinds)))
-
-
-def _serialised(html: str) -> str | None:
-    """Return the body as balanced tags and text: no comment, no `<style>` or `<script>`.
-
-    None where a style sheet may speak of text, and where there is a form feed, which is one of the marks.
-    """
     tree = parse_fragment(html, positions=False)
+    marks = _marks
     canonical = tree.inner_html
-    if "<s" in canonical and ("<style" in canonical or "<script" in canonical):
-        if any(mentions_text_property(style.text) for style in tree.select("style")):
+    text, kinds = _with_marks(canonical, marks)
+    if CLEAN_FIRST in kinds:
+        styled = _marks_under_sheets(tree, canonical)
+        if styled is None:
             return None
-        canonical = tree.remove("script, style").inner_html
-    if "<pre" in canonical or "<listing" in canonical:
-        canonical = _FIRST_LINE_FEED.sub(r"\1", canonical)
-    if "<!--" in canonical:
-        canonical = _COMMENT.sub("", canonical)
-    return None if "\f" in canonical or _ZERO_WIDTH_SPACE in canonical else canonical
+        marks = styled
+        canonical = _cleaned(tree)
+        text, kinds = _with_marks(canonical, marks)
+    elif not kinds.isdisjoint(REGIONS):
+        canonical = _without_first_line_feeds(canonical)
+    if not kinds.isdisjoint(_UNREADABLE):
+        return None
+    if not kinds.isdisjoint(REGIONS):
+        resolved = with_regions(canonical, marks)
+        return None if resolved is None else decoded(without_kept(_without_marks(resolved, kinds)))
+    return decoded(_without_marks(text, kinds))
+
+
+def _with_marks(canonical: str, marks: Marks) -> tuple[str, set[str]]:
+    """Return the body with its white space as spaces and every tag as its mark, and which marks there are.
+
+    A form feed in the text is one of the marks, and a zero width space decides about line feeds: for the walk.
+    So is a `<` in a name, by which the splitting went wrong.
+    """
+    parts = spaces_only(canonical).replace(">", "<").split("<")
+    parts[1::2] = found = list(map(marks.__getitem__, parts[1::2]))
+    kinds = set(found)
+    if len(parts) != 2 * canonical.count("<") + 1 or TABLE in canonical or _ZERO_WIDTH_SPACE in canonical:
+        kinds.add(WALK)
+    return "".join(parts), kinds
+
+
+def _cleaned(tree: Element) -> str:
+    """Serialise without comments, `<style>` and `<script>`."""
+    # The line feeds first: behind a comment that is gone another would look like them.
+    return _COMMENT.sub("", _without_first_line_feeds(tree.remove("script, style").inner_html))
+
+
+def _marks_under_sheets(tree: Element, canonical: str) -> Marks | None:
+    """Return the marks under the body's style sheets; None for long ones, and where one may be in a template."""
+    styles = tuple(style.text for style in tree.select("style") if _is_for_a_screen(style))
+    if not styles:
+        return _marks
+    if sum(map(len, styles)) > _SHORT_SHEETS or "<template" in canonical:
+        return None
+    return _marks_with(styles)
+
+
+def _is_for_a_screen(style: Element) -> bool:
+    return (style.attr("media") or "all").strip().lower() in {"all", "screen"}
+
+
+def _without_first_line_feeds(canonical: str) -> str:
+    """Take off what is written behind `<pre>` where its text begins with a line feed: a parser drops the first."""
+    return _FIRST_LINE_FEED.sub(r"\1", canonical) if "<pre" in canonical or "<listing" in canonical else canonical
 
 
 def _without_marks(text: str, kinds: set[str]) -> str:

@@ -10,6 +10,7 @@ r"""What a tag means for text, said in one mark. `worker.transform.marked` puts 
 | `\r` | start of a row                          | line feed, nothing in the table's first row     |
 | `\t` | start of a cell                         | itself, nothing in the row's first cell         |
 | `&;` | picture, input                          | nothing, but the spaces around it stay          |
+| `&?` | `style`, `script`, comment              | the body is looked at again without them        |
 | `&!` | anything else                           | the body is read by the walk                    |
 
 What reaches up to an end tag that has to be found (`worker.transform.regions`):
@@ -35,7 +36,7 @@ import html
 import re
 
 from worker.transform import display
-from worker.transform.css import TEXT_PROPERTIES, declarations
+from worker.transform.css import TEXT_PROPERTIES, StyleSheet, declarations
 from worker.transform.style import ROOT, Style, compute
 
 INLINE = ""
@@ -43,6 +44,7 @@ BLOCK, PARAGRAPH = "<", ">"
 BREAK = "\n"
 TABLE, ROW, CELL = "\f", "\r", "\t"
 PICTURE = "&;"
+CLEAN_FIRST = "&?"
 WALK = "&!"
 NOT_RENDERED = "&-"
 KEEPS_WHITE_SPACE, UPPER_CASE, ANOTHER_DISPLAY = "&=", "&^", "&~"
@@ -82,42 +84,50 @@ _UNREAD = re.compile(r' (?:alt|aria-[a-z]+|cite|data-[-a-z0-9]+|href|id|name|rel
 
 
 class Marks(dict[str, str]):
-    """Marks by tag, each tag as it stands between its `<` and `>` in serialised HTML. Found out once, then kept.
+    """Marks by tag, as it stands between its `<` and `>` in serialised HTML, under one style sheet.
 
-    At most `MAX_KEPT` tags are kept, and no long one.
+    Found out once, then kept: at most `MAX_KEPT` tags, no long one, and none that would hold words of a message.
     """
 
     MAX_KEPT = 4096
     MAX_CHARACTERS = 160
     MAX_READ = 2_000
 
+    def __init__(self, sheet: StyleSheet | None = None) -> None:
+        super().__init__()
+        self._sheet = sheet
+
     def __missing__(self, tag: str) -> str:
         """Find out the mark of a tag that is not kept."""
-        read = _UNREAD.sub("", tag)
+        read = tag if self._sheet else _UNREAD.sub("", tag)
         if read != tag:
             return self[read]
         if len(tag) > self.MAX_READ:
             return WALK  # which reads its declarations once
-        mark = mark_of(tag)
-        if len(self) < self.MAX_KEPT and len(tag) <= self.MAX_CHARACTERS:
+        mark = mark_of(tag, self._sheet)
+        if mark != WALK and len(tag) <= self.MAX_CHARACTERS:
+            if len(self) >= self.MAX_KEPT:
+                self.clear()
             self[tag] = mark
         return mark
 
 
-def mark_of(tag: str) -> str:
-    """Return the mark of a start or end tag."""
+def mark_of(tag: str, sheet: StyleSheet | None = None) -> str:
+    """Return the mark of a start or end tag, where the body's style sheets say what `sheet` does."""
+    if tag.startswith("!--"):
+        return CLEAN_FIRST
     parts = _TAG.fullmatch(tag)
     if parts is None:
         return WALK
     is_end, name, written = parts.groups()
     if name in _RAW:
-        return WALK
+        return CLEAN_FIRST if name in {"script", "style"} else WALK
     if is_end:
         return _end(name)
     found = _ATTRIBUTE.findall(written)
     if sum(len(attribute) + len(value) + 4 for attribute, value in found) != len(written):
         return WALK
-    return _start(name, {attribute: html.unescape(value) for attribute, value in found})
+    return _start(name, {attribute: html.unescape(value) for attribute, value in found}, sheet)
 
 
 def _end(name: str) -> str:
@@ -128,10 +138,10 @@ def _end(name: str) -> str:
     return INLINE if edge in {TABLE, ROW, CELL, WALK, INLINE_BLOCK} else edge
 
 
-def _start(name: str, attributes: dict[str, str]) -> str:
+def _start(name: str, attributes: dict[str, str], sheet: StyleSheet | None) -> str:
     if _depends_on_parent(attributes.get("style", "")):
         return WALK
-    style = compute(name, attributes, ROOT, None)
+    style = compute(name, attributes, ROOT, sheet)
     if style.display == "none":
         return INLINE if name in VOID else NOT_RENDERED
     if name in _PECULIAR or style.out_of_flow or not style.visible:
@@ -155,6 +165,17 @@ def _regions(name: str, style: Style) -> list[str]:
     if style.text_transform != "none":
         regions.append(UPPER_CASE if style.text_transform == "uppercase" else WALK)
     return regions
+
+
+def marks_with(sheets: tuple[str, ...]) -> Marks | None:
+    """Return the marks for a body with these `<style>` texts, or None if some rule depends on the parent."""
+    sheet = StyleSheet()
+    for text in sheets:
+        sheet.add(text)
+    rules = [rule for placed in sheet.rules.values() for _, rule in placed]
+    if any(rule.value in _WIDE_KEYWORDS or rule.name in {"white-space", "text-transform"} for rule in rules):
+        return None
+    return Marks(sheet if rules else None)
 
 
 def _depends_on_parent(style: str) -> bool:

@@ -19,27 +19,28 @@ from worker.transform.marks import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from worker.transform.marks import Marks
 
 # How white space is written that is kept. No text has these: its `&` is `&amp;`.
 _KEPT = {" ": "&s;", "\n": "&n;", "\t": "&t;", "\r": "&r;"}
 _KEPT_BREAK = _KEPT["\n"]
 _WITH_EDGE = (KEEPS_WHITE_SPACE, UPPER_CASE, ANOTHER_DISPLAY)
+_MAX_NESTED = 50
 # Said in a tag, they may end what began further out.
 _SWITCHES = ("white-space", "text-transform", "/*")
 
 
-def with_regions(canonical: str, mark_of: Callable[[str], str]) -> str | None:
+def with_regions(canonical: str, marks: Marks) -> str | None:
     """Return a serialised body with its white space collapsed and every tag as its mark, regions resolved.
 
     None if the walk has to be asked: for what may end a region further out, and for a table in what keeps
     white space.
     """
     parts = canonical.replace(">", "<").split("<")
-    reader = _Reader(mark_of)
+    reader = _Reader(marks)
     marked = [spaces_only(parts[0])]
     for tag, text in zip(parts[1::2], parts[2::2], strict=True):
-        mark = reader.close(tag[1:]) if tag[0] == "/" else reader.open(tag)
+        mark = reader.close(tag) if tag[0] == "/" else reader.open(tag)
         if mark is None:
             return None
         if NOT_RENDERED not in reader.regions:
@@ -49,7 +50,7 @@ def with_regions(canonical: str, mark_of: Callable[[str], str]) -> str | None:
 
 
 class _Open(NamedTuple):
-    """An element that is open: its region, if it is the start of one, and the mark for its end."""
+    """An element that is open: its region, if it is the start of one, and then the mark for its end."""
 
     name: str
     region: str
@@ -59,32 +60,35 @@ class _Open(NamedTuple):
 class _Reader:
     """What is open at a place in a body, and the regions around it."""
 
-    def __init__(self, mark_of: Callable[[str], str]) -> None:
+    def __init__(self, marks: Marks) -> None:
         self.regions: list[str] = []
-        self._mark_of = mark_of
+        self._marks = marks
         self._elements: list[_Open] = []
 
     def open(self, tag: str) -> str | None:
         """Take a start tag. Returns its mark, or None for the walk."""
         name = tag.split(" ", 1)[0]
-        mark = self._mark_of(tag)
+        mark = self._marks[tag]
         if self.regions and _may_end(tag, mark, self.regions):
             return None
         region = _region(mark)
         if name in VOID:
             return None if region else mark
-        self._elements.append(_Open(name, region, _end_mark(mark, self._mark_of("/" + name))))
+        self._elements.append(_Open(name, region, _end_mark(mark)))
         if region:
             self.regions.append(region)
+        if len(self.regions) > _MAX_NESTED:
+            return None
         return mark.removeprefix(region) if region in _WITH_EDGE else mark
 
-    def close(self, name: str) -> str | None:
+    def close(self, tag: str) -> str | None:
         """Take an end tag. Returns its mark, or None if it is not the one that is awaited."""
-        if not self._elements or self._elements[-1].name != name:
+        if not self._elements or self._elements[-1].name != tag[1:]:
             return None
         element = self._elements.pop()
-        if element.region:
-            self.regions.pop()
+        if not element.region:
+            return self._marks[tag]
+        self.regions.pop()
         return element.end_mark
 
 
@@ -94,13 +98,11 @@ def _region(mark: str) -> str:
     return mark[:2] if mark.startswith(_WITH_EDGE) else ""
 
 
-def _end_mark(mark: str, by_name: str) -> str:
-    """Return the mark at an element's end, from the one at its start and the one that its end tag has by name."""
-    if mark == NOT_RENDERED:
-        return ""
+def _end_mark(mark: str) -> str:
+    """Return the mark at the end of a region, from the one at its start."""
     if mark == INLINE_BLOCK:
         return INLINE_BLOCK_END
-    return mark[2:] if mark.startswith(_WITH_EDGE) else by_name
+    return mark[2:] if mark.startswith(_WITH_EDGE) else ""
 
 
 def _may_end(tag: str, mark: str, regions: list[str]) -> bool:

@@ -1,0 +1,164 @@
+"""`python -m tests.bench [--seed N]`: messages a second on one core, ratios, and the worst bodies.
+
+CPU time. What is compared runs in turn, round after round, and the best round of each counts, so that what
+else the machine does falls on all alike. Exits 1 if a bound is not kept.
+
+Each part runs in a process of its own, where the threshold from which glibc asks the system for a block stays
+where it is at first. Once a process has let go of a larger block, the heap serves lexbor's arenas, and its
+parse takes a third: a figure that depends on what ran before. It is printed too, and not judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from random import Random
+from typing import TYPE_CHECKING
+
+import html_text
+import inscriptis  # type: ignore[import-untyped]  # ships no types
+from bs4 import BeautifulSoup
+from selectolax.lexbor import LexborHTMLParser
+
+from tests.bench.bodies import LETTERS, NOTES, mixture
+from tests.bench.worst import WORST, at_most_ms
+from worker.transform.caps import within_caps
+from worker.transform.innertext import inner_text
+from worker.transform.marked import marked_text
+from worker.transform.sanitize import safe_html
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MESSAGES = 3_000
+_ROUNDS = 7
+_SOME = 600  # messages, for what takes a hundred microseconds each
+
+_TEXT, _SAFE, _BOTH, _LEXBOR = "text", "safe HTML", "text and safe HTML", "lexbor, parse alone"
+_SOUP = "BeautifulSoup (html.parser)"
+
+
+def _both(body: str) -> None:
+    """Read one message as the worker does: over the caps only its text."""
+    inner_text(body)
+    if within_caps(body):
+        safe_html(body)
+
+
+_OURS: dict[str, Callable[[str], object]] = {
+    _LEXBOR: lambda body: LexborHTMLParser(body, is_fragment=True),
+    _TEXT: inner_text,
+    _SAFE: safe_html,
+    _BOTH: _both,
+}
+_OTHERS: dict[str, Callable[[str], object]] = {
+    _SOUP: lambda body: BeautifulSoup(body, "html.parser").get_text(),
+    "BeautifulSoup (lxml)": lambda body: BeautifulSoup(body, "lxml").get_text(),
+    "html-text": html_text.extract_text,
+    "inscriptis": inscriptis.get_text,
+}
+_MIXTURES = {"notes": NOTES, "letters": LETTERS}
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _seconds(read: Callable[[str], object], bodies: list[str]) -> float:
+    started = time.process_time()
+    for body in bodies:
+        read(body)
+    return time.process_time() - started
+
+
+def _microseconds(ways: dict[str, Callable[[str], object]], bodies: list[str]) -> dict[str, float]:
+    """Return the CPU time that each way takes for a message, the best of all rounds."""
+    best: dict[str, float] = {}
+    for _ in range(_ROUNDS):
+        for name, read in ways.items():
+            spent = _seconds(read, bodies) / len(bodies) * 1e6
+            best[name] = min(spent, best.get(name, spent))
+    return best
+
+
+def _mixture(title: str, seed: int) -> bool:
+    """Measure and print one mixture of messages. Returns whether the ratios are kept."""
+    bodies = mixture(_MIXTURES[title], Random(seed), _MESSAGES)  # noqa: S311  made-up messages
+    mean = sum(map(len, bodies)) / len(bodies)
+    fast = sum(marked_text(body) is not None for body in bodies) / len(bodies)
+    _say(f"\n{title}: {len(bodies):,} messages of {mean:.0f} characters, 60 % HTML, {fast:.0%} read without a walk")
+    spent = _microseconds(_OURS, bodies) | _microseconds(_OTHERS, bodies[:_SOME])
+    for name, microseconds in spent.items():
+        _say(f"  {name:30} {1e6 / microseconds:10,.0f} messages/s {microseconds:10.1f} µs")
+    ratios = [
+        ("text / lexbor parse", spent[_TEXT] / spent[_LEXBOR], "at most", 1.0),
+        ("text and safe HTML / lexbor parse", spent[_BOTH] / spent[_LEXBOR], "at most", 1.7),
+        ("BeautifulSoup / text", spent[_SOUP] / spent[_TEXT], "at least", 15.0),
+    ]
+    return all([_kept(*ratio) for ratio in ratios])  # noqa: C419  prints each
+
+
+def _kept(name: str, ratio: float, bound: str, threshold: float) -> bool:
+    kept = ratio <= threshold if bound == "at most" else ratio >= threshold
+    _say(f"  {'✓' if kept else '✗'} {name:40} {ratio:6.2f}  ({bound} {threshold:g})")
+    return kept
+
+
+def _worst(title: str, _seed: int) -> bool:
+    """Print how long the worst bodies hold the worker: text and safe HTML of one message."""
+    _say(f"\n{title}: how long one body can hold the worker")
+    return all([_is_bounded(name, body) for name, body in WORST.items()])  # noqa: C419  prints each
+
+
+def _is_bounded(name: str, body: str) -> bool:
+    best_ms = min(_seconds(_both, [body]) for _ in range(3)) * 1e3
+    bound_ms = at_most_ms(body)
+    sign = "✓" if best_ms <= bound_ms else "✗"
+    size = f"{len(body):,} characters"
+    _say(f"  {sign} {name:36} {size:>22} {best_ms:8.1f} ms  (at most {bound_ms:,.0f})")
+    return best_ms <= bound_ms
+
+
+def _grown_heap(title: str, seed: int) -> bool:
+    """Print what the same takes where the heap has grown."""
+    _say(f"\n{title}, not judged: where the heap has grown already")
+    for name, make in _MIXTURES.items():
+        bodies = mixture(make, Random(seed), _MESSAGES)  # noqa: S311  made-up messages
+        for way, microseconds in _microseconds(_OURS, bodies).items():
+            _say(f"  {name:8} {way:30} {1e6 / microseconds:10,.0f} messages/s {microseconds:10.1f} µs")
+    return True
+
+
+_PARTS: dict[str, Callable[[str, int], bool]] = {
+    "notes": _mixture,
+    "letters": _mixture,
+    "grown heap": _grown_heap,
+    "worst": _worst,
+}
+_GLIBC_AT_FIRST = {"MALLOC_MMAP_THRESHOLD_": str(128 * 1024)}
+_GLIBC_GROWN = {"MALLOC_MMAP_THRESHOLD_": str(32 * 1024 * 1024), "MALLOC_TRIM_THRESHOLD_": str(64 * 1024 * 1024)}
+
+
+def main() -> int:
+    """Run one part, or all of them in processes of their own. Returns the exit code."""
+    arguments = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--part", choices=_PARTS)
+    chosen = arguments.parse_args()
+    if chosen.part:
+        return 0 if _PARTS[chosen.part](chosen.part, chosen.seed) else 1
+    _say(f"bench: seed {chosen.seed}")
+    command = [sys.executable, "-m", "tests.bench", "--seed", str(chosen.seed), "--part"]
+    codes = []
+    for part in _PARTS:
+        heap = _GLIBC_GROWN if part == "grown heap" else _GLIBC_AT_FIRST
+        codes.append(subprocess.run([*command, part], env=os.environ | heap, check=False).returncode)
+    return max(codes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""The bodies that hold a parser longest, as large as the caps let them be, and some far over them."""
+
+from __future__ import annotations
+
+from worker.transform.caps import (
+    MAX_AMPERSANDS,
+    MAX_ATTRIBUTES,
+    MAX_CHARACTERS,
+    MAX_COLONS,
+    MAX_OPTIONS,
+    MAX_SELECTORS,
+    MAX_TAGS,
+    within_caps,
+)
+
+# What `inner_text` and `safe_html` of one message may take.
+WITHIN_CAPS_MS = 50.0
+# Over the caps only the text is read, in linear time: words at about 5 ms a megabyte, nothing but tags at 100,
+# nothing but `<` at 250.
+OVER_CAPS_MS_PER_MEGABYTE = 300.0
+_MEGABYTE = 1_000_000
+
+
+def at_most_ms(body: str) -> float:
+    """Return how long a body may hold the worker."""
+    return WITHIN_CAPS_MS if within_caps(body) else max(WITHIN_CAPS_MS, over_caps_ms(body))
+
+
+def over_caps_ms(body: str) -> float:
+    """Return the bound for a body of which only the text is read."""
+    return OVER_CAPS_MS_PER_MEGABYTE * len(body) / _MEGABYTE
+
+
+def _fill(piece: str, characters: int = MAX_CHARACTERS - 200) -> str:
+    return piece * (characters // len(piece))
+
+
+def _names(count: int) -> str:
+    return " ".join(f"x{number}" for number in range(count))
+
+
+# `details` sends a body to the walk.
+_WALKED = "<details open><summary>s</summary>"
+
+WORST = {
+    "nested div": _WALKED + "<div>" * (MAX_TAGS - 10) + "x",
+    "nested ul and li": _WALKED + "<ul><li>" * (MAX_TAGS // 2 - 10),
+    "nested details": "<details open>" * MAX_TAGS,
+    "nested inline-block": "<span style='display:inline-block'>" * MAX_TAGS,
+    "nested flex": "<div style='display:flex'>x" * MAX_TAGS,
+    "nested table": _WALKED + "<table><tr><td>" * (MAX_TAGS // 3 - 5),
+    "rows": _WALKED + "<table>" + "<tr><td>x" * (MAX_TAGS // 2 - 10),
+    "hidden cells": _WALKED + "<table>" + ("<tr><td>" + "<td hidden>" * 60) * (MAX_TAGS // 62 - 1),
+    "foster-parented formatting": _WALKED + "<table>" + "x<b>" * (MAX_TAGS - 10),
+    "nested table with formatting": "<table><b>" * (MAX_TAGS // 2),
+    "reopened formatting": "<p>" + "".join(f"<b x{number}>" for number in range(15)) + "<p>x" * 180,
+    "headings that close each other": _WALKED + "<h1>x" * (MAX_TAGS - 10),
+    "ruby": _WALKED + "<ruby><rt>x" * (MAX_TAGS // 2 - 5),
+    "options": "<select>" + "<option>x" * (MAX_OPTIONS - 1),
+    "svg texts": "<svg>" + "<text>x" * (MAX_TAGS - 1),
+    "links": _WALKED + f"<a href='http://{'x' * 40}'>x</a>" * (MAX_TAGS // 2 - 10),
+    "attributes of one tag": _WALKED + f"<a {_names(MAX_ATTRIBUTES - 1)}>x",
+    "attributes of every tag": _WALKED + f"<a {_names(1_000)}>x" * 40,
+    "attributes behind a quoted >": f"<p t='>' {_names(40_000)}>x",
+    "attributes behind a quoted tag": f'<p t="<a \'>" {_names(30_000)}>x',
+    "attributes behind a raw text": f"<style><a t='</style><p {_names(30_000)}>x",
+    "attributes of an end tag": f"</a {_names(30_000)}>x",
+    "references": _fill("&", MAX_AMPERSANDS) + "<p>" * 90,
+    "references among words": _fill("dose &a ", MAX_AMPERSANDS * 8),
+    "no-break spaces": _fill("&nbsp;", MAX_AMPERSANDS * 6),
+    "selectors": "<style>" + "a," * (MAX_SELECTORS - 1) + "a{display:none}</style>x",
+    "rules": "<style>" + "*{display:block}" * (MAX_SELECTORS - 1) + "</style>x",
+    "rules and classes": (
+        "<style>"
+        + "".join(f".a{number}{{display:none}}" for number in range(MAX_SELECTORS))
+        + "</style>"
+        + f"<p class='{' '.join(f'a{number}' for number in range(MAX_SELECTORS))}'>x" * 4
+    ),
+    "rules and tags": (
+        "<style>"
+        + "".join(f".a{number}{{display:none}}" for number in range(280))
+        + "</style>"
+        + "<p class='b c'>x" * (MAX_TAGS - 100)
+    ),
+    "class names": "<style>.a{display:none}</style>" + f"<p class='{_fill('b ')}'>x",
+    "declarations of one tag": f"<p style='{'display:none;' * (MAX_COLONS - 1)}'>x",
+    "declarations": f"<p style='{'display:block;' * 3}'>x" * (MAX_TAGS - 1),
+    "unclosed comments in a style": f"<p style='{'/*' * 120_000}'>x",
+    "unclosed functions in a style": f"<p style='color:{'rgb(' * 60_000}'>x",
+    "ideographs and line feeds": _WALKED + _fill("漢\n"),
+    "zero width spaces and line feeds": _WALKED + _fill("\u200b\n"),
+    "capitalised words": f"<p style='text-transform:capitalize'>{_fill('ab ')}",
+    "pre-line": f"<p style='white-space:pre-line'>{_fill('a ' + chr(10))}",
+    "plain words": _fill("take two tablets "),
+    "NUL": _fill("\x00"),
+    "lone surrogates": _fill("\ud800"),
+    "100,000 nested elements": "<div>" * 100_000 + "x",
+    "1 MB of attributes": "<a " + " ".join(f"x{number}=1" for number in range(110_000)) + ">x",
+    "1 MB of unclosed comments": _fill("<!--", _MEGABYTE) + "x",
+    "1 MB of scripts": _fill("<script>x</script>", _MEGABYTE) + "x",
+    "1 MB of <": _fill("<", _MEGABYTE),
+    "1 MB of references": _fill("&amp;", _MEGABYTE),
+    "10 MB of words": _fill("take two tablets ", 10 * _MEGABYTE),
+    "10 MB of words and line feeds": _fill("a \n\t", 10 * _MEGABYTE),
+    "10 MB of paragraphs": _fill("<p>take two tablets daily</p>\n", 10 * _MEGABYTE),
+    "10 MB of cells": _fill("<tr><td>1</td><td>2</td></tr>", 10 * _MEGABYTE),
+}
