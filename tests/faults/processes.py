@@ -72,7 +72,8 @@ class Worker:
         """Send a signal; False if it had ended before."""
         with suppress(ProcessLookupError):
             if self.is_running:
-                self._process.send_signal(number)
+                # Not `Process.send_signal`: that asks after the process first, and takes its exit code from the waiter.
+                os.kill(self.pid, number)
                 return True
         return False
 
