@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 import time
@@ -30,6 +31,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--size", choices=("small", "full"), default="full")
     arguments = parser.parse_args()
+    # Otherwise the server would outlive this process.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     part = import_module(f"tests.faults.{arguments.part}")
     be_quiet()
     began = time.monotonic()
