@@ -7,7 +7,9 @@ from worker.transform.caps import (
     MAX_ATTRIBUTES,
     MAX_CHARACTERS,
     MAX_COLONS,
+    MAX_DEPTH,
     MAX_OPTIONS,
+    MAX_PARENTHESES,
     MAX_SELECTORS,
     MAX_TAGS,
     within_caps,
@@ -43,12 +45,13 @@ def _names(count: int) -> str:
 _WALKED = "<details open><summary>s</summary>"
 
 WORST = {
-    "nested div": _WALKED + "<div>" * (MAX_TAGS - 10) + "x",
-    "nested ul and li": _WALKED + "<ul><li>" * (MAX_TAGS // 2 - 10),
-    "nested details": "<details open>" * MAX_TAGS,
-    "nested inline-block": "<span style='display:inline-block'>" * MAX_TAGS,
-    "nested flex": "<div style='display:flex'>x" * MAX_TAGS,
-    "nested table": _WALKED + "<table><tr><td>" * (MAX_TAGS // 3 - 5),
+    "nested div": (_WALKED + "<div>" * (MAX_DEPTH - 10) + "</div>" * (MAX_DEPTH - 10)) * 2 + "<p>" * 400,
+    "nested ul and li": _WALKED + "<ul><li>" * (MAX_DEPTH // 2 - 10) + "x" + "<b>x</b>" * 1_000,
+    "nested details": "<details open>" * (MAX_DEPTH - 10) + "<p>x" * 1_950,
+    "nested inline-block": "<span style='display:inline-block'>" * (MAX_DEPTH - 10) + "<p>x" * 1_950,
+    "nested flex": "<div style='display:flex'>x" * (MAX_DEPTH - 10) + "<p>x" * 1_950,
+    "nested table": _WALKED + "<table><tr><td>" * (MAX_DEPTH // 4 - 5) + "<p>x" * 1_950,
+    "too deep": "<div>" * MAX_TAGS + "x",
     "rows": _WALKED + "<table>" + "<tr><td>x" * (MAX_TAGS // 2 - 10),
     "hidden cells": _WALKED + "<table>" + ("<tr><td>" + "<td hidden>" * 60) * (MAX_TAGS // 62 - 1),
     "foster-parented formatting": _WALKED + "<table>" + "x<b>" * (MAX_TAGS - 10),
@@ -78,7 +81,7 @@ WORST = {
     ),
     "rules and tags": (
         "<style>"
-        + "".join(f".a{number}{{display:none}}" for number in range(280))
+        + "".join(f".a{number}{{display:none}}" for number in range(180))
         + "</style>"
         + "<p class='b c'>x" * (MAX_TAGS - 100)
     ),
@@ -86,7 +89,7 @@ WORST = {
     "declarations of one tag": f"<p style='{'display:none;' * (MAX_COLONS - 1)}'>x",
     "declarations": f"<p style='{'display:block;' * 3}'>x" * (MAX_TAGS - 1),
     "unclosed comments in a style": f"<p style='{'/*' * 120_000}'>x",
-    "unclosed functions in a style": f"<p style='color:{'rgb(' * 60_000}'>x",
+    "unclosed functions in a style": f"<p style='color:{'rgb(' * (MAX_PARENTHESES - 1)}'>x",
     "ideographs and line feeds": _WALKED + _fill("漢\n"),
     "zero width spaces and line feeds": _WALKED + _fill("\u200b\n"),
     "capitalised words": f"<p style='text-transform:capitalize'>{_fill('ab ')}",

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from tests.unit.corpus import inner_text_cases
 from tests.unit.markup import markup, unhurried
-from worker.transform.caps import MAX_CHARACTERS, MAX_TAGS, within_caps
+from worker.transform.caps import MAX_CHARACTERS, MAX_DEPTH, MAX_TAGS, within_caps
 from worker.transform.fallback import text_without_structure
 from worker.transform.innertext import inner_text
 from worker.transform.sanitize import safe_html
@@ -24,6 +24,9 @@ def test_all_of_the_corpus_is_within_the_caps() -> None:
         ("x" * (MAX_CHARACTERS + 1), False),
         ("<p>" * MAX_TAGS, True),
         ("<p>" * (MAX_TAGS + 1), False),
+        ("<div>" * MAX_DEPTH, True),
+        ("<div>" * (MAX_DEPTH + 1), False),
+        ("<div><br></div>" * 800, True),
         ("a=b " * 4_001, False),
         ("<option>" * 2_501, False),
         ("<a " + " ".join(f"x{n}" for n in range(5_000)) + ">x", False),
@@ -50,7 +53,7 @@ def test_all_of_the_corpus_is_within_the_caps() -> None:
         ("<p>" + "".join(f"<b x='>{n}'>" for n in range(500)) + "<p>x" * 500, False),
         ("<p><b>dose</b> <i>daily</i></p>" * 400, True),
     ],
-    ids=range(29),
+    ids=range(32),
 )
 def test_the_caps_tell_a_long_letter_from_a_bomb(body: str, *, within: bool) -> None:
     assert within_caps(body) is within

@@ -14,6 +14,8 @@ from tests.browser.letters import letter
 from tests.unit.corpus import Case, inner_text_cases
 from tests.unit.markup import PIECES, markup, unhurried
 from worker.transform import marked
+from worker.transform.display import KEYWORDS
+from worker.transform.elements import ELEMENTS
 from worker.transform.innertext import inner_text, walked_text
 from worker.transform.marked import marked_text
 from worker.transform.marks import (
@@ -49,9 +51,19 @@ COMMON = [
     "<style media=print>li{display:none}</style>", "<!-- a > b -->",
     "<p style='white-space:normal'>", "&nbsp;", "&amp;", "&lt;", "&gt;", "&amp;lt;", "&am", "p;", "&n;", " ", "  ",
     "\n", "\t", "\r\n", "&#13;", "a", "10 mg", "é", "漢", "<colgroup><col>", "<a style='display:inline-block'>",
-    "<b style='display:block'>", "<li style='display:inline'>", "<h1 style='text-transform:uppercase'>",
+    "<b style='display:block'>", "<li style='display:inline'>",
+    "<p style='display:inline'>", "<p style='display:list-item'>", "<div style='display:inline'>",
+    "<h1 style='text-transform:uppercase'>",
     "<blockquote>", "</blockquote>",
     "<p align=left>",
+]  # fmt: skip
+STYLES = [
+    "", *(f"display:{value}" for value in sorted(KEYWORDS)), *(f"white-space:{value}" for value in
+    ("normal", "nowrap", "pre", "pre-wrap", "pre-line", "break-spaces", "inherit")), "float:left", "position:absolute",
+    "position:relative", "visibility:hidden", "visibility:visible", "text-transform:uppercase",
+    "text-transform:lowercase", "text-transform:capitalize", "text-transform:none", "display:inherit",
+    "display:initial",
+    "display:none !important; display:block", "white-space:pre; text-transform:uppercase",
 ]  # fmt: skip
 common_markup = st.lists(st.sampled_from(COMMON), max_size=30).map("".join)
 
@@ -92,6 +104,22 @@ def test_the_fast_way_gives_what_the_walk_gives_on_letters_and_random_markup() -
     random = Random(3)  # noqa: S311  seeded, to be the same again
     assert differences(random_markup(random) for _ in range(1_000)) == 0
     assert differences(letter(random).html for _ in range(1_000)) == 0
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_every_element_in_every_style_reads_the_same(style: str) -> None:
+    """By itself, in a line, in a table and around blocks."""
+    around = (
+        "{}",
+        "a {} b",
+        "<p>a {}</p> b",
+        "<b>a {}</b>",
+        "<table><tr><td>a {} <td>b</table>",
+        "<pre>a\n {} b</pre>",
+    )
+    inside = (" x ", " x <p> y </p> z ", "<br> x <img> ", "\n  x\n")
+    elements = [f"<{tag} style='{style}'>{body}</{tag}>" for tag in sorted(ELEMENTS) for body in inside]
+    assert differences(context.format(element) for context in around for element in elements) == 0
 
 
 @pytest.mark.parametrize("case", inner_text_cases(), ids=lambda case: case.name)
@@ -137,6 +165,7 @@ def test_a_mistake_in_the_fast_way_is_found(monkeypatch: pytest.MonkeyPatch, pla
         ('p style="margin:0"', PARAGRAPH),
         ('p style="display:none"', NOT_RENDERED),
         ('p style="float:left"', WALK),
+        ('p style="display:inline"', WALK),
         ('p style="visibility:inherit"', WALK),
         ('p style="white-space:pre-wrap"', KEEPS_WHITE_SPACE + PARAGRAPH),
         ("pre", KEEPS_WHITE_SPACE + BLOCK),
@@ -203,6 +232,8 @@ def test_marks_keep_no_address_and_a_bounded_number_of_tags() -> None:
         "<style>p{display:inherit}</style><div>a<p>b",
         "<style>.x{display:none}</style><style>.x{display:block}</style><b class=x>a</b>b",
         "<template><style>p{display:none}</style></template><p>a",
+        "<style>*{display:block}</style><p>a<script>b</script>c",
+        "<style class=x>.x{display:block}</style>a",
         "<svg><style>p{display:none}</style></svg><p>a",
         "<pre>a<table> <tr><td>x</table>",
         "<pre>a<p style='white-space:normal'>  b",

@@ -13,18 +13,21 @@ from functools import lru_cache
 
 from turbohtml import parse_fragment
 
+from worker.transform.marks import VOID
 from worker.transform.parse import well_formed
 
 MAX_CHARACTERS = 256 * 1024
-MAX_TAGS = 2_500  # bounds nesting too
+MAX_TAGS = 2_500
+MAX_DEPTH = 500  # deeper than 512 neither Chromium nor turbohtml nests
 MAX_EQUALS_SIGNS = 4_000
 MAX_AMPERSANDS = 16_000
 MAX_COLONS = 10_000  # declarations in styles
+MAX_PARENTHESES = 10_000
 MAX_OPTIONS = 2_000
 MAX_ATTRIBUTES = 2_500  # of one tag
 MAX_ATTRIBUTE_PAIRS = MAX_ATTRIBUTES**2  # each attribute is compared with those before it in its tag
 MAX_SELECTORS = 1_000  # in style sheets
-MAX_SELECTOR_MATCHES = 700_000
+MAX_SELECTOR_MATCHES = 500_000
 MAX_REOPENED_ELEMENTS = 60_000
 MAX_REOPENED_CHARACTERS = 2_000_000
 # Less than this cannot hold anyone.
@@ -63,6 +66,7 @@ def _is_bounded(html: str) -> bool:
     return (
         html.count("&") <= MAX_AMPERSANDS
         and html.count(":") <= MAX_COLONS
+        and html.count("(") <= MAX_PARENTHESES
         and (tags <= MAX_OPTIONS or len(_OPTION.findall(html)) <= MAX_OPTIONS)
         and _selectors_are_bounded(html, tags)
         and _attributes_are_bounded(html)
@@ -126,5 +130,16 @@ def _reopening_is_bounded(html: str, tags: int) -> bool:
 
 
 def _tree_is_bounded(html: str) -> bool:
-    """Whether the tree has not more elements than tags allow, by a parser that takes linear time."""
-    return parse_fragment(well_formed(html), positions=False).inner_html.count("<") <= 2 * MAX_TAGS
+    """Whether the tree is not too large nor too deep, by a parser that takes linear time."""
+    tags = parse_fragment(well_formed(html), positions=False).inner_html.split("<")[1:]
+    if len(tags) > 2 * MAX_TAGS:
+        return False
+    depth = 0
+    for tag in tags:
+        if tag[0] == "/":
+            depth -= 1
+        elif tag.partition(">")[0].partition(" ")[0] not in VOID:
+            depth += 1
+            if depth > MAX_DEPTH:
+                return False
+    return True

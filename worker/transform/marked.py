@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _FIRST_LINE_FEED = re.compile(r"(<(?:pre|listing)(?: [^<>]*)?>)\n")
+_SHOWN = ",".join(f"{tag}[{attribute}]" for tag in ("script", "style") for attribute in ("style", "class", "id"))
 _UNREADABLE = frozenset({CLEAN_FIRST, WALK})
 _ZERO_WIDTH_SPACE = "\u200b"
 
@@ -98,7 +99,12 @@ def _cleaned(tree: Element) -> str:
 
 
 def _marks_under_sheets(tree: Element, canonical: str) -> Marks | None:
-    """Return the marks under the body's style sheets; None for long ones, and where one may be in a template."""
+    """Return the marks under the body's style sheets; None for long ones, and where one may be in a template.
+
+    None too where a style may be shown itself, or a script.
+    """
+    if tree.select_one(_SHOWN) is not None:
+        return None
     styles = tuple(style.text for style in tree.select("style") if _is_for_a_screen(style))
     if not styles:
         return _marks

@@ -150,16 +150,18 @@ def _start(name: str, attributes: dict[str, str], sheet: StyleSheet | None) -> s
     regions = _regions(name, style)
     if not regions:
         return edge
-    return regions[0] + edge if len(regions) == 1 and regions[0] != WALK and edge in EDGES else WALK
+    is_simple = len(regions) == 1 and style.display in _SIMPLE and edge in EDGES
+    return regions[0] + edge if is_simple and regions[0] != WALK else WALK
 
 
 def _regions(name: str, style: Style) -> list[str]:
     """Return what makes an element's end, or the text in it, another than its name says."""
     plain = compute(name, {}, ROOT, None)
     regions = []
-    if style.display != plain.display and plain.display != "none" and not _is_inline_block(name, style):
-        simple = style.display in _SIMPLE and _edge(name, plain) in EDGES
-        regions.append(ANOTHER_DISPLAY if simple else WALK)
+    if style.display != plain.display and not _is_inline_block(name, style):
+        # A `p` has line feeds around it also where its line goes on.
+        is_simple = _edge(name, plain) in EDGES and (name, style.display) != ("p", "inline")
+        regions.append(ANOTHER_DISPLAY if is_simple else WALK)
     if style.white_space not in {"normal", "nowrap"}:
         regions.append(KEEPS_WHITE_SPACE if style.white_space in _PRESERVING else WALK)
     if style.text_transform != "none":
@@ -174,6 +176,8 @@ def marks_with(sheets: tuple[str, ...]) -> Marks | None:
         sheet.add(text)
     rules = [rule for placed in sheet.rules.values() for _, rule in placed]
     if any(rule.value in _WIDE_KEYWORDS or rule.name in {"white-space", "text-transform"} for rule in rules):
+        return None
+    if any(compute(tag, {}, ROOT, sheet).display != "none" for tag in ("script", "style")):
         return None
     return Marks(sheet if rules else None)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from worker.transform.marks import (
     ANOTHER_DISPLAY,
+    EDGES,
+    INLINE,
     INLINE_BLOCK,
     INLINE_BLOCK_END,
     KEEPS_WHITE_SPACE,
@@ -24,7 +26,16 @@ if TYPE_CHECKING:
 # How white space is written that is kept. No text has these: its `&` is `&amp;`.
 _KEPT = {" ": "&s;", "\n": "&n;", "\t": "&t;", "\r": "&r;"}
 _KEPT_BREAK = _KEPT["\n"]
-_WITH_EDGE = (KEEPS_WHITE_SPACE, UPPER_CASE, ANOTHER_DISPLAY)
+# By the mark at a region's start: which region it is, the mark that stands there, and the one at its end.
+_STARTS = {
+    NOT_RENDERED: (NOT_RENDERED, INLINE, INLINE),
+    INLINE_BLOCK: (INLINE_BLOCK, INLINE_BLOCK, INLINE_BLOCK_END),
+    **{
+        region + edge: (region, edge, edge)
+        for region in (KEEPS_WHITE_SPACE, UPPER_CASE, ANOTHER_DISPLAY)
+        for edge in EDGES
+    },
+}
 _MAX_NESTED = 50
 # Said in a tag, they may end what began further out.
 _SWITCHES = ("white-space", "text-transform", "/*")
@@ -37,72 +48,68 @@ def with_regions(canonical: str, marks: Marks) -> str | None:
     white space.
     """
     parts = canonical.replace(">", "<").split("<")
-    reader = _Reader(marks)
-    marked = [spaces_only(parts[0])]
-    for tag, text in zip(parts[1::2], parts[2::2], strict=True):
-        mark = reader.close(tag) if tag[0] == "/" else reader.open(tag)
+    spaced = spaces_only(canonical).replace(">", "<").split("<")
+    marked = [spaced[0]]
+    inside = _Inside(marks)
+    for tag, text, spaced_text in zip(parts[1::2], parts[2::2], spaced[2::2], strict=True):
+        mark = marks[tag] if not inside.regions else inside.close(tag) if tag[0] == "/" else inside.take(tag)
+        if mark in _STARTS:
+            mark = inside.open(tag, mark)
         if mark is None:
             return None
-        if NOT_RENDERED not in reader.regions:
-            marked.extend((mark, _written(text, reader.regions)))
+        if not inside.regions:
+            marked += (mark, spaced_text)
+        elif NOT_RENDERED not in inside.regions:
+            marked += (mark, _written(text, spaced_text, inside.regions))
     # A line feed that is kept ends a line as a `br` does, but the spaces before it stay.
-    return collapse("".join(marked)).replace(_KEPT_BREAK + " ", _KEPT_BREAK)
+    return None if inside.regions else collapse("".join(marked)).replace(_KEPT_BREAK + " ", _KEPT_BREAK)
 
 
 class _Open(NamedTuple):
-    """An element that is open: its region, if it is the start of one, and then the mark for its end."""
+    """An element that is open in a region: whether it is the start of one, and then the mark for its end."""
 
     name: str
-    region: str
+    is_start: bool
     end_mark: str
 
 
-class _Reader:
-    """What is open at a place in a body, and the regions around it."""
+class _Inside:
+    """The regions around a place in a body, and what is open in the outermost of them."""
 
     def __init__(self, marks: Marks) -> None:
         self.regions: list[str] = []
         self._marks = marks
         self._elements: list[_Open] = []
 
-    def open(self, tag: str) -> str | None:
-        """Take a start tag. Returns its mark, or None for the walk."""
-        name = tag.split(" ", 1)[0]
+    def open(self, tag: str, mark: str) -> str | None:
+        """Take the start tag of a region. Returns the mark for its place, or None for the walk."""
+        name = tag.partition(" ")[0]
+        region, start_mark, end_mark = _STARTS[mark]
+        if name in VOID or len(self.regions) == _MAX_NESTED:
+            return None
+        self._elements.append(_Open(name, True, end_mark))
+        self.regions.append(region)
+        return start_mark
+
+    def take(self, tag: str) -> str | None:
+        """Take any start tag in a region. Returns its mark, or None for the walk."""
         mark = self._marks[tag]
-        if self.regions and _may_end(tag, mark, self.regions):
+        if _may_end(tag, mark, self.regions):
             return None
-        region = _region(mark)
-        if name in VOID:
-            return None if region else mark
-        self._elements.append(_Open(name, region, _end_mark(mark)))
-        if region:
-            self.regions.append(region)
-        if len(self.regions) > _MAX_NESTED:
-            return None
-        return mark.removeprefix(region) if region in _WITH_EDGE else mark
+        name = tag.partition(" ")[0]
+        if mark not in _STARTS and name not in VOID:
+            self._elements.append(_Open(name, False, ""))
+        return mark
 
     def close(self, tag: str) -> str | None:
-        """Take an end tag. Returns its mark, or None if it is not the one that is awaited."""
-        if not self._elements or self._elements[-1].name != tag[1:]:
-            return None
+        """Take an end tag in a region. Returns its mark, or None if it is not the one that is awaited."""
         element = self._elements.pop()
-        if not element.region:
+        if element.name != tag[1:]:
+            return None
+        if not element.is_start:
             return self._marks[tag]
         self.regions.pop()
         return element.end_mark
-
-
-def _region(mark: str) -> str:
-    if mark in {NOT_RENDERED, INLINE_BLOCK}:
-        return mark
-    return mark[:2] if mark.startswith(_WITH_EDGE) else ""
-
-
-def _end_mark(mark: str) -> str:
-    """Return the mark at the end of a region, from the one at its start."""
-    if mark == INLINE_BLOCK:
-        return INLINE_BLOCK_END
-    return mark[2:] if mark.startswith(_WITH_EDGE) else ""
 
 
 def _may_end(tag: str, mark: str, regions: list[str]) -> bool:
@@ -116,11 +123,12 @@ def _may_end(tag: str, mark: str, regions: list[str]) -> bool:
     return " style=" in tag and any(switch in tag.lower() for switch in _SWITCHES)
 
 
-def _written(text: str, regions: list[str]) -> str:
+def _written(text: str, spaced: str, regions: list[str]) -> str:
+    """Return a text as it is put between the marks; `spaced` is the same with spaces alone."""
+    if KEEPS_WHITE_SPACE not in regions:
+        return _encoded(decoded(spaced).upper()) if UPPER_CASE in regions else spaced
     if UPPER_CASE in regions:
         text = _encoded(decoded(text).upper())
-    if KEEPS_WHITE_SPACE not in regions:
-        return spaces_only(text)
     for space, reference in _KEPT.items():
         text = text.replace(space, reference)
     return text
