@@ -69,10 +69,11 @@ class Judge:
         """Say what may not be whatever the job was, and however it ended."""
         after = done.after
         complaints = checks.wrong_columns(after) + checks.gaps(after) + checks.forgotten(after, self._snapshots)
-        if done.job.accepts_deletions and self.lied_at >= done.began_at:
-            # The operator has believed the lie.
+        if self.lied_at >= done.began_at:
+            # What was hidden may have been marked as deleted, and comes back by the next honest run.
             self.settled = None
-            return complaints
+            if done.job.accepts_deletions:
+                return complaints
         complaints += checks.false_deletions(done.before, after, self.source, done.began_at, self.denied)
         if self.settled is not None and self.settled[0] == self.source.contents:
             complaints += checks.written(self.settled[1], after)

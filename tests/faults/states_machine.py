@@ -250,6 +250,7 @@ class States(RuleBasedStateMachine):
         self._hold(self.judge.of_any(done))
         if trial.is_asleep:
             self.sleeper, self.sleeping = Sleeper(trial), job
+            self.judge.of_ended(done)
             return
         result = trial.came_of()
         self._hold(self.judge.of_ended(done) if result is None else self.judge.of_result(done, result))
