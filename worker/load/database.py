@@ -41,9 +41,9 @@ SERVER_SETTINGS = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "60000",  # what keepalives do not see: an answer under way to a host that is gone
     "idle_in_transaction_session_timeout": "300000",
-    # A crash of the server may take back the last moments of a run that is still open, whole transactions at a time; it
-    # is resumed and reads them again. What ends in a promise to the user waits for the disk: see `durable`.
-    "synchronous_commit": "off",
+    # Whatever the role's default is: a server that crashes must not take back a run's work list, or a lease, that the
+    # worker goes on from.
+    "synchronous_commit": "on",
 }
 
 # Failures after which the same unit of work is tried again.
