@@ -103,7 +103,7 @@ def show_run(result: RunResult) -> None:
             f"Next: look at the source. If they are meant to be gone: message-mirror sync --accept-deletions"
         )
     elif result.outcome != "complete":
-        out.print(f"Nothing that was landed is lost. Next: message-mirror {result.job}, with the same options.")
+        out.print(f"Nothing that was landed is lost.\nNext: message-mirror {result.job}, with the same options.")
 
 
 def show_verification(result: Verification) -> None:

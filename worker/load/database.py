@@ -200,11 +200,6 @@ class _mapped:  # noqa: N801 - reads as a word in a with statement
             raise refused(error) from None
 
 
-async def durable(connection: Connection) -> None:
-    """Make the commit of this transaction, and so all earlier ones, wait for the disk."""
-    await connection.execute("SET LOCAL synchronous_commit = on")
-
-
 def _closed_to_us(error: PermissionError) -> WarehouseRefused:
     """Say which file or socket of ours this user may not open; waiting would not help."""
     return WarehouseRefused(

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from worker.errors import LeaseLost, RunLocked, WrongInstance
-from worker.load.database import durable
 from worker.load.land import Landed, land_messages
 from worker.load.marks import Seen, write_mark
 from worker.load.missing import tombstone
@@ -269,7 +268,6 @@ async def close_run(
     that another process took the run over: what had been gone then may be back. Raises RunLocked if the run was not
     planned at `planned_at` (None: not looked at): another has begun meanwhile.
     """
-    await durable(connection)
     run = await connection.fetchrow(warehouse.sql("ledger/lock_run"), run_id)
     if planned_at is not None and run["planned_at"] != planned_at:
         raise RunLocked(

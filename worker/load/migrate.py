@@ -13,7 +13,6 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from worker.errors import MigrationError
-from worker.load.database import durable
 from worker.load.lock import lock_key
 from worker.load.statements import SQL_DIRECTORY, render, statement
 
@@ -123,7 +122,6 @@ async def _read_script(connection: Connection, schema: str) -> str:
 
 async def _apply_all(connection: Connection, schema: str, begun: set[str]) -> None:
     """Apply what is outstanding. `begun` takes its names: run again after a lost answer, nothing is left to name."""
-    await durable(connection)
     await _lock(connection, schema)
     files = await read_outstanding_in(connection, schema)
     if files:
