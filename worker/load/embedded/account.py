@@ -70,10 +70,10 @@ class Account:
             return True
         return self.run(["/bin/sh", "-c", 'cd -- "$1"', "sh", directory]).returncode == 0
 
-    def own(self, directory: Path) -> None:
-        """Hand a directory that we have just made to this account."""
+    def own(self, path: Path) -> None:
+        """Hand a file or directory that we have just made to this account."""
         if self.uid != os.geteuid():
-            os.chown(directory, self.uid, self.gid, follow_symlinks=False)
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
 
 def invoking_account() -> Account:

