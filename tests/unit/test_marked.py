@@ -144,7 +144,7 @@ def test_most_of_what_letters_are_made_of_takes_the_fast_way() -> None:
         ("decoded", lambda text: text.replace("&amp;", "&").replace("&lt;", "<").replace("&nbsp;", "\xa0")),
         ("_marks", Mistaken({"li": INLINE, "/li": INLINE})),
         ("_marks", Mistaken({"img": INLINE})),
-        ("_is_for_a_screen", lambda _: False),
+        ("is_for_a_screen", lambda _: False),
         ("PARAGRAPH", "\v"),
         ("with_regions", lambda canonical, _: canonical),
     ],

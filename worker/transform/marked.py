@@ -35,6 +35,7 @@ from worker.transform.marks import (
 )
 from worker.transform.parse import well_formed
 from worker.transform.regions import collapse, decoded, spaces_only, with_regions, without_kept
+from worker.transform.stylesheet import SHORT_SHEETS_CHARACTERS, is_for_a_screen
 
 if TYPE_CHECKING:
     from turbohtml import Element
@@ -47,7 +48,6 @@ _ZERO_WIDTH_SPACE = "\u200b"
 
 _marks = Marks()
 _marks_with = lru_cache(maxsize=64)(marks_with)
-_SHORT_SHEETS = 4_000  # characters
 
 
 def marked_text(html: str) -> str | None:
@@ -105,16 +105,12 @@ def _marks_under_sheets(tree: Element, canonical: str) -> Marks | None:
     """
     if tree.select_one(_SHOWN) is not None:
         return None
-    styles = tuple(style.text for style in tree.select("style") if _is_for_a_screen(style))
+    styles = tuple(style.text for style in tree.select("style") if is_for_a_screen(style))
     if not styles:
         return _marks
-    if sum(map(len, styles)) > _SHORT_SHEETS or "<template" in canonical:
+    if sum(map(len, styles)) > SHORT_SHEETS_CHARACTERS or "<template" in canonical:
         return None
     return _marks_with(styles)
-
-
-def _is_for_a_screen(style: Element) -> bool:
-    return (style.attr("media") or "all").strip().lower() in {"all", "screen"}
 
 
 def _without_first_line_feeds(canonical: str) -> str:

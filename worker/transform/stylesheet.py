@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from turbohtml import parse_fragment
 
 from worker.transform.css import TEXT_PROPERTIES, StyleSheet
-from worker.transform.parse import parse
+from worker.transform.parse import well_formed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from selectolax.lexbor import LexborHTMLParser, LexborNode
+    from selectolax.lexbor import LexborHTMLParser
+    from turbohtml import Element
 
 _STYLE_ELEMENT = re.compile(r"<style", re.IGNORECASE)
+_SCREENS = frozenset({"all", "screen"})
 _FEW_RULES = 20
+SHORT_SHEETS_CHARACTERS = 4_000  # what a style sheet comes to is remembered up to this length
 _MARK = re.compile(r"([.#])")
 
 
@@ -39,7 +43,7 @@ def style_sheet(tree: LexborHTMLParser) -> StyleSheet:
     sheet = StyleSheet()
     for element in tree.css("style"):
         media = (element.attributes.get("media") or "all").strip().lower()
-        if media in {"all", "screen"}:
+        if media in _SCREENS:
             sheet.add(element.text(deep=True))
     return sheet
 
@@ -47,23 +51,44 @@ def style_sheet(tree: LexborHTMLParser) -> StyleSheet:
 def with_rules_inlined(html: str) -> str:
     """Return the body with what its `<style>` rules say about text in `style` attributes.
 
-    For who drops `<style>`: what the rules hide stays hidden without them.
+    For who drops `<style>`: what the rules hide stays hidden without them. What is in a `<template>` is left out: it
+    is not shown, and neither its rules nor those around it apply across its edge.
     """
-    tree = parse(html)
-    sheet = style_sheet(tree)
-    if not sheet.rules:
-        return html
-    for element in _named(tree, sheet):
-        _inline(element, sheet)
-    return tree.html or ""
+    tree = parse_fragment(well_formed(html), positions=False)
+    tree.remove("template")
+    rules = _inlinable(tuple(element.text for element in tree.select("style") if is_for_a_screen(element)))
+    for element in tree.select(rules.selector) if rules.selector else ():
+        _inline(element, rules.sheet)
+    return tree.inner_html
 
 
-def _named(tree: LexborHTMLParser, sheet: StyleSheet) -> Iterable[LexborNode]:
-    """Return the elements that rules can match, or all where asking rule by rule would take longer."""
-    if len(sheet.rules) > _FEW_RULES:
-        return tree.css("*")
-    named = {element.mem_id: element for selector in sheet.rules for element in tree.css(_as_attributes(selector))}
-    return named.values()
+class _Rules(NamedTuple):
+    """The rules of some style sheets, and one selector for every element that they can match."""
+
+    sheet: StyleSheet
+    selector: str
+
+
+def _read(texts: tuple[str, ...]) -> _Rules:
+    sheet = StyleSheet()
+    for text in texts:
+        sheet.add(text)
+    speaking = [selector for selector, declared in sheet.rules.items() if declared]
+    # Where asking rule by rule would take longer, all.
+    named = map(_as_attributes, speaking) if len(speaking) <= _FEW_RULES else "*"
+    return _Rules(sheet, ",".join(named))
+
+
+_remembered = lru_cache(maxsize=64)(_read)
+
+
+def _inlinable(texts: tuple[str, ...]) -> _Rules:
+    return _remembered(texts) if sum(map(len, texts)) <= SHORT_SHEETS_CHARACTERS else _read(texts)
+
+
+def is_for_a_screen(element: Element) -> bool:
+    """Whether a `<style>` element's `media` names a screen, or nothing."""
+    return (element.attr("media") or "all").strip().lower() in _SCREENS
 
 
 def _as_attributes(selector: str) -> str:
@@ -72,13 +97,12 @@ def _as_attributes(selector: str) -> str:
     return {"": tag, ".": f'{tag}[class~="{name}"]', "#": f'{tag}[id="{name}"]'}[mark]
 
 
-def _inline(element: LexborNode, sheet: StyleSheet) -> None:
-    attributes = element.attributes
+def _inline(element: Element, sheet: StyleSheet) -> None:
     rules = {
         (declaration.name, declaration.important): declaration
-        for declaration in sheet.matching((element.tag or "").lower(), attributes)
+        for declaration in sheet.matching(element.tag.lower(), {name: element.attr(name) for name in ("class", "id")})
         if declaration.value.replace("-", "").isalpha()
     }
     if rules:
         inlined = [str(declaration) for declaration in rules.values()]
-        element.attrs["style"] = ";".join([*inlined, attributes.get("style") or ""])
+        element.attrs["style"] = ";".join([*inlined, element.attr("style") or ""])
