@@ -55,7 +55,7 @@ COMMON = [
     "<p style='display:inline'>", "<p style='display:list-item'>", "<div style='display:inline'>",
     "<h1 style='text-transform:uppercase'>",
     "<blockquote>", "</blockquote>",
-    "<p align=left>",
+    "<p align=left>", "<caption>", "</caption>",
 ]  # fmt: skip
 STYLES = [
     "", *(f"display:{value}" for value in sorted(KEYWORDS)), *(f"white-space:{value}" for value in
@@ -144,11 +144,12 @@ def test_most_of_what_letters_are_made_of_takes_the_fast_way() -> None:
         ("decoded", lambda text: text.replace("&amp;", "&").replace("&lt;", "<").replace("&nbsp;", "\xa0")),
         ("_marks", Mistaken({"li": INLINE, "/li": INLINE})),
         ("_marks", Mistaken({"img": INLINE})),
+        ("_marks", Mistaken({"/caption": BLOCK})),
         ("is_for_a_screen", lambda _: False),
         ("PARAGRAPH", "\v"),
-        ("with_regions", lambda canonical, _: canonical),
+        ("resolve_regions", lambda *_: True),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_a_mistake_in_the_fast_way_is_found(monkeypatch: pytest.MonkeyPatch, place: str, mistake: object) -> None:
     """Each planted mistake makes the sample differ from the walk."""

@@ -20,6 +20,7 @@ from turbohtml import parse_fragment
 from worker.transform.marks import (
     BLOCK,
     BREAK,
+    CAPTION,
     CELL,
     CLEAN_FIRST,
     INLINE_BLOCK,
@@ -34,7 +35,7 @@ from worker.transform.marks import (
     marks_with,
 )
 from worker.transform.parse import well_formed
-from worker.transform.regions import collapse, decoded, spaces_only, with_regions, without_kept
+from worker.transform.regions import collapse, collapse_beside_kept, decoded, resolve_regions, spaces_only, without_kept
 from worker.transform.stylesheet import SHORT_SHEETS_CHARACTERS, is_for_a_screen
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _FIRST_LINE_FEED = re.compile(r"(<(?:pre|listing)(?: [^<>]*)?>)\n")
 _SHOWN = ",".join(f"{tag}[{attribute}]" for tag in ("script", "style") for attribute in ("style", "class", "id"))
+_WITH_ATTRIBUTES = ("<script ", "<style ")
+_CLEANED_OF = ("<script", "<style", "<!--")
 _UNREADABLE = frozenset({CLEAN_FIRST, WALK})
 _ZERO_WIDTH_SPACE = "\u200b"
 
@@ -58,38 +61,37 @@ def marked_text(html: str) -> str | None:
     if "<" not in html and "&" not in html:
         return collapse(spaces_only(html)).strip(" ")
     tree = parse_fragment(html, positions=False)
+    canonical = _without_first_line_feeds(tree.inner_html)
     marks = _marks
-    canonical = tree.inner_html
-    text, kinds = _with_marks(canonical, marks)
-    if CLEAN_FIRST in kinds:
+    if any(what in canonical for what in _CLEANED_OF):
         styled = _marks_under_sheets(tree, canonical)
         if styled is None:
             return None
         marks = styled
         canonical = _cleaned(tree)
-        text, kinds = _with_marks(canonical, marks)
-    elif not kinds.isdisjoint(REGIONS):
-        canonical = _without_first_line_feeds(canonical)
+    parts, kinds = _with_marks(canonical, marks)
     if not kinds.isdisjoint(_UNREADABLE):
         return None
-    if not kinds.isdisjoint(REGIONS):
-        resolved = with_regions(canonical, marks)
-        return None if resolved is None else decoded(without_kept(_without_marks(resolved, kinds)))
-    return decoded(_without_marks(text, kinds))
+    has_regions = not kinds.isdisjoint(REGIONS)
+    if has_regions and not resolve_regions(canonical, parts, marks):
+        return None
+    written = "".join(parts)
+    text = _without_marks(collapse_beside_kept(written) if has_regions else collapse(written), kinds)
+    return None if text is None else decoded(without_kept(text) if has_regions else text)
 
 
-def _with_marks(canonical: str, marks: Marks) -> tuple[str, set[str]]:
-    """Return the body with its white space as spaces and every tag as its mark, and which marks there are.
+def _with_marks(canonical: str, marks: Marks) -> tuple[list[str], set[str]]:
+    """Return the body in parts, texts and tags in turn, and which marks there are.
 
-    A form feed in the text is one of the marks, and a zero width space decides about line feeds: for the walk.
-    So is a `<` in a name, by which the splitting went wrong.
+    White space is written as spaces, every tag as its mark. A form feed in the text is one of the marks, and a zero
+    width space decides about line feeds: for the walk. So is a `<` in a name, by which the splitting went wrong.
     """
     parts = spaces_only(canonical).replace(">", "<").split("<")
     parts[1::2] = found = list(map(marks.__getitem__, parts[1::2]))
     kinds = set(found)
     if len(parts) != 2 * canonical.count("<") + 1 or TABLE in canonical or _ZERO_WIDTH_SPACE in canonical:
         kinds.add(WALK)
-    return "".join(parts), kinds
+    return parts, kinds
 
 
 def _cleaned(tree: Element) -> str:
@@ -103,7 +105,7 @@ def _marks_under_sheets(tree: Element, canonical: str) -> Marks | None:
 
     None too where a style may be shown itself, or a script.
     """
-    if tree.select_one(_SHOWN) is not None:
+    if any(tag in canonical for tag in _WITH_ATTRIBUTES) and tree.select_one(_SHOWN) is not None:
         return None
     styles = tuple(style.text for style in tree.select("style") if is_for_a_screen(style))
     if not styles:
@@ -118,12 +120,17 @@ def _without_first_line_feeds(canonical: str) -> str:
     return _FIRST_LINE_FEED.sub(r"\1", canonical) if "<pre" in canonical or "<listing" in canonical else canonical
 
 
-def _without_marks(text: str, kinds: set[str]) -> str:
-    """Collapse the white space, take it off the ends of lines, and turn the marks into what they become."""
-    text = collapse(text).strip(" ")
+def _without_marks(text: str, kinds: set[str]) -> str | None:
+    """Take white space off the ends of lines, and turn the marks into what they become. None for the walk."""
+    text = text.strip(" ")
     if BREAK in kinds:
         text = _without_spaces_around(BREAK, text)
     if TABLE in kinds:
+        text = _without_spaces_around(TABLE, text)
+        if CAPTION in kinds:
+            text = text.replace(CAPTION + " ", CAPTION).replace(TABLE + CAPTION, BLOCK)
+            if CAPTION in text:
+                return None
         text = _without_tables(text)
     if kinds.isdisjoint({PICTURE, INLINE_BLOCK}):
         return _without_edges(text, spaces=" ")
@@ -141,7 +148,7 @@ def _without_spaces_around(mark: str, text: str) -> str:
 
 def _without_tables(text: str) -> str:
     """Put line feeds between rows and tabs between cells: HTML standard §3.2.7, steps 6 and 7."""
-    for mark in (TABLE, ROW, CELL):
+    for mark in (ROW, CELL):
         text = _without_spaces_around(mark, text)
     return text.replace(ROW + CELL, ROW).replace(TABLE + ROW, BLOCK).replace(ROW, "\n").replace(TABLE, BLOCK)
 

@@ -9,6 +9,7 @@ r"""What a tag means for text, said in one mark. `worker.transform.marked` puts 
 | `\f` | start of a table                        | edge of a block                                 |
 | `\r` | start of a row                          | line feed, nothing in the table's first row     |
 | `\t` | start of a cell                         | itself, nothing in the row's first cell         |
+| `&c` | start of a caption, whose end is `\f`  | edge of a block, if it is the first in its table |
 | `&;` | picture, input                          | nothing, but the spaces around it stay          |
 | `&?` | `style`, `script`, comment              | the body is looked at again without them        |
 | `&!` | anything else                           | the body is read by the walk                    |
@@ -43,6 +44,7 @@ INLINE = ""
 BLOCK, PARAGRAPH = "<", ">"
 BREAK = "\n"
 TABLE, ROW, CELL = "\f", "\r", "\t"
+CAPTION = "&c"
 PICTURE = "&;"
 CLEAN_FIRST = "&?"
 WALK = "&!"
@@ -74,6 +76,7 @@ _EDGES = {
     "table": TABLE,
     "table-row": ROW,
     "table-cell": CELL,
+    "table-caption": CAPTION,
     **dict.fromkeys(display.INLINE - {"contents", "math"} | display.TABLE_SECTIONS | display.TABLE_COLUMNS, INLINE),
     **dict.fromkeys(display.BLOCK_LEVEL - {"table", "table-caption"}, BLOCK),
 }
@@ -135,6 +138,8 @@ def _end(name: str) -> str:
     if name == "table":
         return BLOCK
     edge = _edge(name, compute(name, {}, ROOT, None))
+    if edge == CAPTION:
+        return TABLE  # what follows it is the first row
     return INLINE if edge in {TABLE, ROW, CELL, WALK, INLINE_BLOCK} else edge
 
 

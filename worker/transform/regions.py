@@ -18,6 +18,7 @@ from worker.transform.marks import (
     TABLE,
     UPPER_CASE,
     VOID,
+    WALK,
 )
 
 if TYPE_CHECKING:
@@ -41,28 +42,29 @@ _MAX_NESTED = 50
 _SWITCHES = ("white-space", "text-transform", "/*")
 
 
-def with_regions(canonical: str, marks: Marks) -> str | None:
-    """Return a serialised body with its white space collapsed and every tag as its mark, regions resolved.
+def resolve_regions(canonical: str, parts: list[str], marks: Marks) -> bool:
+    """Write the marks and texts in the regions of a serialised body into its `parts`, texts and marks in turn.
 
-    None if the walk has to be asked: for what may end a region further out, and for a table in what keeps
+    Returns False if the walk has to be asked: for what may end a region further out, and for a table in what keeps
     white space.
     """
-    parts = canonical.replace(">", "<").split("<")
-    spaced = spaces_only(canonical).replace(">", "<").split("<")
-    marked = [spaced[0]]
+    found = canonical.replace(">", "<").split("<")
     inside = _Inside(marks)
-    for tag, text, spaced_text in zip(parts[1::2], parts[2::2], spaced[2::2], strict=True):
-        mark = marks[tag] if not inside.regions else inside.close(tag) if tag[0] == "/" else inside.take(tag)
-        if mark in _STARTS:
-            mark = inside.open(tag, mark)
-        if mark is None:
-            return None
-        if not inside.regions:
-            marked += (mark, spaced_text)
-        elif NOT_RENDERED not in inside.regions:
-            marked += (mark, _written(text, spaced_text, inside.regions))
-    # A line feed that is kept ends a line as a `br` does, but the spaces before it stay.
-    return None if inside.regions else collapse("".join(marked)).replace(_KEPT_BREAK + " ", _KEPT_BREAK)
+    end = 0
+    for start in [at for at, mark in enumerate(parts) if mark in _STARTS and at % 2]:
+        if start < end:
+            continue  # in the one before
+        for at in range(start, len(parts), 2):
+            mark = inside.take(found[at])
+            if mark is None:
+                return False
+            is_shown = NOT_RENDERED not in inside.regions
+            parts[at] = mark if is_shown else INLINE
+            if not inside.regions:
+                end = at
+                break
+            parts[at + 1] = _written(found[at + 1], parts[at + 1], inside.regions) if is_shown else ""
+    return not inside.regions
 
 
 class _Open(NamedTuple):
@@ -81,9 +83,21 @@ class _Inside:
         self._marks = marks
         self._elements: list[_Open] = []
 
-    def open(self, tag: str, mark: str) -> str | None:
-        """Take the start tag of a region. Returns the mark for its place, or None for the walk."""
+    def take(self, tag: str) -> str | None:
+        """Take the next tag, the first time the start of a region. Returns its mark, or None for the walk."""
+        if tag[0] == "/":
+            return self._close(tag)
+        mark = self._marks[tag]
+        if mark == WALK or _may_end(tag, mark, self.regions):
+            return None
         name = tag.partition(" ")[0]
+        if mark in _STARTS:
+            return self._open(name, mark)
+        if name not in VOID:
+            self._elements.append(_Open(name, False, ""))
+        return mark
+
+    def _open(self, name: str, mark: str) -> str | None:
         region, start_mark, end_mark = _STARTS[mark]
         if name in VOID or len(self.regions) == _MAX_NESTED:
             return None
@@ -91,21 +105,10 @@ class _Inside:
         self.regions.append(region)
         return start_mark
 
-    def take(self, tag: str) -> str | None:
-        """Take any start tag in a region. Returns its mark, or None for the walk."""
-        mark = self._marks[tag]
-        if _may_end(tag, mark, self.regions):
-            return None
-        name = tag.partition(" ")[0]
-        if mark not in _STARTS and name not in VOID:
-            self._elements.append(_Open(name, False, ""))
-        return mark
-
-    def close(self, tag: str) -> str | None:
-        """Take an end tag in a region. Returns its mark, or None if it is not the one that is awaited."""
+    def _close(self, tag: str) -> str | None:
         element = self._elements.pop()
         if element.name != tag[1:]:
-            return None
+            return None  # not the one that is awaited
         if not element.is_start:
             return self._marks[tag]
         self.regions.pop()
@@ -132,6 +135,14 @@ def _written(text: str, spaced: str, regions: list[str]) -> str:
     for space, reference in _KEPT.items():
         text = text.replace(space, reference)
     return text
+
+
+def collapse_beside_kept(text: str) -> str:
+    """Return the text with one space for each run of spaces, none behind a line feed that was kept.
+
+    Such a line feed ends a line as a `br` does, but the spaces before it stay.
+    """
+    return collapse(text).replace(_KEPT_BREAK + " ", _KEPT_BREAK)
 
 
 def without_kept(text: str) -> str:
