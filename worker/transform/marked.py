@@ -45,7 +45,6 @@ _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _FIRST_LINE_FEED = re.compile(r"(<(?:pre|listing)(?: [^<>]*)?>)\n")
 _SHOWN = ",".join(f"{tag}[{attribute}]" for tag in ("script", "style") for attribute in ("style", "class", "id"))
 _WITH_ATTRIBUTES = ("<script ", "<style ")
-_CLEANED_OF = ("<script", "<style", "<!--")
 _UNREADABLE = frozenset({CLEAN_FIRST, WALK})
 _ZERO_WIDTH_SPACE = "\u200b"
 
@@ -63,7 +62,7 @@ def marked_text(html: str) -> str | None:
     tree = parse_fragment(html, positions=False)
     canonical = _without_first_line_feeds(tree.inner_html)
     marks = _marks
-    if any(what in canonical for what in _CLEANED_OF):
+    if "<!--" in canonical or "<style" in canonical or "<script" in canonical:
         styled = _marks_under_sheets(tree, canonical)
         if styled is None:
             return None
