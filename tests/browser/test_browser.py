@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
+import nh3
 import pytest
 import pytest_asyncio
 
@@ -13,9 +14,10 @@ from tests.browser.attacks import stage
 from tests.browser.chromium import INSTALL, Chromium, chromium, executable
 from tests.browser.judge import shown_texts
 from tests.unit.corpus import judged_messages
+from worker.transform.fallback import text_without_structure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 # One for all runs: a test that fails must fail again. The full form takes a new one each time.
 SEED = 20_260_301
@@ -57,6 +59,22 @@ async def test_random_markup_is_read_as_the_browser_shows_it(browser: Chromium) 
 async def test_new_letters_are_read_and_sanitised_as_the_browser_shows_them(browser: Chromium) -> None:
     for share in await proof.letters_are_read(browser, seeded(), 300):
         assert share.is_enough, (str(share), share.exceptions)
+
+
+@pytest.mark.parametrize(
+    ("place", "mistake"),
+    [
+        ("inner_text", text_without_structure),
+        ("safe_html", lambda body: nh3.clean(body, attributes={})),
+    ],
+)
+async def test_the_browser_finds_text_that_nobody_saw(
+    browser: Chromium, monkeypatch: pytest.MonkeyPatch, place: str, mistake: Callable[[str], str]
+) -> None:
+    """Sabotages: a text that hides nothing, and safe HTML without the styles that hide."""
+    monkeypatch.setattr(proof, place, mistake)
+    shares = await proof.letters_are_read(browser, seeded(), 100)
+    assert not all(share.is_enough for share in shares)
 
 
 async def test_sanitised_attacks_run_nothing_and_fetch_nothing(browser: Chromium) -> None:
