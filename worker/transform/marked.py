@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _FIRST_LINE_FEED = re.compile(r"(<(?:pre|listing)(?: [^<>]*)?>)\n")
+_SUMMARY_FIRST = re.compile(r"(?: [^<>]*)?>[ \t\n\r\f]*<summary[ >]")
 _SHOWN = ",".join(f"{tag}[{attribute}]" for tag in ("script", "style") for attribute in ("style", "class", "id"))
 _WITH_ATTRIBUTES = ("<script ", "<style ")
 _UNREADABLE = frozenset({CLEAN_FIRST, WALK})
@@ -68,6 +69,11 @@ def marked_text(html: str) -> str | None:
             return None
         marks = styled
         canonical = _cleaned(tree)
+    if "<details" in canonical:
+        without_closed = _without_closed_details(canonical)
+        if without_closed is None:
+            return None
+        canonical = without_closed
     parts, kinds = _with_marks(canonical, marks)
     if not kinds.isdisjoint(_UNREADABLE):
         return None
@@ -97,6 +103,23 @@ def _cleaned(tree: Element) -> str:
     """Serialise without comments, `<style>` and `<script>`."""
     # The line feeds first: behind a comment that is gone another would look like them.
     return _COMMENT.sub("", _without_first_line_feeds(tree.remove("script, style").inner_html))
+
+
+def _without_closed_details(canonical: str) -> str | None:
+    """Cut what each closed `details` hides: all behind its `summary`. None where that is not its first child.
+
+    None too for one in another. Those that are open have the walk as their mark.
+    """
+    before, *pieces = canonical.split("<details")
+    kept = [before]
+    for piece in pieces:
+        shown, _, rest = piece.partition("</summary>")
+        _, end, behind = rest.partition("</details>")
+        is_plain = end and "</details>" not in shown and shown.count("<summary") == 1
+        if not is_plain or _SUMMARY_FIRST.match(shown) is None:
+            return None
+        kept.append(f"{shown}</summary></details>{behind}")
+    return "<details".join(kept)
 
 
 def _marks_under_sheets(tree: Element, canonical: str) -> Marks | None:

@@ -20,6 +20,7 @@ What reaches up to an end tag that has to be found (`worker.transform.regions`):
 |------|-----------------------------------------|-------------------------------------------------|
 | `&-` | what is not rendered                    | cut out, with everything in it                  |
 | `&=` | what keeps white space                  | the edge that follows it, at its end too        |
+| `&|` | what keeps line feeds alone             | the same                                        |
 | `&^` | what is in upper case                   | the same                                        |
 | `&~` | what has another `display` than its name | the same                                       |
 | `&(` | an inline block                         | `&(` and `&)`: spaces inside them go            |
@@ -49,12 +50,12 @@ PICTURE = "&;"
 CLEAN_FIRST = "&?"
 WALK = "&!"
 NOT_RENDERED = "&-"
-KEEPS_WHITE_SPACE, UPPER_CASE, ANOTHER_DISPLAY = "&=", "&^", "&~"
+KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS, UPPER_CASE, ANOTHER_DISPLAY = "&=", "&|", "&^", "&~"
 INLINE_BLOCK, INLINE_BLOCK_END = "&(", "&)"
 EDGES = (INLINE, BLOCK, PARAGRAPH)
 REGIONS = frozenset(
     {NOT_RENDERED, INLINE_BLOCK}
-    | {region + edge for region in (KEEPS_WHITE_SPACE, UPPER_CASE, ANOTHER_DISPLAY) for edge in EDGES}
+    | {region + edge for region in (KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS, UPPER_CASE, ANOTHER_DISPLAY) for edge in EDGES}
 )
 
 
@@ -68,8 +69,11 @@ VOID = frozenset(_VOID_NAMES.split())
 # Their content is written without references.
 _RAW = frozenset({"iframe", "noembed", "noframes", "plaintext", "script", "style", "xmp"})
 # The walk asks for these by name, or for their children.
-_PECULIAR = display.REPLACED - {"img", "input"} | {"details", "form", "math", "q", "select", "slot", "svg"}
-_PRESERVING = frozenset({"pre", "pre-wrap", "break-spaces"})
+_PECULIAR = display.REPLACED - {"img", "input"} | {"form", "math", "q", "select", "slot", "svg"}
+_KEEPING = {
+    **dict.fromkeys(("pre", "pre-wrap", "break-spaces"), KEEPS_WHITE_SPACE),
+    "pre-line": KEEPS_LINE_FEEDS,
+}
 _SIMPLE = frozenset({"block", "flow-root", "inline", "list-item"})
 _WIDE_KEYWORDS = frozenset({"inherit", "initial", "revert", "revert-layer", "unset"})
 _EDGES = {
@@ -149,7 +153,8 @@ def _start(name: str, attributes: dict[str, str], sheet: StyleSheet | None) -> s
     style = compute(name, attributes, ROOT, sheet)
     if style.display == "none":
         return INLINE if name in VOID else NOT_RENDERED
-    if name in _PECULIAR or style.out_of_flow or not style.visible:
+    is_open = name == "details" and "open" in attributes  # closed ones are cut before
+    if is_open or name in _PECULIAR or style.out_of_flow or not style.visible:
         return WALK
     edge = _edge(name, style)
     regions = _regions(name, style)
@@ -168,7 +173,7 @@ def _regions(name: str, style: Style) -> list[str]:
         is_simple = _edge(name, plain) in EDGES and (name, style.display) != ("p", "inline")
         regions.append(ANOTHER_DISPLAY if is_simple else WALK)
     if style.white_space not in {"normal", "nowrap"}:
-        regions.append(KEEPS_WHITE_SPACE if style.white_space in _PRESERVING else WALK)
+        regions.append(_KEEPING.get(style.white_space, WALK))
     if style.text_transform != "none":
         regions.append(UPPER_CASE if style.text_transform == "uppercase" else WALK)
     return regions

@@ -13,6 +13,7 @@ from worker.transform.marks import (
     INLINE,
     INLINE_BLOCK,
     INLINE_BLOCK_END,
+    KEEPS_LINE_FEEDS,
     KEEPS_WHITE_SPACE,
     NOT_RENDERED,
     TABLE,
@@ -27,16 +28,18 @@ if TYPE_CHECKING:
 # How white space is written that is kept. No text has these: its `&` is `&amp;`.
 _KEPT = {" ": "&s;", "\n": "&n;", "\t": "&t;", "\r": "&r;"}
 _KEPT_BREAK = _KEPT["\n"]
+_KEPT_LINE_END = "&l;"  # without the spaces around it
 # By the mark at a region's start: which region it is, the mark that stands there, and the one at its end.
 _STARTS = {
     NOT_RENDERED: (NOT_RENDERED, INLINE, INLINE),
     INLINE_BLOCK: (INLINE_BLOCK, INLINE_BLOCK, INLINE_BLOCK_END),
     **{
         region + edge: (region, edge, edge)
-        for region in (KEEPS_WHITE_SPACE, UPPER_CASE, ANOTHER_DISPLAY)
+        for region in (KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS, UPPER_CASE, ANOTHER_DISPLAY)
         for edge in EDGES
     },
 }
+_KEEPING = frozenset({KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS})  # one in the other is for the walk
 _MAX_NESTED = 50
 # Said in a tag, they may end what began further out.
 _SWITCHES = ("white-space", "text-transform", "/*")
@@ -99,7 +102,7 @@ class _Inside:
 
     def _open(self, name: str, mark: str) -> str | None:
         region, start_mark, end_mark = _STARTS[mark]
-        if name in VOID or len(self.regions) == _MAX_NESTED:
+        if name in VOID or len(self.regions) == _MAX_NESTED or (region in _KEEPING and _keeps(self.regions)):
             return None
         self._elements.append(_Open(name, True, end_mark))
         self.regions.append(region)
@@ -119,19 +122,25 @@ def _may_end(tag: str, mark: str, regions: list[str]) -> bool:
     """Whether a start tag may switch off what holds around it, or needs white space read in another way."""
     if NOT_RENDERED in regions:
         return False
-    if KEEPS_WHITE_SPACE in regions and mark == TABLE:
+    if _keeps(regions) and mark == TABLE:
         return True
-    if KEEPS_WHITE_SPACE not in regions and UPPER_CASE not in regions:
+    if not _keeps(regions) and UPPER_CASE not in regions:
         return False
     return " style=" in tag and any(switch in tag.lower() for switch in _SWITCHES)
 
 
+def _keeps(regions: list[str]) -> bool:
+    return not _KEEPING.isdisjoint(regions)
+
+
 def _written(text: str, spaced: str, regions: list[str]) -> str:
     """Return a text as it is put between the marks; `spaced` is the same with spaces alone."""
-    if KEEPS_WHITE_SPACE not in regions:
+    if not _keeps(regions):
         return _encoded(decoded(spaced).upper()) if UPPER_CASE in regions else spaced
     if UPPER_CASE in regions:
         text = _encoded(decoded(text).upper())
+    if KEEPS_LINE_FEEDS in regions:
+        return spaces_only(text.replace("\n", _KEPT_LINE_END))
     for space, reference in _KEPT.items():
         text = text.replace(space, reference)
     return text
@@ -142,14 +151,15 @@ def collapse_beside_kept(text: str) -> str:
 
     Such a line feed ends a line as a `br` does, but the spaces before it stay.
     """
-    return collapse(text).replace(_KEPT_BREAK + " ", _KEPT_BREAK)
+    text = collapse(text).replace(_KEPT_BREAK + " ", _KEPT_BREAK)
+    return text.replace(" " + _KEPT_LINE_END, _KEPT_LINE_END).replace(_KEPT_LINE_END + " ", _KEPT_LINE_END)
 
 
 def without_kept(text: str) -> str:
     """Write out the white space that was kept."""
     for space, reference in _KEPT.items():
         text = text.replace(reference, space)
-    return text
+    return text.replace(_KEPT_LINE_END, "\n")
 
 
 def spaces_only(text: str) -> str:
