@@ -102,7 +102,8 @@ class _Inside:
 
     def _open(self, name: str, mark: str) -> str | None:
         region, start_mark, end_mark = _STARTS[mark]
-        if name in VOID or len(self.regions) == _MAX_NESTED or (region in _KEEPING and _keeps(self.regions)):
+        differs = region in _KEEPING and not (_KEEPING - {region}).isdisjoint(self.regions)
+        if name in VOID or len(self.regions) == _MAX_NESTED or differs:
             return None
         self._elements.append(_Open(name, True, end_mark))
         self.regions.append(region)
