@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from tests.browser.generator import random_markup
 from tests.browser.letters import letter
 from tests.unit.corpus import Case, inner_text_cases
 from tests.unit.markup import PIECES, markup, unhurried
-from worker.transform import marked
+from worker.transform import kept, marked, marks, regions, runs
 from worker.transform.display import KEYWORDS
 from worker.transform.elements import ELEMENTS
 from worker.transform.innertext import inner_text, walked_text
@@ -25,6 +26,7 @@ from worker.transform.marks import (
     CLEAN_FIRST,
     INLINE,
     INLINE_BLOCK,
+    KEEPS_LINE_FEEDS,
     KEEPS_WHITE_SPACE,
     NOT_RENDERED,
     PARAGRAPH,
@@ -35,9 +37,11 @@ from worker.transform.marks import (
     Marks,
     mark_of,
 )  # fmt: skip
+from worker.transform.runs import Runs, tags_of, texts_and_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import ModuleType
 
 # What letters are made of, so that the fast way is taken.
 COMMON = [
@@ -140,27 +144,40 @@ def test_most_of_what_letters_are_made_of_takes_the_fast_way() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "mistake"),
+    ("module", "place", "mistake"),
     [
-        ("collapse", lambda text: text),
-        ("spaces_only", lambda text: text.replace("\n", " ")),
-        ("without_kept", lambda text: text.replace("&s;", " ")),
-        ("_without_tables", lambda text: text.replace("\r", "\n").replace("\f", "<")),
-        ("_without_edges", lambda text, spaces: text.strip(spaces).strip("<>").replace(">", "\n\n").replace("<", "\n")),
-        ("decoded", lambda text: text.replace("&amp;", "&").replace("&lt;", "<").replace("&nbsp;", "\xa0")),
-        ("_marks", Mistaken({"li": INLINE, "/li": INLINE})),
-        ("_marks", Mistaken({"img": INLINE})),
-        ("_marks", Mistaken({"/caption": BLOCK})),
-        ("_without_closed_details", lambda canonical: canonical),
-        ("is_for_a_screen", lambda _: False),
-        ("PARAGRAPH", "\v"),
-        ("resolve_regions", lambda *_: True),
+        (runs, "collapse", lambda text: text),
+        (runs, "spaces_only", lambda text: text.replace("\n", " ")),
+        (runs, "_without_tables", lambda text: text.replace("\r", "\n").replace("\f", "<")),
+        (runs, "_without_edges", lambda text, spaces: text.strip(spaces).strip("<>").replace(">", "\n\n")),
+        (runs, "PARAGRAPH", "\v"),
+        (marked, "without_kept", lambda text: text.replace("&s;", " ")),
+        (marked, "decoded", lambda text: text.replace("&amp;", "&").replace("&lt;", "<").replace("&nbsp;", "\xa0")),
+        (marked, "is_for_a_screen", lambda _: False),
+        (marked, "write_out_regions", lambda *_: True),
+        (regions, "encoded", lambda text: text),
+        (regions, "_cut_behind_summary", lambda *_: True),
+        (regions, "_end", lambda parts, start, place, _: (start, tags_of(parts[start]), place)),
+        (kept, "_OTHERWISE", dict.fromkeys((KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS), re.compile("nothing"))),
+        (kept, "_PICTURE_IN_BETWEEN", re.compile("nothing")),
+        (marks, "UNREAD", re.compile(' style="[^"]*"')),
     ],
-    ids=range(13),
+    ids=range(15),
 )
-def test_a_mistake_in_the_fast_way_is_found(monkeypatch: pytest.MonkeyPatch, place: str, mistake: object) -> None:
+def test_a_mistake_in_the_fast_way_is_found(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, place: str, mistake: object
+) -> None:
     """Each planted mistake makes the sample differ from the walk."""
-    monkeypatch.setattr(marked, place, mistake)
+    monkeypatch.setattr(module, place, mistake)
+    monkeypatch.setattr(marked, "_runs", Runs(Marks()))  # which has looked nothing up yet
+    assert differences(sample(COMMON + RARER, seed=1, count=4_000)) > 0
+
+
+@pytest.mark.parametrize(
+    "mistakes", [{"li": INLINE, "/li": INLINE}, {"img": INLINE}, {"/caption": BLOCK}], ids=["li", "img", "caption"]
+)
+def test_a_wrong_mark_is_found(monkeypatch: pytest.MonkeyPatch, mistakes: dict[str, str]) -> None:
+    monkeypatch.setattr(marked, "_runs", Runs(Mistaken(mistakes)))
     assert differences(sample(COMMON + RARER, seed=1, count=2_000)) > 0
 
 
@@ -202,6 +219,17 @@ def test_a_mistake_in_the_fast_way_is_found(monkeypatch: pytest.MonkeyPatch, pla
 def test_what_a_tag_means(tag: str, mark: str) -> None:
     assert mark_of(tag) == mark
     assert Marks()[tag] == mark
+
+
+def test_runs_keep_no_address_and_a_bounded_number() -> None:
+    known = Runs(Marks())
+    parts = texts_and_runs('a<a href="https://x.example/ann">b</a><p hidden title="Ann">c</p>')
+    assert parts is not None
+    assert "Ann" not in known.shown(parts)
+    for number in range(Runs.MAX_KEPT + 10):
+        assert known[f'&_font size="{number}"'] == " "
+        assert len(known) <= Runs.MAX_KEPT
+    assert not any("ann" in run.lower() for run in known)
 
 
 def test_marks_keep_no_address_and_a_bounded_number_of_tags() -> None:

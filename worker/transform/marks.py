@@ -1,4 +1,4 @@
-r"""What a tag means for text, said in one mark. `worker.transform.marked` puts the marks in the tags' places.
+r"""What a tag means for text, said in one mark. `worker.transform.runs` says what marks come to together.
 
 | mark | stands for                              | becomes                                         |
 |------|-----------------------------------------|-------------------------------------------------|
@@ -14,7 +14,7 @@ r"""What a tag means for text, said in one mark. `worker.transform.marked` puts 
 | `&?` | `style`, `script`, comment              | the body is looked at again without them        |
 | `&!` | anything else                           | the body is read by the walk                    |
 
-What reaches up to an end tag that has to be found (`worker.transform.regions`):
+What reaches up to an end tag that has to be found (`worker.transform.regions`, `worker.transform.kept`):
 
 | mark | stands for the start of                 | becomes                                         |
 |------|-----------------------------------------|-------------------------------------------------|
@@ -23,6 +23,7 @@ What reaches up to an end tag that has to be found (`worker.transform.regions`):
 | `&|` | what keeps line feeds alone             | the same                                        |
 | `&^` | what is in upper case                   | the same                                        |
 | `&~` | what has another `display` than its name | the same                                       |
+| `&v` | closed `details`                        | the same, without all behind its `summary`     |
 | `&(` | an inline block                         | `&(` and `&)`: spaces inside them go            |
 
 Nothing of this can be in the text between the tags: there `<`, `>` and `&` are written as references, and
@@ -51,11 +52,16 @@ CLEAN_FIRST = "&?"
 WALK = "&!"
 NOT_RENDERED = "&-"
 KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS, UPPER_CASE, ANOTHER_DISPLAY = "&=", "&|", "&^", "&~"
+CLOSED = "&v"
 INLINE_BLOCK, INLINE_BLOCK_END = "&(", "&)"
 EDGES = (INLINE, BLOCK, PARAGRAPH)
 REGIONS = frozenset(
     {NOT_RENDERED, INLINE_BLOCK}
-    | {region + edge for region in (KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS, UPPER_CASE, ANOTHER_DISPLAY) for edge in EDGES}
+    | {
+        region + edge
+        for region in (KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS, UPPER_CASE, ANOTHER_DISPLAY, CLOSED)
+        for edge in EDGES
+    }
 )
 
 
@@ -87,7 +93,7 @@ _EDGES = {
 _BY_NAME = {"br": BREAK, "wbr": INLINE, "p": PARAGRAPH, "img": PICTURE, "input": PICTURE}
 
 # Read by no rule of text, and many: they are taken off before a tag is looked up. What is in them is not kept.
-_UNREAD = re.compile(r' (?:alt|aria-[a-z]+|cite|data-[-a-z0-9]+|href|id|name|rel|src|srcset|target|title)="[^"]*"')
+UNREAD = re.compile(r' (?:alt|aria-[a-z]+|cite|data-[-a-z0-9]+|href|id|name|rel|src|srcset|target|title)="[^"]*"')
 
 
 class Marks(dict[str, str]):
@@ -103,10 +109,11 @@ class Marks(dict[str, str]):
     def __init__(self, sheet: StyleSheet | None = None) -> None:
         super().__init__()
         self._sheet = sheet
+        self.has_rules = sheet is not None
 
     def __missing__(self, tag: str) -> str:
         """Find out the mark of a tag that is not kept."""
-        read = tag if self._sheet else _UNREAD.sub("", tag)
+        read = tag if self._sheet else UNREAD.sub("", tag)
         if read != tag:
             return self[read]
         if len(tag) > self.MAX_READ:
@@ -153,7 +160,7 @@ def _start(name: str, attributes: dict[str, str], sheet: StyleSheet | None) -> s
     style = compute(name, attributes, ROOT, sheet)
     if style.display == "none":
         return INLINE if name in VOID else NOT_RENDERED
-    is_open = name == "details" and "open" in attributes  # closed ones are cut before
+    is_open = name == "details" and "open" in attributes
     if is_open or name in _PECULIAR or style.out_of_flow or not style.visible:
         return WALK
     edge = _edge(name, style)
@@ -167,7 +174,7 @@ def _start(name: str, attributes: dict[str, str], sheet: StyleSheet | None) -> s
 def _regions(name: str, style: Style) -> list[str]:
     """Return what makes an element's end, or the text in it, another than its name says."""
     plain = compute(name, {}, ROOT, None)
-    regions = []
+    regions = [CLOSED] if name == "details" else []  # open ones are for the walk
     if style.display != plain.display and not _is_inline_block(name, style):
         # A `p` has line feeds around it also where its line goes on.
         is_simple = _edge(name, plain) in EDGES and (name, style.display) != ("p", "inline")

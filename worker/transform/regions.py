@@ -1,186 +1,154 @@
-"""Parts of a body that reach up to an end tag which has to be found, and how text is written between marks.
+"""Parts of a body that reach up to an end tag which has to be found: what is hidden, or shown in another way.
 
-Serialised tags are balanced, so a list of what is open is enough: the last that opened is the first to close.
+They are written out in a body's texts and runs (`worker.transform.runs`). Serialised tags are balanced, so the end of
+an element is the end tag that closes all of its name.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from worker.transform.kept import KEPT_REFERENCE
 from worker.transform.marks import (
     ANOTHER_DISPLAY,
+    CLOSED,
     EDGES,
     INLINE,
     INLINE_BLOCK,
     INLINE_BLOCK_END,
-    KEEPS_LINE_FEEDS,
-    KEEPS_WHITE_SPACE,
     NOT_RENDERED,
-    TABLE,
     UPPER_CASE,
     VOID,
-    WALK,
 )
+from worker.transform.references import decoded, encoded
+from worker.transform.runs import EDGE_TAGS, NOT_PLAIN, WHITE_SPACE, run_of, tags_of
 
 if TYPE_CHECKING:
-    from worker.transform.marks import Marks
+    from worker.transform.runs import Runs
 
-# How white space is written that is kept. No text has these: its `&` is `&amp;`.
-_KEPT = {" ": "&s;", "\n": "&n;", "\t": "&t;", "\r": "&r;"}
-_KEPT_BREAK = _KEPT["\n"]
-_KEPT_LINE_END = "&l;"  # without the spaces around it
-# By the mark at a region's start: which region it is, the mark that stands there, and the one at its end.
-_STARTS = {
-    NOT_RENDERED: (NOT_RENDERED, INLINE, INLINE),
-    INLINE_BLOCK: (INLINE_BLOCK, INLINE_BLOCK, INLINE_BLOCK_END),
+
+class _Region(NamedTuple):
+    """A kind of region, and the tags that are written where it begins and ends."""
+
+    kind: str
+    start: str
+    end: str
+
+
+_REGIONS = {
+    NOT_RENDERED: _Region(NOT_RENDERED, EDGE_TAGS[INLINE], EDGE_TAGS[INLINE]),
+    INLINE_BLOCK: _Region(INLINE_BLOCK, EDGE_TAGS[INLINE_BLOCK], EDGE_TAGS[INLINE_BLOCK_END]),
     **{
-        region + edge: (region, edge, edge)
-        for region in (KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS, UPPER_CASE, ANOTHER_DISPLAY)
+        kind + edge: _Region(kind, EDGE_TAGS[edge], EDGE_TAGS[edge])
+        for kind in (UPPER_CASE, ANOTHER_DISPLAY, CLOSED)
         for edge in EDGES
     },
 }
-_KEEPING = frozenset({KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS})  # one in the other is for the walk
-_MAX_NESTED = 50
-# Said in a tag, they may end what began further out.
-_SWITCHES = ("white-space", "text-transform", "/*")
+# Said in what is in upper case, they may switch it off.
+_SWITCHES = re.compile(r"text-transform|/\*", re.IGNORECASE)
+# Each region costs a look at what follows it. The walk does not.
+_MAX_RUNS_READ = 20_000
+_MAX_TAGS_IN_RUN = 100
 
 
-def resolve_regions(canonical: str, parts: list[str], marks: Marks) -> bool:
-    """Write the marks and texts in the regions of a serialised body into its `parts`, texts and marks in turn.
+def write_out_regions(parts: list[str], runs: Runs) -> bool:
+    """Write out the regions in a body's texts and runs, in place. Returns False if the walk has to be asked.
 
-    Returns False if the walk has to be asked: for what may end a region further out, and for a table in what keeps
-    white space.
+    Tags of our own stand where they begin and end, texts are as they are shown in them.
     """
-    found = canonical.replace(">", "<").split("<")
-    inside = _Inside(marks)
-    end = 0
-    for start in [at for at, mark in enumerate(parts) if mark in _STARTS and at % 2]:
-        if start < end:
-            continue  # in the one before
-        for at in range(start, len(parts), 2):
-            mark = inside.take(found[at])
-            if mark is None:
+    left = _MAX_RUNS_READ
+    at = 1
+    while at < len(parts):
+        while runs[parts[at]] == NOT_PLAIN:
+            left -= len(parts)
+            if left < 0 or not _write_out_first(parts, at, runs):
                 return False
-            is_shown = NOT_RENDERED not in inside.regions
-            parts[at] = mark if is_shown else INLINE
-            if not inside.regions:
-                end = at
-                break
-            parts[at + 1] = _written(found[at + 1], parts[at + 1], inside.regions) if is_shown else ""
-    return not inside.regions
+        at += 2
+    return True
 
 
-class _Open(NamedTuple):
-    """An element that is open in a region: whether it is the start of one, and then the mark for its end."""
-
-    name: str
-    is_start: bool
-    end_mark: str
-
-
-class _Inside:
-    """The regions around a place in a body, and what is open in the outermost of them."""
-
-    def __init__(self, marks: Marks) -> None:
-        self.regions: list[str] = []
-        self._marks = marks
-        self._elements: list[_Open] = []
-
-    def take(self, tag: str) -> str | None:
-        """Take the next tag, the first time the start of a region. Returns its mark, or None for the walk."""
-        if tag[0] == "/":
-            return self._close(tag)
-        mark = self._marks[tag]
-        if mark == WALK or _may_end(tag, mark, self.regions):
-            return None
-        name = tag.partition(" ")[0]
-        if mark in _STARTS:
-            return self._open(name, mark)
-        if name not in VOID:
-            self._elements.append(_Open(name, False, ""))
-        return mark
-
-    def _open(self, name: str, mark: str) -> str | None:
-        region, start_mark, end_mark = _STARTS[mark]
-        differs = region in _KEEPING and not (_KEEPING - {region}).isdisjoint(self.regions)
-        if name in VOID or len(self.regions) == _MAX_NESTED or differs:
-            return None
-        self._elements.append(_Open(name, True, end_mark))
-        self.regions.append(region)
-        return start_mark
-
-    def _close(self, tag: str) -> str | None:
-        element = self._elements.pop()
-        if element.name != tag[1:]:
-            return None  # not the one that is awaited
-        if not element.is_start:
-            return self._marks[tag]
-        self.regions.pop()
-        return element.end_mark
-
-
-def _may_end(tag: str, mark: str, regions: list[str]) -> bool:
-    """Whether a start tag may switch off what holds around it, or needs white space read in another way."""
-    if NOT_RENDERED in regions:
+def _write_out_first(parts: list[str], at: int, runs: Runs) -> bool:
+    """Write out the first region that begins in the run at `at`. Returns False if it cannot be."""
+    tags = tags_of(parts[at])
+    place = next((place for place, tag in enumerate(tags) if runs.is_odd(tag)), None)
+    if place is None:
         return False
-    if _keeps(regions) and mark == TABLE:
-        return True
-    if not _keeps(regions) and UPPER_CASE not in regions:
+    region = _REGIONS.get(runs.marks[tags[place]])
+    name = tags[place].partition(" ")[0]
+    if region is None or name in VOID or len(tags) > _MAX_TAGS_IN_RUN:
         return False
-    return " style=" in tag and any(switch in tag.lower() for switch in _SWITCHES)
+    end = _end(parts, at, place, name)
+    if end is None:
+        return False
+    end_at, end_tags, end_place = end
+    before, behind = tags[:place], end_tags[end_place + 1 :]
+    if region.kind == NOT_RENDERED:
+        parts[at : end_at + 1] = [run_of([*before, region.start, *behind])]
+    elif region.kind == CLOSED:
+        return _cut_behind_summary(
+            parts, at, [*before, region.start], tags[place + 1 :], (end_at, [region.end, *behind])
+        )
+    elif end_at == at:
+        parts[at] = run_of([*before, region.start, *tags[place + 1 : end_place], region.end, *behind])
+    else:
+        inside = tags[place + 1 :]
+        if region.kind == UPPER_CASE and not _put_in_upper_case(parts, at, end_at, [*inside, *end_tags[:end_place]]):
+            return False
+        parts[at] = run_of([*before, region.start, *inside])
+        parts[end_at] = run_of([*end_tags[:end_place], region.end, *behind])
+    return True
 
 
-def _keeps(regions: list[str]) -> bool:
-    return not _KEEPING.isdisjoint(regions)
+def _end(parts: list[str], start: int, start_place: int, name: str) -> tuple[int, list[str], int] | None:
+    """Return which run has the end of the element that begins in the run at `start`, its tags, and the place there.
 
-
-def _written(text: str, spaced: str, regions: list[str]) -> str:
-    """Return a text as it is put between the marks; `spaced` is the same with spaces alone."""
-    if not _keeps(regions):
-        return _encoded(decoded(spaced).upper()) if UPPER_CASE in regions else spaced
-    if UPPER_CASE in regions:
-        text = _encoded(decoded(text).upper())
-    if KEEPS_LINE_FEEDS in regions:
-        return spaces_only(text.replace("\n", _KEPT_LINE_END))
-    for space, reference in _KEPT.items():
-        text = text.replace(space, reference)
-    return text
-
-
-def collapse_beside_kept(text: str) -> str:
-    """Return the text with one space for each run of spaces, none behind a line feed that was kept.
-
-    Such a line feed ends a line as a `br` does, but the spaces before it stay.
+    Returns None where there is none: something was cut at a wrong place.
     """
-    text = collapse(text).replace(_KEPT_BREAK + " ", _KEPT_BREAK)
-    return text.replace(" " + _KEPT_LINE_END, _KEPT_LINE_END).replace(_KEPT_LINE_END + " ", _KEPT_LINE_END)
+    end_tag, with_attributes = f"/{name}", f"{name} "
+    depth = 1
+    first = start_place + 1
+    for at in range(start, len(parts), 2):
+        if end_tag in parts[at] or name in parts[at]:
+            tags = tags_of(parts[at])
+            for place in range(first, len(tags)):
+                tag = tags[place]
+                if tag == end_tag:
+                    depth -= 1
+                    if not depth:
+                        return at, tags, place
+                elif tag == name or tag.startswith(with_attributes):
+                    depth += 1
+        first = 0
+    return None
 
 
-def without_kept(text: str) -> str:
-    """Write out the white space that was kept."""
-    for space, reference in _KEPT.items():
-        text = text.replace(reference, space)
-    return text.replace(_KEPT_LINE_END, "\n")
+def _cut_behind_summary(
+    parts: list[str], at: int, before: list[str], inside: list[str], rest: tuple[int, list[str]]
+) -> bool:
+    """Cut what closed details hide: all behind the `summary`. Returns False where that is not their first child.
+
+    The details begin in the run at `at`, whose tags are those `before` and those `inside`, and end in the run that
+    `rest` names, before the tags that it has.
+    """
+    first = next((tag for tag in inside if tag not in WHITE_SPACE), "")
+    if first.partition(" ")[0] != "summary":
+        return False
+    parts[at] = run_of([*before, *inside])
+    end = _end(parts, at, len(before) + inside.index(first), "summary")
+    if end is None:
+        return False
+    end_at, tags, place = end
+    details_end_at, behind = rest
+    parts[end_at : details_end_at + 1] = [run_of([*tags[: place + 1], *behind])]
+    return True
 
 
-def spaces_only(text: str) -> str:
-    """Return the text with a space for every character that collapses."""
-    return text.replace("\n", " ").replace("\t", " ").replace("\r", " ")
-
-
-def collapse(text: str) -> str:
-    """Return the text with one space for each run of spaces."""
-    while "  " in text:
-        text = text.replace("  ", " ")
-    return text
-
-
-def decoded(text: str) -> str:
-    """Write out the references of serialised text, `&amp;` last: what it stands for begins no other."""
-    if "&" not in text:
-        return text
-    return text.replace("&nbsp;", "\xa0").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-
-
-def _encoded(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _put_in_upper_case(parts: list[str], at: int, end_at: int, inside: list[str]) -> bool:
+    """Write the texts of a region as it shows them. Returns False if something in it may be read in another way."""
+    tags = [*inside, *parts[at + 2 : end_at : 2]]
+    texts = parts[at + 1 : end_at : 2]
+    if any(" style=" in tag and _SWITCHES.search(tag) for tag in tags) or any(map(KEPT_REFERENCE.search, texts)):
+        return False
+    parts[at + 1 : end_at : 2] = [encoded(decoded(text).upper()) for text in texts]
+    return True

@@ -58,6 +58,9 @@ _SIZE = re.compile(r"\s*[-+]?\d{1,3}(?:\.\d*)?\s*(?:px|%)?\s*")
 # A parser drops a line feed behind `<pre>`, and two parsers two.
 _PRE_WITH_EMPTY_LINE = re.compile(r"(<pre[^<>]*>\r?\n)(?=\r?\n)", re.IGNORECASE)
 
+# A parser ignores them in text (HTML standard §13.2.6.4.7), after it took a while to report each.
+_NULS = re.compile("\x00{2,}")
+
 
 def _filter_attribute(_tag: str, attribute: str, value: str) -> str | None:
     if attribute == "style":
@@ -92,6 +95,8 @@ def safe_html(html: str) -> str:
         html = _without_loss(html, names - _TAGS)
     if "pre" in names:
         html = _PRE_WITH_EMPTY_LINE.sub(r"\1\n", html)
+    if "\x00" in html:
+        html = _NULS.sub("\x00", html)
     return _CLEANER.clean(well_formed(html))
 
 

@@ -42,8 +42,7 @@ def style_sheet(tree: LexborHTMLParser) -> StyleSheet:
     """Return the rules of all `<style>` elements meant for a screen."""
     sheet = StyleSheet()
     for element in tree.css("style"):
-        media = (element.attributes.get("media") or "all").strip().lower()
-        if media in _SCREENS:
+        if is_for_a_screen(element.attributes.get("media")):
             sheet.add(element.text(deep=True))
     return sheet
 
@@ -56,7 +55,9 @@ def with_rules_inlined(html: str) -> str:
     """
     tree = parse_fragment(well_formed(html), positions=False)
     tree.remove("template")
-    rules = _inlinable(tuple(element.text for element in tree.select("style") if is_for_a_screen(element)))
+    rules = _inlinable(
+        tuple(element.text for element in tree.select("style") if is_for_a_screen(element.attr("media")))
+    )
     for element in tree.select(rules.selector) if rules.selector else ():
         _inline(element, rules.sheet)
     return tree.inner_html
@@ -86,9 +87,9 @@ def _inlinable(texts: tuple[str, ...]) -> _Rules:
     return _remembered(texts) if sum(map(len, texts)) <= SHORT_SHEETS_CHARACTERS else _read(texts)
 
 
-def is_for_a_screen(element: Element) -> bool:
-    """Whether a `<style>` element's `media` names a screen, or nothing."""
-    return (element.attr("media") or "all").strip().lower() in _SCREENS
+def is_for_a_screen(media: str | None) -> bool:
+    """Whether the `media` of a `<style>` element names a screen, or nothing."""
+    return (media or "all").strip().lower() in _SCREENS
 
 
 def _as_attributes(selector: str) -> str:
