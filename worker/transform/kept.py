@@ -60,16 +60,20 @@ def with_white_space_kept(canonical: str, odd: list[str], marks: Marks) -> str |
             left -= len(canonical)
             end = _end_tag(name, canonical, start + 1)
             content = canonical[start + len(tag) + 2 : end]
-            if name in VOID or left < 0 or _OTHERWISE[kind].search(content):
+            if name in VOID or left < 0 or ("<" in content and _OTHERWISE[kind].search(content)):
                 return None
             content = _in_texts(content, kind)
             canonical = f"{canonical[:start]}{edge}{content}{edge}{canonical[end + len(name) + 3 :]}"
             start = canonical.find(f"<{tag}>", start)
-    return None if _PICTURE_IN_BETWEEN.search(canonical) else canonical
+    has_pictures = "<img" in canonical or "<input" in canonical
+    return None if has_pictures and _PICTURE_IN_BETWEEN.search(canonical) else canonical
 
 
 def _end_tag(name: str, canonical: str, start: int) -> int:
     """Return where the end tag of the element stands whose start tag has its name at `start`."""
+    first = canonical.find(f"</{name}>", start)
+    if canonical.find(f"<{name}", start, first) < 0:
+        return first
     depth = 1
     at = start
     for tag in _tags_of(name).finditer(canonical, start):
@@ -87,6 +91,8 @@ def _tags_of(name: str) -> re.Pattern[str]:
 
 def _in_texts(content: str, kind: str) -> str:
     """Write out the white space in the texts of serialised HTML, not that in its tags."""
+    if "<" not in content:
+        return _written_out(content, kind)
     texts_and_tags = content.replace(">", "<").split("<")
     return "".join(
         f"<{part}>" if at % 2 else _written_out(part, kind) for at, part in enumerate(texts_and_tags)

@@ -22,7 +22,7 @@ from worker.transform.marks import Marks, marks_with
 from worker.transform.parse import well_formed
 from worker.transform.references import decoded
 from worker.transform.regions import write_out_regions
-from worker.transform.runs import NOT_PLAIN, Runs, collapse, spaces_only, texts_and_runs
+from worker.transform.runs import Runs, collapse, spaces_only, texts_and_runs
 from worker.transform.stylesheet import SHORT_SHEETS_CHARACTERS, is_for_a_screen
 
 _NOT_TEXT = re.compile(
@@ -58,15 +58,15 @@ def marked_text(html: str) -> str | None:
 
 def _text_of(canonical: str) -> str | None:
     """Return the text of a serialised body, or None for the walk."""
-    # Nothing can be said of what stands in a comment.
-    parts = None if "<!--" in canonical else texts_and_runs(canonical)
+    # Nothing can be said of what stands in a comment or a style sheet.
+    parts = None if "<!--" in canonical or "<style" in canonical else texts_and_runs(canonical)
     if parts is not None:
-        text = _runs.shown(parts)
-        if NOT_PLAIN not in text:
+        text, odd = _runs.shown(parts)
+        if not odd:
             return decoded(text)
-        odd = _runs.odd_tags(parts)
-        if not any(tag.startswith(_NO_TEXT) for tag in odd):
-            return _with_regions(_without_first_line_feeds(canonical), parts, odd, _runs)
+        tags = _runs.odd_tags(parts, odd)
+        if not any(tag.startswith(_NO_TEXT) for tag in tags):
+            return _with_regions(_without_first_line_feeds(canonical), parts, odd, tags, _runs)
     sheets: list[str] = []
     # The line feeds first: behind a comment that is gone another would look like them.
     cleaned = _NOT_TEXT.sub(lambda cut: _cut(cut, sheets), _without_first_line_feeds(canonical))
@@ -74,7 +74,8 @@ def _text_of(canonical: str) -> str | None:
     parts = texts_and_runs(cleaned)
     if runs is None or parts is None:
         return None
-    return _with_regions(cleaned, parts, runs.odd_tags(parts), runs)
+    text, odd = runs.shown(parts)
+    return _with_regions(cleaned, parts, odd, runs.odd_tags(parts, odd), runs) if odd else decoded(text)
 
 
 def _cut(part: re.Match[str], sheets: list[str]) -> str:
@@ -91,19 +92,20 @@ def _cut(part: re.Match[str], sheets: list[str]) -> str:
     return ""
 
 
-def _with_regions(canonical: str, parts: list[str], odd: list[str], runs: Runs) -> str | None:
+def _with_regions(canonical: str, parts: list[str], odd: list[int], tags: list[str], runs: Runs) -> str | None:
     """Return the text of a body after what its odd tags begin is written out. None for the walk."""
-    keeps = any(runs.marks[tag] in KEEPING for tag in odd)
+    keeps = any(runs.marks[tag] in KEEPING for tag in tags)
     if keeps:
-        kept = with_white_space_kept(canonical, odd, runs.marks)
+        kept = with_white_space_kept(canonical, tags, runs.marks)
         written = None if kept is None else texts_and_runs(kept)
         if written is None:
             return None
         parts = written
-    if not write_out_regions(parts, runs):
+        _, odd = runs.shown(parts)
+    if not write_out_regions(parts, odd, runs):
         return None
-    text = runs.shown(parts)
-    if NOT_PLAIN in text:
+    text, odd = runs.shown(parts)
+    if odd:
         return None
     return decoded(without_kept(text) if keeps else text)
 

@@ -48,23 +48,28 @@ _REGIONS = {
 # Said in what is in upper case, they may switch it off.
 _SWITCHES = re.compile(r"text-transform|/\*", re.IGNORECASE)
 # Each region costs a look at what follows it. The walk does not.
-_MAX_RUNS_READ = 20_000
+_MAX_PARTS_READ = 40_000
 _MAX_TAGS_IN_RUN = 100
 
 
-def write_out_regions(parts: list[str], runs: Runs) -> bool:
+def write_out_regions(parts: list[str], odd: list[int], runs: Runs) -> bool:
     """Write out the regions in a body's texts and runs, in place. Returns False if the walk has to be asked.
 
-    Tags of our own stand where they begin and end, texts are as they are shown in them.
+    Tags of our own stand where they begin and end, texts are as they are shown in them. They begin in the runs at the
+    `odd` places.
     """
-    left = _MAX_RUNS_READ
-    at = 1
-    while at < len(parts):
+    if len(odd) * len(parts) > _MAX_PARTS_READ:
+        return False
+    length = len(parts)
+    last = 0
+    for place in odd:
+        at = place - (length - len(parts))
+        if at <= last:
+            continue  # cut with a region before it
+        last = at
         while runs[parts[at]] == NOT_PLAIN:
-            left -= len(parts)
-            if left < 0 or not _write_out_first(parts, at, runs):
+            if not _write_out_first(parts, at, runs):
                 return False
-        at += 2
     return True
 
 

@@ -72,16 +72,19 @@ class Runs(dict[str, str]):
         super().__init__()
         self.marks = marks
 
-    def shown(self, parts: list[str]) -> str:
-        """Return the text of a body's texts and runs, references as they are, `NOT_PLAIN` for a run that is not."""
+    def shown(self, parts: list[str]) -> tuple[str, list[int]]:
+        """Return the text of a body's texts and runs, references as they are, and where in them a run is not plain."""
         shown = parts.copy()
-        shown[1::2] = map(self.__getitem__, parts[1::2])
-        return "".join(shown)
+        shown[1::2] = found = list(map(self.__getitem__, parts[1::2]))
+        text = "".join(shown)
+        if NOT_PLAIN not in text:
+            return text, []
+        return text, [2 * number + 1 for number, run in enumerate(found) if run == NOT_PLAIN]
 
-    def odd_tags(self, parts: list[str]) -> list[str]:
-        """Return the different tags in a body's texts and runs because of which some run is not plain."""
-        odd = [run for run in parts[1::2] if self[run] == NOT_PLAIN]
-        return [tag for tag in dict.fromkeys(tags_of(_NEXT.join(odd))) if self.is_odd(tag)]
+    def odd_tags(self, parts: list[str], odd: list[int]) -> list[str]:
+        """Return the different tags because of which the runs at the `odd` places are not plain."""
+        tags = dict.fromkeys(tags_of(_NEXT.join([parts[at] for at in odd])))
+        return [tag for tag in tags if self.is_odd(tag)]
 
     def is_odd(self, tag: str) -> bool:
         """Whether a run with this tag is not plain."""
