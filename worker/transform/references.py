@@ -8,8 +8,3 @@ def decoded(text: str) -> str:
     if "&" not in text:
         return text
     return text.replace("&nbsp;", "\xa0").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-
-
-def encoded(text: str) -> str:
-    """Return the text as it stands in serialised HTML; a no-break space may stand there itself."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -21,7 +21,7 @@ from worker.transform.marks import (
     UPPER_CASE,
     VOID,
 )
-from worker.transform.references import decoded, encoded
+from worker.transform.references import decoded
 from worker.transform.runs import EDGE_TAGS, NOT_PLAIN, WHITE_SPACE, run_of, tags_of
 
 if TYPE_CHECKING:
@@ -155,5 +155,6 @@ def _put_in_upper_case(parts: list[str], at: int, end_at: int, inside: list[str]
     texts = parts[at + 1 : end_at : 2]
     if any(" style=" in tag and _SWITCHES.search(tag) for tag in tags) or any(map(KEPT_REFERENCE.search, texts)):
         return False
-    parts[at + 1 : end_at : 2] = [encoded(decoded(text).upper()) for text in texts]
+    # No reference comes of it: those that are written out at the end are in lower case.
+    parts[at + 1 : end_at : 2] = [decoded(text).upper() for text in texts]
     return True
