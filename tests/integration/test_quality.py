@@ -1,0 +1,99 @@
+"""What `canvas.quality` counts."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser.generator import random_markup
+from tests.integration.mirroring import message
+from tests.unit.corpus import written_messages
+from worker.extract.entry import read_resource
+from worker.jobs.mirror import rules_of
+from worker.load.database import Warehouse, open_warehouse
+from worker.load.land import land_messages
+from worker.load.migrate import migrate
+from worker.records import Communication
+from worker.settings import read_settings
+from worker.transform.caps import MAX_TAGS
+from worker.transform.cutoff import has_markup
+from worker.transform.message import to_message
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import asyncpg
+
+BEFORE, IN_THE_HOUR, AFTER = "2021-03-01T10:00:00Z", "2022-10-27T00:30:00Z", "2024-03-01T10:00:00Z"
+NEARLY = (
+    "take 1<x tabs", "BP <120/80>", "a <b and c> d", "<ann@example.com>", "AT&T;", "?a=1&copy=2", "&copy;", "&nosuch;",
+    "<p", "<o:p>", "<q:p>", "<!-- a", "<!-- a -->", "<!doctype html>", "<br/>", "</p>", "<input disabled>", "<a href>",
+    "<a href = 'x'>", "<p\nclass=x>", "<P CLASS=x>", "<b>", "<bb>", "< b>", "&#8217;", "&#x20;", "&#;", "<b a='<'>",
+)  # fmt: skip
+
+
+@pytest.fixture
+async def warehouse(database_dsn: str) -> AsyncIterator[Warehouse]:
+    """Give a migrated warehouse in the test's database."""
+    async with open_warehouse(database_dsn, "canvas", timedelta(seconds=5)) as warehouse:
+        await migrate(warehouse)
+        yield warehouse
+
+
+async def land(warehouse: Warehouse, *resources: dict[str, Any]) -> None:
+    communications = [read_resource(json.dumps(resource).encode()) for resource in resources]
+    rules = rules_of(read_settings({}))
+    rows = [to_message(one, rules) for one in communications if isinstance(one, Communication)]
+    assert len(rows) == len(resources)
+    await warehouse.work(land_messages, warehouse, rows, run_id=1)
+
+
+async def findings(database: asyncpg.Connection) -> dict[str, int]:
+    return {row["finding"]: row["messages"] for row in await database.fetch("SELECT * FROM canvas.quality")}
+
+
+async def test_each_finding_counts_its_messages(warehouse: Warehouse, database: asyncpg.Connection) -> None:
+    await land(
+        warehouse,
+        message("plain", sent=BEFORE),
+        message("backdated", text="<p>Hello</p>", sent=BEFORE),
+        message("hour", text="<p>Hello</p>", sent=IN_THE_HOUR),
+        message("html", text="<p>Hello</p>", sent=AFTER),
+        message("undated", text="<p>Hello</p>", sent=None),
+        message("large", text="<p>x" * (MAX_TAGS + 1), sent=AFTER),
+        message("future", sent="2999-01-01T00:00:00Z"),
+        message("empty", sent=AFTER, payload=[]),
+    )
+    found = await findings(database)
+    assert {name: found[name] for name in found if name != "possible_drafts"} == {
+        "markup_before_cutoff": 1,
+        "html_over_caps": 1,
+        "html_in_cutoff_hour": 1,
+        "html_without_sent": 1,
+        "without_text": 1,
+        "without_sent": 1,
+        "sent_after_first_seen": 1,
+        "unknown_direction": 0,
+    }
+
+
+async def test_sql_and_the_worker_agree_on_what_looks_like_html(
+    warehouse: Warehouse, database: asyncpg.Connection
+) -> None:
+    """Of written messages, near misses and random markup, the view counts those that the format decision would read."""
+    random = Random(1)  # noqa: S311  seeded, to be the same again
+    sources = {
+        "near": NEARLY,
+        "written": [body.html for body in written_messages()],
+        "random": [random_markup(random) for _ in range(500)],
+    }
+    looking = 0
+    for kind, bodies in sources.items():
+        storable = [body for body in bodies if "\x00" not in body and not any("\ud800" <= c <= "\udfff" for c in body)]
+        await land(warehouse, *(message(f"{kind}-{at}", text=text, sent=BEFORE) for at, text in enumerate(storable)))
+        looking += sum(map(has_markup, storable))
+        assert (await findings(database))["markup_before_cutoff"] == looking, kind
