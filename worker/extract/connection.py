@@ -199,6 +199,8 @@ def _away(server: Server, failure: Failure, attempts: int, seconds: float) -> So
             next=f"Check {server.setting}; for a private authority set MIRROR_CA_FILE to its PEM file.",
         )
     hint = _HINTS.get(failure.reason, "")
+    if failure.status_code == 200:
+        hint = "It answers, but with nothing that can be used: is it being maintained?"
     if failure.retry_after_s:
         hint = f"It asks to be left alone for {failure.retry_after_s:.0f} s."
     met = "stayed away" if server.reach.last_answer is not None else "could not be reached"
