@@ -18,7 +18,7 @@ FAULTS = tuple(
     for kind in (*faults_answers.KINDS, *faults_pages.KINDS)
     if kind not in {faults_answers.dripping, faults_answers.never_answers}
 )
-LIES = frozenset({"nothing_found", "scope_shrunk"})
+LIES = frozenset({"nothing_found", "scope_shrunk", "roster_filters_ignored"})
 """Faults that no run can see through about messages that the mirror never knew."""
 
 

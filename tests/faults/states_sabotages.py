@@ -60,7 +60,7 @@ def skips_by_raw_hash_alone() -> Iterator[None]:
 def takes_unfinished_for_finished() -> Iterator[None]:
     """When a run is resumed, take its unfinished searches for finished."""
 
-    async def kept(connection: Connection, _warehouse: Warehouse, run_id: int) -> None:
+    async def kept(connection: Connection, _warehouse: Warehouse, run_id: int, *_: object) -> None:
         await connection.execute(_ANSWERED_NOTHING, run_id)
 
     with patch.object(ledger, "reopen_searches", kept):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
 
-from tests.faults.worlds import World, open_world
+from tests.faults.worlds import open_world
 from tests.integration.mirroring import ids_of, message
-from worker.errors import SourceAway
+from worker.jobs import plan
 from worker.jobs.plan import Outcome
 from worker.sandbox.faults import Faults, Script
 from worker.sandbox.population import Practitioner, make_clinic
@@ -147,49 +146,21 @@ async def test_somebody_in_no_roster(warehouse_url: str) -> None:
         assert (await world.verify()).clean
 
 
-async def _half_a_run(world: World, faults: Faults) -> str:
-    """Let a run die; send a message to somebody whose search had finished, and return its id."""
-    faults.begin(Script(lasting=((7, "unavailable"),)))
-    with pytest.raises(SourceAway):
-        await world.sync()
-    faults.begin()
-    finished = await world.database.fetch("SELECT parameter, value FROM canvas_ops.search WHERE status = 'accepted'")
-    person = next(row["value"] for row in finished if row["parameter"] == "recipient")
-    send(world.clinic, "sent-in-between", person)
-    return "sent-in-between"
-
-
-async def test_a_run_killed_yesterday(warehouse_url: str) -> None:
-    """Today's run begins anew: it has the message that was sent after that person's search had finished."""
+async def test_many_that_were_found_missing_and_then_deleted(warehouse_url: str) -> None:
+    """What verify asked the sync to look for, and is gone by then, is no mass deletion: there is no row to mark."""
     clinic = make_clinic(messages=40, practitioners=3, patients=8, seed=1)
-    faults = Faults(clinic)
-    async with open_world(warehouse_url, clinic, middlewares=[faults.middleware]) as world:
-        sent_in_between = await _half_a_run(world, faults)
-        await world.database.execute("UPDATE canvas_ops.run SET started_at = started_at - interval '1 day'")
+    patient = next(iter(clinic.patients.values())).reference
+    unlisted = {"reference": "Practitioner/99990000aaaabbbbccccddddeeeeffff"}
+    unseen = [f"unseen-{number}" for number in range(plan.DELETIONS_FLOOR + 10)]
+    for message_id in unseen:
+        clinic.put(message(message_id, sender=unlisted, recipient=[{"reference": patient}]))
+    async with open_world(warehouse_url, clinic) as world:
+        assert (await world.verify()).found.differences == {"missing": len(unseen)}
+        deleted = next(resource["id"] for resource in clinic if resource["id"] not in unseen)
+        for message_id in (*unseen, deleted):
+            clinic.remove(message_id)
         result = await world.sync()
-        assert (result.outcome, result.resumed) == (Outcome.COMPLETE, False)
-        assert sent_in_between in await ids_of(world.database)
-        assert await world.differences() == []
-        outcomes = await world.database.fetch("SELECT outcome FROM canvas_ops.run ORDER BY id")
-        assert [row["outcome"] for row in outcomes] == ["interrupted", "complete"]
-
-
-async def test_a_run_killed_just_now(warehouse_url: str) -> None:
-    """It is taken up again, asks nobody twice, and says so: `as_of` lies before what it cannot have seen."""
-    clinic = make_clinic(messages=40, practitioners=3, patients=8, seed=1)
-    faults = Faults(clinic)
-    async with open_world(warehouse_url, clinic, middlewares=[faults.middleware]) as world:
-        sent_in_between = await _half_a_run(world, faults)
-        sent_at = await world.database.fetchval("SELECT clock_timestamp()")
-        result = await world.sync()
-        assert (result.outcome, result.resumed) == (Outcome.COMPLETE, True)
-        freshness = await world.database.fetchrow("SELECT * FROM canvas.freshness")
-        assert freshness["last_complete_run_id"] == result.run_id
-        assert freshness["as_of"] < sent_at
-        assert [one.partition(":")[0] for one in await world.differences()] == [sent_in_between]
-
-        world.settings = replace(world.settings, resume_within=timedelta(0))
-        assert (await world.sync()).outcome is Outcome.COMPLETE
+        assert (result.outcome, result.gone, result.deleted) == (Outcome.COMPLETE, 1, 1)
         assert await world.differences() == []
 
 

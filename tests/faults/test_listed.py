@@ -7,11 +7,29 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import fault_sabotages, input_sabotages, states_sabotages, test_canary, test_cuts, test_kills
+from tests.faults import (
+    fault_sabotages,
+    input_sabotages,
+    states_sabotages,
+    test_canary,
+    test_cuts,
+    test_hung_connection,
+    test_kills,
+    test_leases,
+    test_maintenance,
+    test_roster,
+)
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 LISTED = dict(re.findall(r"^\| (\w+): `\S+` \| (.+) \|$", README, flags=re.MULTILINE))
-SOURCES = {"kills": test_kills, "canary": test_canary}
+SOURCES = {
+    "kills": test_kills,
+    "canary": test_canary,
+    "leases": test_leases,
+    "roster": test_roster,
+    "maintenance": test_maintenance,
+    "hung": test_hung_connection,
+}
 
 
 @pytest.mark.parametrize(
@@ -31,7 +49,7 @@ def test_sabotages_of_cuts_are_listed() -> None:
 
 
 @pytest.mark.parametrize("proof", SOURCES)
-def test_sabotages_of_processes_exist(proof: str) -> None:
+def test_sabotages_of_other_tests_exist(proof: str) -> None:
     named = re.findall(r"`(\w+)`", LISTED[proof])
     assert named
     assert all(hasattr(SOURCES[proof], name) for name in named)

@@ -115,7 +115,7 @@ async def test_what_was_not_accepted_is_walked_again_by_a_resumed_run(
         await warehouse.work(ledger.land_batch, warehouse, good, nothing, FINISHED)
         gave_up = replace(FINISHED, accepted=False, reason="total_changed")
         await warehouse.work(ledger.land_batch, warehouse, bad, nothing, gave_up)
-        await warehouse.work(ledger.reopen_searches, warehouse, run_id)
+        await warehouse.work(ledger.reopen_searches, warehouse, run_id, timedelta(hours=6))
         states = {one["id"]: one["status"] for one in await database.fetch("SELECT id, status FROM canvas_ops.search")}
         assert states.pop(good.search_id) == "accepted"
         assert set(states.values()) == {"pending"}
@@ -153,6 +153,22 @@ async def test_a_lost_lease_lands_nothing(database_dsn: str, database: asyncpg.C
         assert await ids_of(database) == set()
         await warehouse.work(ledger.land_batch, warehouse, quick, ledger.Batch([row("timely")], ()), FINISHED)
         assert await ids_of(database) == {"timely"}
+
+
+async def test_a_renewed_lease_lasts_and_a_lost_one_stays_lost(database_dsn: str, database: asyncpg.Connection) -> None:
+    """Renewal goes by token: it keeps a search from others, and gives none back that another has claimed since."""
+    async with planned(database_dsn) as (warehouse, run_id):
+        lost, kept = [await claim(warehouse, run_id, lease=timedelta(0)) for _ in range(2)]
+        assert kept.search == lost.search
+        await warehouse.work(ledger.renew_leases, warehouse, run_id, [kept.token, lost.token], LEASE)
+        assert (await claim(warehouse, run_id)).search != kept.search
+        nothing = ledger.Batch((), ())
+        with pytest.raises(LeaseLost):
+            await warehouse.work(ledger.land_batch, warehouse, lost, nothing, FINISHED)
+        await warehouse.work(ledger.land_batch, warehouse, kept, nothing, FINISHED)
+        await warehouse.work(ledger.renew_leases, warehouse, run_id, [kept.token], LEASE)
+        until = await database.fetchval("SELECT leased_until FROM canvas_ops.search WHERE id = $1", kept.search_id)
+        assert until is None
 
 
 async def test_finishing_twice_counts_once(database_dsn: str, database: asyncpg.Connection) -> None:

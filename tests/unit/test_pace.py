@@ -92,10 +92,20 @@ def test_a_server_that_blames_no_request_is_waited_for_however_often_it_fails() 
     assert isinstance(decide(HTTP_500, 99, ANSWERING, patience, now=1000.0, jitter=0.5), Wait)
 
 
-def test_a_500_shows_that_the_source_answers_but_not_that_the_token_endpoint_does() -> None:
-    tokens = Patience(first_s=10, later_s=300, blames_requests=False)
-    assert [s for s in (200, 404, 429, 500, 502, 503, 504) if PATIENCE.counts(s)] == [200, 404, 500]
-    assert [s for s in (200, 404, 429, 500, 502, 503, 504) if tokens.counts(s)] == [200, 404]
+@pytest.mark.parametrize("failure", [HTTP_500, Failure("not_json", 200), Failure("operation_outcome", 200)])
+def test_what_cannot_be_made_use_of_is_no_answer_unless_the_probe_gets_one(failure: Failure) -> None:
+    assert decided(failure, PAGE_ATTEMPTS, SILENT) == Probe()
+    assert isinstance(decided(failure, PAGE_ATTEMPTS, SILENT, probed=True), Wait)
+    assert decided(failure, PAGE_ATTEMPTS, ANSWERING, probed=True) == GiveUpPage(failure.reason)
+    assert decided(failure, PAGE_ATTEMPTS, SILENT, now=1290.0, probed=True) == GiveUpSource()
+
+
+def test_what_says_something_else_from_the_start_is_rather_another_server() -> None:
+    """Nobody waits for it; what says nothing, or stands before the source, is waited for."""
+    never = Reach(None, 999.0)
+    assert decided(Failure("not_json", 200), PAGE_ATTEMPTS, never) == GiveUpPage("not_json")
+    for failure in (Failure("timeout"), HTTP_429, Failure("http_503", 503)):
+        assert isinstance(decided(failure, PAGE_ATTEMPTS, never), Wait)
 
 
 @pytest.mark.parametrize(("reach", "over_s"), [(Reach(None, 1000.0), 10), (Reach(1000.0, 1000.0), 300)])

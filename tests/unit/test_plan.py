@@ -308,6 +308,19 @@ def test_a_sync_resumes_the_young_one_and_closes_the_others(
 
 
 @pytest.mark.parametrize(
+    ("runs", "resume", "close"),
+    [
+        ([died(1, selection="other")], None, ()),
+        ([died(2), died(1, selection="other")], 2, ()),
+        ([died(2, hours=7), died(1, selection="other", hours=99)], None, (2,)),
+    ],
+)
+def test_a_quick_sync_leaves_a_full_one_open(runs: list[OpenRun], resume: int | None, close: tuple[int, ...]) -> None:
+    decision = resumption(runs, job="sync", selection="all", quick=True, within=timedelta(hours=6), restart=False)
+    assert decision == Resumption(resume, close)
+
+
+@pytest.mark.parametrize(
     ("runs", "restart", "resume", "close"),
     [
         ([died(1, "backfill", hours=9999)], False, 1, ()),

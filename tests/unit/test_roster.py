@@ -31,6 +31,19 @@ def test_the_roster_is_asked_for_everybody() -> None:
 
 
 @pytest.mark.parametrize(
+    ("says", "among_the_active", "among_the_inactive"), [(True, True, False), (False, False, True), (None, True, False)]
+)
+def test_somebody_is_active_or_not_and_active_if_nothing_is_said(
+    says: bool | None, among_the_active: bool, among_the_inactive: bool
+) -> None:
+    """FHIR R4 on Practitioner.active: without a value the resource is assumed to be active."""
+    active, inactive = PRACTITIONERS
+    person = Practitioner(ID, says, None)
+    assert (active.asked_for(person), inactive.asked_for(person)) == (among_the_active, among_the_inactive)
+    assert PATIENTS.asked_for(person)
+
+
+@pytest.mark.parametrize(
     ("name", "expected"),
     [
         ([{"text": "Ada Larkin", "family": "Larkin"}], "Ada Larkin"),

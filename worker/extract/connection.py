@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import aiohttp
 
 from worker import __version__
-from worker.errors import PageFailed, SourceAway
+from worker.errors import MirrorError, PageFailed, SourceAway
 from worker.extract.exchange import Answer, Bounds, Request, exchange
 from worker.extract.pace import (
     CERTIFICATE,
@@ -106,19 +107,19 @@ class Connection:
     async def ask(self, server: Server, request: Request, judge: Callable[[Answer], Judged | Failure]) -> Judged:
         """Send `request` until `judge` makes something of its answer, and return that.
 
-        `judge` sees every answer but 429 and 5xx; a Failure it returns is retried like those. Raises
-        PageFailed if the request is at fault, SourceAway if the server stays away longer than its patience,
+        `judge` sees every answer but 429 and 5xx, the probe's as well; a Failure it returns is retried like those.
+        Raises PageFailed if the request is at fault, SourceAway if the server stays away longer than its patience,
         and what `judge` raises.
         """
         attempts, first_began = 0, self.clock.monotonic()
         while True:
             attempts += 1
-            outcome = await self._attempt(server, request, judge)
+            outcome = await self._attempt(server, request, judge, self._bounds)
             if not isinstance(outcome, Failure):
                 return outcome
             decision = self._decide(server, outcome, attempts)
             if isinstance(decision, Probe):
-                await self._probe(server, request)
+                await self._probe(server, request, judge)
                 decision = self._decide(server, outcome, attempts, probed=True)
             match decision:
                 case Wait(seconds):
@@ -129,35 +130,34 @@ class Connection:
                     raise _away(server, outcome, attempts, self.clock.monotonic() - first_began)
 
     async def _attempt(
-        self, server: Server, request: Request, judge: Callable[[Answer], Judged | Failure]
+        self, server: Server, request: Request, judge: Callable[[Answer], Judged | Failure], bounds: Bounds
     ) -> Judged | Failure:
         await self._take_slot()
         began = self.clock.monotonic()
-        answer = await self._exchange(server, request, self._bounds)
-        if isinstance(answer, Failure):
-            server.reach = server.reach.failed(began)
-            return answer
-        if server.patience.counts(answer.status_code):
+        self.requests += 1
+        answer = await exchange(self._session, request, bounds, server.proxy)
+        try:
+            outcome = answer if isinstance(answer, Failure) else self._verdict(answer, judge)
+        except MirrorError:
+            # A refusal is an answer, too.
             server.reach = server.reach.answered(self.clock.monotonic())
-        else:
-            server.reach = server.reach.failed(began)
+            raise
+        failed = isinstance(outcome, Failure)
+        server.reach = server.reach.failed(began) if failed else server.reach.answered(self.clock.monotonic())
+        return outcome
+
+    def _verdict(self, answer: Answer, judge: Callable[[Answer], Judged | Failure]) -> Judged | Failure:
         if is_retried(answer.status_code):
             retry_after_s = parse_retry_after(answer.retry_after, self.clock.utc_now())
             return Failure(f"http_{answer.status_code}", answer.status_code, retry_after_s)
         return judge(answer)
 
-    async def _probe(self, server: Server, request: Request) -> None:
+    async def _probe(self, server: Server, request: Request, judge: Callable[[Answer], Judged | Failure]) -> None:
         if server.probe_url is None:
             return
-        await self._take_slot()
         quick = replace(self._bounds, total_s=self._bounds.connect_s)
-        answer = await self._exchange(server, Request(server.probe_url, request.headers), quick)
-        if isinstance(answer, Answer) and server.patience.counts(answer.status_code):
-            server.reach = server.reach.answered(self.clock.monotonic())
-
-    async def _exchange(self, server: Server, request: Request, bounds: Bounds) -> Answer | Failure:
-        self.requests += 1
-        return await exchange(self._session, request, bounds, server.proxy)
+        with suppress(PageFailed):
+            await self._attempt(server, Request(server.probe_url, request.headers), judge, quick)
 
     async def _take_slot(self) -> None:
         now = self.clock.monotonic()
@@ -199,6 +199,8 @@ def _away(server: Server, failure: Failure, attempts: int, seconds: float) -> So
             next=f"Check {server.setting}; for a private authority set MIRROR_CA_FILE to its PEM file.",
         )
     hint = _HINTS.get(failure.reason, "")
+    if failure.status_code == 200:
+        hint = "It answers, but with nothing that can be used: is it being maintained?"
     if failure.retry_after_s:
         hint = f"It asks to be left alone for {failure.retry_after_s:.0f} s."
     met = "stayed away" if server.reach.last_answer is not None else "could not be reached"

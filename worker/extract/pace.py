@@ -3,7 +3,8 @@
 Canvas promises no rate and sends no signal, so a safe pace is found by backing off (RFC 9110 §10.2.3
 `Retry-After`, §15.5, §15.6). Two things are told apart: a page that is at fault while its source answers
 others, which fails that page alone, and a source that answers nobody, which is waited for as long as the
-patience lasts.
+patience lasts. An answer is what can be made use of, or a refusal of what was asked: a 500 or a 200 with a
+maintenance page says nothing about whose fault it is.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ LONGEST_WAIT_S = 30.0
 TOO_MANY_REQUESTS = 429
 CERTIFICATE = "certificate"
 
-# Said by whatever stands before the source, or by a source that refuses work: no sign that it answers.
+# Said by whatever stands before the source, or by a source that refuses work.
 NOT_ANSWERING = frozenset({TOO_MANY_REQUESTS, 502, 503, 504})
 
 
@@ -78,10 +79,6 @@ class Patience:
         # To the millisecond: what floating point leaves over is no time to wait for.
         return round(limit_s - silent_s, 3)
 
-    def counts(self, status_code: int) -> bool:
-        """Tell whether a response with this status shows that the server answers: for pages a 500 does."""
-        return status_code not in NOT_ANSWERING if self.blames_requests else not is_retried(status_code)
-
 
 @dataclass(frozen=True, slots=True)
 class Wait:
@@ -127,6 +124,9 @@ def decide(
     `reach` includes this failure, and the probe's answer if there was one; `probed` tells that it was made. `now`
     is of the same clock, `jitter` lies in [0, 1). A request that is told to slow down (429) is hardly at fault
     itself, so it may be told so more often. An untrusted certificate is not waited for.
+
+    A page is blamed only once the source has answered the probe. Before the source has ever answered, one that says
+    something, but nothing to be made use of, is rather the wrong URL: then there is nothing to wait for.
     """
     left_s = patience.left_s(reach, failure, now)
     retry_after_s = failure.retry_after_s or 0.0
@@ -140,9 +140,14 @@ def decide(
         return Probe()
     if left_s <= 0:
         return GiveUpSource()
-    if suspicious and not silent:
+    if suspicious and (not silent or _is_another_server(failure, reach)):
         return GiveUpPage(failure.reason)
     return Wait(min(max(backoff_s(attempts, jitter), retry_after_s), left_s))
+
+
+def _is_another_server(failure: Failure, reach: Reach) -> bool:
+    says_something = failure.status_code is not None and failure.status_code not in NOT_ANSWERING
+    return says_something and reach.last_answer is None
 
 
 def backoff_s(attempts: int, jitter: float) -> float:

@@ -28,6 +28,15 @@ class RosterSearch:
     resource: str
     parameters: tuple[tuple[str, str], ...]
 
+    def asked_for(self, practitioner: Practitioner) -> bool:
+        """Tell whether a practitioner is one that was asked for; if not, the server ignored `active`.
+
+        One that does not say whether it is active is (FHIR R4, Practitioner.active, "meaning if missing"). Whether
+        somebody is schedulable is not in the resource: that the server ignored that parameter cannot be seen.
+        """
+        asked = dict(self.parameters).get("active")
+        return asked is None or asked == ("false" if practitioner.active is False else "true")
+
 
 PRACTITIONERS = tuple(
     RosterSearch("Practitioner", (("include-non-schedulable-practitioners", "true"), ("active", active)))

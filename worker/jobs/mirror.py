@@ -5,16 +5,14 @@ Whatever ends it early leaves it open in the ledger, and the next run that asks 
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from worker import __version__
-from worker.errors import LeaseLost, PageFailed
+from worker.errors import PageFailed
 from worker.extract import roster
 from worker.jobs import people, plan
+from worker.jobs.claims import walk_all
 from worker.jobs.progress import Progress, Report
 from worker.jobs.walk import Walker
 from worker.load import land, ledger, marks, missing, sightings
@@ -23,13 +21,10 @@ from worker.transform.cutoff import Cutoff
 from worker.transform.message import Rules
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from worker.jobs.workplace import Workplace
-    from worker.load.database import Warehouse
     from worker.settings import Settings
-
-LEASE_MIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +56,7 @@ async def run(
 ) -> RunResult:
     """Run `selection` to its end and close it. Raises any MirrorError, after which the run can be resumed."""
     warehouse = workplace.warehouse
-    run_id, resumed = await _begin(warehouse, job, selection, resume_within, restart=restart)
+    run_id, resumed = await _begin(workplace, job, selection, resume_within, restart=restart)
     log = get_logger().bind(job=job, run_id=run_id)
     log.info("run resumed" if resumed else "run begun", scope=selection.scope, version=__version__)
     progress = Progress()
@@ -69,7 +64,7 @@ async def run(
     progress.searches = (await warehouse.work(ledger.sum_run, warehouse, run_id)).open
     report(progress)
     walker = Walker(workplace.source, warehouse, selection, rules_of(workplace.settings), progress, report)
-    await _walk_all(workplace, run_id, walker)
+    await walk_all(workplace, run_id, walker)
     verdict, gone = await _look_for_missing(workplace, run_id, walker, accept_deletions=accept_deletions)
     sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
     outcome = plan.outcome(sums, verdict)
@@ -116,16 +111,18 @@ def rules_of(settings: Settings) -> Rules:
 
 
 async def _begin(
-    warehouse: Warehouse, job: str, selection: plan.Selection, within: timedelta | None, *, restart: bool
+    workplace: Workplace, job: str, selection: plan.Selection, within: timedelta | None, *, restart: bool
 ) -> tuple[int, bool]:
-    fingerprint = selection.fingerprint()
+    warehouse, fingerprint = workplace.warehouse, selection.fingerprint()
     await warehouse.work(ledger.revoke_leases, warehouse)
     died = await warehouse.work(ledger.read_open_runs, warehouse)
-    decision = plan.resumption(died, job=job, selection=fingerprint, within=within, restart=restart)
+    decision = plan.resumption(
+        died, job=job, selection=fingerprint, quick=selection.quick, within=within, restart=restart
+    )
     for run_id in decision.close:
         await warehouse.work(ledger.close_run, warehouse, run_id, plan.Outcome.INTERRUPTED.value)
     if decision.resume is not None:
-        await warehouse.work(ledger.reopen_searches, warehouse, decision.resume)
+        await warehouse.work(ledger.reopen_searches, warehouse, decision.resume, workplace.settings.resume_within)
         return decision.resume, True
     run_id = await warehouse.work(
         ledger.open_run, warehouse, job=job, scope=selection.scope, selection=fingerprint, version=__version__
@@ -184,8 +181,10 @@ async def _look_for_missing(
     live = await warehouse.work(missing.count_live, warehouse) if ids else 0
     if ids:
         await warehouse.work(missing.ask_for, warehouse, run_id, ids)
+        # What a verification wanted, and the source no longer has, is no row that could be marked.
+        walker.gone.intersection_update(ids)
         walker.progress.searches += len(ids)
-        await _walk_all(workplace, run_id, walker, gone_max=None if accept_deletions else plan.deletions_max(live))
+        await walk_all(workplace, run_id, walker, gone_max=None if accept_deletions else plan.deletions_max(live))
         await warehouse.work(missing.give_up, warehouse, run_id, plan.TOO_MANY_MISSING)
     gone = await warehouse.work(missing.count_gone, warehouse, run_id)
     sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
@@ -209,32 +208,3 @@ async def _knows_what_it_showed(workplace: Workplace, run_id: int) -> bool:
     except PageFailed:
         return False
     return page.total == 1 and len(page.entries) == 1
-
-
-async def _walk_all(workplace: Workplace, run_id: int, walker: Walker, gone_max: int | None = None) -> None:
-    """Walk whatever can be claimed, several searches at once; the first failure that ends the run stops them all."""
-    lease = max(LEASE_MIN, 2 * workplace.settings.patience)
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(workplace.settings.concurrency):
-                group.create_task(_walk_some(workplace, run_id, walker, lease, gone_max))
-    except BaseExceptionGroup as failures:
-        raise _first(failures) from None
-
-
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    failure = failures.exceptions[0]
-    return _first(failure) if isinstance(failure, BaseExceptionGroup) else failure
-
-
-async def _walk_some(workplace: Workplace, run_id: int, walker: Walker, lease: timedelta, gone_max: int | None) -> None:
-    warehouse = workplace.warehouse
-    while gone_max is None or len(walker.gone) <= gone_max:
-        await workplace.hold(run_id)
-        claim = await warehouse.work(ledger.claim_search, warehouse, run_id, uuid4(), lease)
-        if claim is None:
-            return
-        try:
-            await walker.walk(claim)
-        except LeaseLost:
-            get_logger().warning("a lease was lost; whoever holds it now walks that search", search_id=claim.search_id)

@@ -82,7 +82,8 @@ async def _walk(
     nobody = False
     async for page in source.walk(search.resource, search.parameters):
         entries = _matches(page, decode)
-        tally.add_page(page.total, [entry.key for entry in entries], strangers=0, newcomers=len(entries))
+        strangers = sum(one.practitioner is not None and not search.asked_for(one.practitioner) for one in entries)
+        tally.add_page(page.total, [entry.key for entry in entries], strangers, newcomers=len(entries))
         listed |= {entry.id: entry for entry in entries if entry.id is not None}
         nobody = nobody or any(entry.id is None for entry in entries)
     if tally.needs_first_page_again:

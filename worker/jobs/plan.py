@@ -169,8 +169,10 @@ class Tally:
         """Whether a row may have been skipped on a page that neither `total` nor the first page betrays.
 
         When one row vanishes before the page that is read next and another appears after it, the row between the two
-        pages is skipped and `total` stays. But then the one that appeared was shown, and nobody has seen it before:
-        a walk without newcomers has skipped nothing. Of two pages all but the last are read again anyway.
+        pages is skipped and `total` stays. But then the one that appeared was shown, and as a rule nobody has seen it
+        before. The exception: it was there at the last accepted walk, was away when this one began, and came back.
+        To notice that, every unchanged search would have to be read twice; the next run, or `verify`, finds the row.
+        Of two pages all but the last are read again anyway.
         """
         return self.pages > 2 and self.newcomers > 0
 
@@ -229,16 +231,25 @@ class Resumption:
 
 
 def resumption(
-    died: Sequence[OpenRun], *, job: str, selection: str, within: timedelta | None, restart: bool
+    died: Sequence[OpenRun],
+    *,
+    job: str,
+    selection: str,
+    quick: bool = False,
+    within: timedelta | None,
+    restart: bool,
 ) -> Resumption:
     """Decide what becomes of runs that died (newest first). `within` None: whatever their age.
 
-    A sync closes any other sync; a backfill is left open for whoever asks for the same again, however late.
+    A full sync closes any other sync, since it reads all that they would have. A quick one does not: the night that
+    died is the next full sync's to go on with. A backfill is left open for whoever asks for the same again, however
+    late.
     """
     same = [run for run in died if (run.job, run.selection) == (job, selection)]
     young = [run for run in same if not restart and (within is None or run.age < within)]
     resume = young[0].id if young else None
-    close = tuple(run.id for run in died if run.job == job and (job == "sync" or run in same) and run.id != resume)
+    closes_others = job == "sync" and not quick
+    close = tuple(run.id for run in died if run.job == job and (closes_others or run in same) and run.id != resume)
     return Resumption(resume, close)
 
 

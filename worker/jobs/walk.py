@@ -15,6 +15,8 @@ from worker.telemetry import get_logger
 from worker.transform.message import to_message
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from worker.extract.client import Source
     from worker.jobs.progress import Progress, Report
     from worker.load.database import Warehouse
@@ -37,12 +39,21 @@ class Walker:
     report: Report
     gone: set[str] = field(default_factory=set)
     """Ids asked for by `_id` that the source does not know."""
+    walking: set[UUID] = field(default_factory=set)
+    """Tokens of the searches being walked, for whoever renews their leases."""
 
     async def walk(self, claim: ledger.Claim) -> None:
         """Walk a claimed search until it is accepted, `WALKS_MAX` times at most, and finish it in the ledger.
 
         Raises LeaseLost, SourceAway, WarehouseAway and AccessRefused; a page that cannot be had only fails its walk.
         """
+        self.walking.add(claim.token)
+        try:
+            await self._walk(claim)
+        finally:
+            self.walking.discard(claim.token)
+
+    async def _walk(self, claim: ledger.Claim) -> None:
         for attempt in range(1, plan.WALKS_MAX + 1):
             await self.warehouse.work(ledger.begin_walk, self.warehouse, claim)
             # Anew for each walk: the one before may have landed what makes an entry of the mark unusable.

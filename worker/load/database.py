@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from worker.errors import MirrorError, SettingsError, WarehouseAway, WarehouseRefused
 from worker.load.statements import statement
@@ -33,6 +34,9 @@ Connection: TypeAlias = asyncpg.Connection
 
 COMMAND_TIMEOUT_S = 300.0
 CONNECT_TIMEOUT_S = 10.0
+# What SERVER_SETTINGS ask of the server's end of a connection, for ours, where the system has the option. Without, a
+# statement whose connection was cut on the way would wait for an answer until COMMAND_TIMEOUT_S.
+SOCKET_OPTIONS = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 60_000}
 SERVER_SETTINGS = {
     "TimeZone": "UTC",
     # A connection cut between its two ends must not keep a lock or a lease alive at the server.
@@ -64,6 +68,19 @@ _ROLLED_BACK = "The transaction was rolled back: nothing is half-written."
 _COLLIDED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 
+class _Watched(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
+    """A connection that notices when its other end is gone."""
+
+    def __init__(self, protocol: Any, transport: asyncio.Transport, *others: Any) -> None:
+        super().__init__(protocol, transport, *others)
+        end = transport.get_extra_info("socket")
+        if end is not None and end.family in {socket.AF_INET, socket.AF_INET6}:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, value in SOCKET_OPTIONS.items():
+                if hasattr(socket, name):
+                    end.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
 class _Away(Exception):
     """The warehouse is not there for the moment; carries the type of what happened, never its words."""
 
@@ -93,6 +110,7 @@ class Warehouse:
                 command_timeout=COMMAND_TIMEOUT_S,
                 timeout=CONNECT_TIMEOUT_S,
                 server_settings={**SERVER_SETTINGS, "application_name": "message-mirror"},
+                connection_class=_Watched,
                 **self._connect_arguments,
             )
             try:
@@ -143,6 +161,7 @@ class Warehouse:
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=COMMAND_TIMEOUT_S,
                 server_settings={**SERVER_SETTINGS, "application_name": application_name},
+                connection_class=_Watched,
                 **self._connect_arguments,
             )
             try:
@@ -155,7 +174,7 @@ class Warehouse:
 
     async def _retried(self, patience_s: float, attempt: Callable[[], Awaitable[T]]) -> T:
         retrying = AsyncRetrying(
-            stop=stop_after_delay(patience_s),
+            stop=_stop_after_silence(patience_s),
             wait=wait_random_exponential(multiplier=0.2, max=10),
             retry=retry_if_exception_type(_Away),
             before_sleep=_log_wait,
@@ -306,6 +325,24 @@ def is_local(dsn: str) -> bool:
         f"x://[{host}]" if ":" in host else f"x://{host}" for host in hosts if not host.startswith("/")
     ]
     return all(is_loopback(url) for url in named)
+
+
+def _stop_after_silence(patience_s: float) -> Callable[[RetryCallState], bool]:
+    """Return a condition that holds once the server has been away for `patience_s`.
+
+    A statement may hang on one connection for as long as the patience while the server answers on all others: of a
+    first attempt no more is counted than connecting may take.
+    """
+    silent_since: float | None = None
+
+    def stop(state: RetryCallState) -> bool:
+        nonlocal silent_since
+        now = state.outcome_timestamp or state.start_time
+        if silent_since is None:
+            silent_since = max(state.start_time, now - CONNECT_TIMEOUT_S)
+        return now - silent_since >= patience_s
+
+    return stop
 
 
 def _log_wait(state: RetryCallState) -> None:

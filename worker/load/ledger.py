@@ -144,10 +144,13 @@ async def is_open(connection: Connection, warehouse: Warehouse, run_id: int) -> 
     return bool(run["is_open"])
 
 
-async def reopen_searches(connection: Connection, warehouse: Warehouse, run_id: int) -> None:
-    """Make everything claimable again that a died run had not accepted, or had been told is gone. The rest stays so."""
+async def reopen_searches(connection: Connection, warehouse: Warehouse, run_id: int, within: timedelta) -> None:
+    """Make everything claimable again that a died run had not accepted, had been told is gone, or read too long ago.
+
+    Too long ago is what was begun to be read more than `within` ago. The rest stays accepted.
+    """
     await connection.execute(warehouse.sql("ledger/release_searches"), run_id)
-    await connection.execute(warehouse.sql("ledger/retry_searches"), run_id)
+    await connection.execute(warehouse.sql("ledger/retry_searches"), run_id, within)
 
 
 async def save_roster_search(connection: Connection, warehouse: Warehouse, run_id: int, walked: RosterSearch) -> None:
@@ -202,6 +205,13 @@ async def begin_walk(connection: Connection, warehouse: Warehouse, claim: Claim)
     row = await connection.fetchrow(warehouse.sql("ledger/begin_walk"), claim.search_id, claim.token, claim.lease)
     if row is None:
         raise LeaseLost("The lease on a search was lost before its walk.")
+
+
+async def renew_leases(
+    connection: Connection, warehouse: Warehouse, run_id: int, tokens: Sequence[UUID], lease: timedelta
+) -> None:
+    """Let the leases of a run with these tokens last for another `lease`; those that were lost stay so."""
+    await connection.execute(warehouse.sql("ledger/renew_leases"), run_id, tokens, lease)
 
 
 async def land_batch(

@@ -6,6 +6,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from worker.sandbox.faults_moment import bundle_of, json_answer
+from worker.sandbox.searchset import find_practitioners
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -85,6 +86,17 @@ def filters_ignored(bundle: Bundle, moment: Moment) -> None:
 
 
 @_on_pages
+def roster_filters_ignored(bundle: Bundle, moment: Moment) -> None:
+    """List the active and schedulable practitioners, on one page, whatever the parameters; heed other searches."""
+    if moment.request.path != "/Practitioner":
+        return
+    people = moment.clinic.practitioners
+    listed = [people[one].resource() for one in find_practitioners(moment.clinic, [])]
+    bundle |= {"total": len(listed), "entry": [{"resource": resource} for resource in listed]}
+    bundle["link"] = [link for link in bundle.get("link", ()) if link["relation"] != "next"]
+
+
+@_on_pages
 def next_missing(bundle: Bundle, _moment: Moment) -> None:
     """Do not say that there are more pages."""
     bundle["link"] = [link for link in bundle.get("link", ()) if link["relation"] != "next"]
@@ -129,6 +141,7 @@ KINDS = (
     total_too_high,
     total_too_low,
     filters_ignored,
+    roster_filters_ignored,
     next_missing,
     next_loops,
     next_foreign,
