@@ -33,6 +33,7 @@ from tests.integration.loopback import (
 )
 from worker.errors import EXIT_SOURCE, PageFailed, SourceAway
 from worker.extract.client import Source
+from worker.extract.connection import SAID_EVERY_S
 from worker.extract.exchange import Bounds
 
 # For what never ends; long enough for an answer on a busy machine.
@@ -109,6 +110,18 @@ async def test_each_wait_is_logged_without_a_word_of_request_or_answer() -> None
             "status_code": 503,
         }
     ]
+
+
+async def test_an_outage_that_many_requests_meet_is_said_every_ten_seconds_and_its_end_once() -> None:
+    clock, upstream = FakeClock(), Upstream(page("x"), *[status(503)] * 40, page("a"))
+    async with upstream.serve(), opened(upstream, clock) as source:
+        await source.first_page("Practitioner", [])
+        with capture_logs() as logs:
+            await asyncio.gather(*(source.first_page("Communication", SEARCH) for _ in range(8)))
+        assert source.retries == 40
+    said = [log["event"] for log in logs]
+    assert said.count("source answers again") == 1
+    assert said.index("source answers again") == len(said) - 1 <= sum(clock.waits) / SAID_EVERY_S + 1
 
 
 async def test_a_source_that_dies_and_comes_back_within_the_patience_costs_only_time() -> None:

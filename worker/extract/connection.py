@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 Judged = TypeVar("Judged")
 
+SAID_EVERY_S = 10.0
+"""How often it is said that a server does not answer."""
+
 _HEADERS = {
     "User-Agent": f"canvas-message-mirror/{__version__}",
     "Accept": "application/fhir+json, application/json",
@@ -75,6 +78,8 @@ class Server:
     proxy: Proxy | None = None
     probe_url: str | None = None
     reach: Reach = field(default_factory=Reach)
+    said_at: float | None = None
+    """When somebody last said that it does not answer; None if it has answered since."""
 
 
 class Connection:
@@ -123,7 +128,7 @@ class Connection:
                 decision = self._decide(server, outcome, attempts, probed=True)
             match decision:
                 case Wait(seconds):
-                    await self._wait(outcome, attempts, seconds)
+                    await self._wait(server, outcome, attempts, seconds)
                 case GiveUpPage(reason):
                     raise PageFailed(reason, f"One page failed {attempts} times ({reason}) while the source answers.")
                 case _:
@@ -140,11 +145,19 @@ class Connection:
             outcome = answer if isinstance(answer, Failure) else self._verdict(answer, judge)
         except MirrorError:
             # A refusal is an answer, too.
-            server.reach = server.reach.answered(self.clock.monotonic())
+            self._note_answer(server)
             raise
-        failed = isinstance(outcome, Failure)
-        server.reach = server.reach.failed(began) if failed else server.reach.answered(self.clock.monotonic())
+        if isinstance(outcome, Failure):
+            server.reach = server.reach.failed(began)
+        else:
+            self._note_answer(server)
         return outcome
+
+    def _note_answer(self, server: Server) -> None:
+        now, silent_since = self.clock.monotonic(), server.reach.silent_since
+        server.reach, server.said_at = server.reach.answered(now), None
+        if silent_since is not None and now - silent_since >= SAID_EVERY_S:
+            get_logger().info("source answers again", seconds=round(now - silent_since))
 
     def _verdict(self, answer: Answer, judge: Callable[[Answer], Judged | Failure]) -> Judged | Failure:
         if is_retried(answer.status_code):
@@ -171,15 +184,19 @@ class Connection:
         now, jitter = self.clock.monotonic(), self.clock.jitter()
         return decide(failure, attempts, server.reach, server.patience, probed=probed, now=now, jitter=jitter)
 
-    async def _wait(self, failure: Failure, attempt: int, seconds: float) -> None:
+    async def _wait(self, server: Server, failure: Failure, attempt: int, seconds: float) -> None:
         self.retries += 1
-        get_logger().warning(
-            "source did not answer, will ask again",
-            attempt=attempt,
-            wait_seconds=round(seconds, 3),
-            reason=failure.reason,
-            status_code=failure.status_code,
-        )
+        now = self.clock.monotonic()
+        # All requests meet the same outage: one of them says so.
+        if server.said_at is None or now - server.said_at >= SAID_EVERY_S:
+            server.said_at = now
+            get_logger().warning(
+                "source did not answer, will ask again",
+                attempt=attempt,
+                wait_seconds=round(seconds, 3),
+                reason=failure.reason,
+                status_code=failure.status_code,
+            )
         await self.clock.sleep(seconds)
 
 

@@ -59,16 +59,16 @@ def entry_skipped(bundle: Bundle, moment: Moment) -> None:
 @_on_pages
 def total_too_high(bundle: Bundle, _moment: Moment) -> None:
     """Count one more than there are."""
-    bundle["total"] += 1
+    bundle["total"] = bundle.get("total", 0) + 1
 
 
 @_on_pages
 def total_too_low(bundle: Bundle, _moment: Moment) -> None:
     """Count one less than there are; where there are none, do not count at all."""
-    if bundle["total"]:
+    if bundle.get("total"):
         bundle["total"] -= 1
     else:
-        del bundle["total"]
+        bundle.pop("total", None)
 
 
 @_on_pages
