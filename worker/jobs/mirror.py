@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from worker.jobs.workplace import Workplace
-    from worker.load.database import Warehouse
     from worker.settings import Settings
 
 LEASE_MIN = timedelta(minutes=10)
@@ -61,7 +60,7 @@ async def run(
 ) -> RunResult:
     """Run `selection` to its end and close it. Raises any MirrorError, after which the run can be resumed."""
     warehouse = workplace.warehouse
-    run_id, resumed = await _begin(warehouse, job, selection, resume_within, restart=restart)
+    run_id, resumed = await _begin(workplace, job, selection, resume_within, restart=restart)
     log = get_logger().bind(job=job, run_id=run_id)
     log.info("run resumed" if resumed else "run begun", scope=selection.scope, version=__version__)
     progress = Progress()
@@ -74,7 +73,7 @@ async def run(
     sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
     outcome = plan.outcome(sums, verdict)
     await workplace.hold(run_id)
-    await warehouse.work(sightings.settle_wanted, warehouse, run_id)
+    await workplace.lock.work(sightings.settle_wanted, warehouse, run_id)
     sums, deleted = await warehouse.work(
         ledger.close_run,
         warehouse,
@@ -116,18 +115,19 @@ def rules_of(settings: Settings) -> Rules:
 
 
 async def _begin(
-    warehouse: Warehouse, job: str, selection: plan.Selection, within: timedelta | None, *, restart: bool
+    workplace: Workplace, job: str, selection: plan.Selection, within: timedelta | None, *, restart: bool
 ) -> tuple[int, bool]:
+    warehouse, lock = workplace.warehouse, workplace.lock
     fingerprint = selection.fingerprint()
-    await warehouse.work(ledger.revoke_leases, warehouse)
+    await lock.work(ledger.revoke_leases, warehouse)
     died = await warehouse.work(ledger.read_open_runs, warehouse)
     decision = plan.resumption(died, job=job, selection=fingerprint, within=within, restart=restart)
     for run_id in decision.close:
-        await warehouse.work(ledger.close_run, warehouse, run_id, plan.Outcome.INTERRUPTED.value)
+        await lock.work(ledger.close_run, warehouse, run_id, plan.Outcome.INTERRUPTED.value)
     if decision.resume is not None:
-        await warehouse.work(ledger.reopen_searches, warehouse, decision.resume)
+        await lock.work(ledger.reopen_searches, warehouse, decision.resume)
         return decision.resume, True
-    run_id = await warehouse.work(
+    run_id = await lock.work(
         ledger.open_run, warehouse, job=job, scope=selection.scope, selection=fingerprint, version=__version__
     )
     return run_id, False
@@ -143,7 +143,7 @@ async def _plan(workplace: Workplace, run_id: int, selection: plan.Selection) ->
     sizes = await warehouse.work(marks.read_sizes, warehouse)
     wanted = await warehouse.work(sightings.read_wanted, warehouse) if selection.scope == "full" else []
     searches = plan.longest_first(plan.searches_for(practitioners, patients, (*selection.ids, *wanted)), sizes)
-    planned_at = await warehouse.work(ledger.plan_searches, warehouse, run_id, searches)
+    planned_at = await workplace.lock.work(ledger.plan_searches, warehouse, run_id, searches)
     return sum(sizes.get((search.parameter, search.value), 0) for search in searches), planned_at
 
 
@@ -151,9 +151,9 @@ async def _read_roster(workplace: Workplace, run_id: int) -> list[str]:
     warehouse, keep_names = workplace.warehouse, workplace.settings.practitioner_names
     lists = await people.read_practitioners(workplace.source)
     for listed in lists:
-        await warehouse.work(ledger.save_roster_search, warehouse, run_id, listed.walked)
+        await workplace.lock.work(ledger.save_roster_search, warehouse, run_id, listed.walked)
     listed_once = {p.id: p if keep_names else plan.without_name(p) for one in lists for p in one.practitioners}
-    await warehouse.work(
+    await workplace.lock.work(
         land.save_roster,
         warehouse,
         list(listed_once.values()),
@@ -166,7 +166,7 @@ async def _read_roster(workplace: Workplace, run_id: int) -> list[str]:
 
 async def _read_patients(workplace: Workplace, run_id: int) -> tuple[str, ...]:
     listed = await people.read_patients(workplace.source)
-    await workplace.warehouse.work(ledger.save_roster_search, workplace.warehouse, run_id, listed.walked)
+    await workplace.lock.work(ledger.save_roster_search, workplace.warehouse, run_id, listed.walked)
     return listed.ids
 
 
@@ -183,10 +183,10 @@ async def _look_for_missing(
     ids = await warehouse.work(missing.find_missing, warehouse, run_id)
     live = await warehouse.work(missing.count_live, warehouse) if ids else 0
     if ids:
-        await warehouse.work(missing.ask_for, warehouse, run_id, ids)
+        await workplace.lock.work(missing.ask_for, warehouse, run_id, ids)
         walker.progress.searches += len(ids)
         await _walk_all(workplace, run_id, walker, gone_max=None if accept_deletions else plan.deletions_max(live))
-        await warehouse.work(missing.give_up, warehouse, run_id, plan.TOO_MANY_MISSING)
+        await workplace.lock.work(missing.give_up, warehouse, run_id, plan.TOO_MANY_MISSING)
     gone = await warehouse.work(missing.count_gone, warehouse, run_id)
     sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
     verdict = plan.deletions(
@@ -201,14 +201,14 @@ async def _look_for_missing(
 
 
 async def _knows_what_it_showed(workplace: Workplace, run_id: int) -> bool:
-    shown = await workplace.warehouse.work(missing.pick_shown, workplace.warehouse, run_id)
-    if shown is None:
-        return False
-    try:
-        page = await workplace.source.first_page("Communication", [("_id", shown)])
-    except PageFailed:
-        return False
-    return page.total == 1 and len(page.entries) == 1
+    for shown in await workplace.warehouse.work(missing.pick_shown, workplace.warehouse, run_id):
+        try:
+            page = await workplace.source.first_page("Communication", [("_id", shown)])
+        except PageFailed:
+            continue
+        if page.total == 1 and len(page.entries) == 1:
+            return True
+    return False
 
 
 async def _walk_all(workplace: Workplace, run_id: int, walker: Walker, gone_max: int | None = None) -> None:
