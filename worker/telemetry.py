@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ALLOWED_FIELDS = frozenset(
     (
         *("event", "level", "timestamp", "logger"),
-        *("job", "scope", "outcome", "run_id", "search_id", "instance", "version", "schema", "next_fire_at"),
+        *("job", "scope", "outcome", "run_id", "search_id", "instance", "version", "holder", "schema", "next_fire_at"),
         *("searches", "searches_accepted", "searches_done", "practitioners", "patients", "migrations"),
         *("pages", "entries", "landed", "changed", "unchanged", "quarantined", "requests", "retries", "messages"),
         *("attempt", "wait_seconds", "seconds", "status_code", "reason", "error", "where", "exit_code"),

@@ -121,7 +121,7 @@ class Source:
             "id": identity,
             "recipient": [{"reference": recipient}],
             "sender": {"reference": sender},
-            "payload": [{"contentString": _words(number, 0, how)}],
+            "payload": _payload(number, 0, how),
         }
         resource |= {"status": STATUSES[status]} if STATUSES[status] else {}
         resource |= {"sent": SENT[sent]} if SENT[sent] else {}
@@ -140,7 +140,7 @@ class Source:
         edits: tuple[Resource, ...] = (
             {"received": f"2024-03-01T00:00:00.{version % 1000:03d}000+00:00"},
             {"status": STATUSES[how % 5]},
-            {"payload": [{"contentString": _words(0, version, how)}]},
+            {"payload": _payload(0, version, how)},
         )
         self._replace(before, before | edits[what])
         return True
@@ -243,6 +243,14 @@ class Source:
     def _note(self, message_id: str, *, said_anew: bool = True) -> None:
         self.moved[message_id] = datetime.now(UTC)
         self.contents += said_anew
+
+
+def _payload(number: int, version: int, how: int) -> list[Resource]:
+    """Return a body, and now and then one in two parts."""
+    words = [_words(number, version, how)]
+    if (number + version + how) % 3 == 0:
+        words.append(_words(number, version, how + 1))
+    return [{"contentString": one} for one in words]
 
 
 def _words(number: int, version: int, how: int) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tests.faults.model import NEVER
-from tests.faults.states_rows import is_spoiled, row_of, said
+from tests.faults.states_rows import is_spoiled, parts_of, row_of, said
 from tests.faults.worlds import entry_bytes
 
 if TYPE_CHECKING:
@@ -23,14 +23,23 @@ _VERSIONS = """
 SELECT
     id, _changed_at AS known_from, NULL::timestamptz AS known_to, m.ctid::text || m.xmin::text AS place,
     status, delivery, direction, patient_id, practitioner_id, sent_at, received_at, body_text, body_format,
-    _rules_version, _deleted_at, resource
+    payload_count, _rules_version, _deleted_at, resource,
+    ARRAY(
+        SELECT p.body_format || ': ' || p.body_text
+        FROM canvas.message_payload AS p
+        WHERE p.message_id = id
+        ORDER BY position
+    ) AS payloads,
+    ARRAY(
+        SELECT r.recipient_id FROM canvas.message_recipient AS r WHERE r.message_id = id ORDER BY position
+    ) AS recipients
 FROM canvas.message AS m
 LEFT JOIN canvas_ops.communication AS c USING (id, _content_hash)
 UNION ALL
 SELECT
     id, _known_from, _known_to, h.ctid::text || h.xmin::text,
     status, delivery, direction, patient_id, practitioner_id, sent_at, received_at, body_text, body_format,
-    _rules_version, _deleted_at, resource
+    payload_count, _rules_version, _deleted_at, resource, NULL, NULL
 FROM canvas.message_history AS h
 LEFT JOIN canvas_ops.communication AS c USING (id, _content_hash)
 """
@@ -120,13 +129,19 @@ def cutoff_of(rules_version: str) -> datetime:
 
 
 def wrong_columns(view: View) -> list[str]:
-    """Hold that every version, present and past, has its resource, and the columns that follow from it."""
+    """Hold that every version, present and past, has its resource, and the columns that follow from it.
+
+    A present one also has its payloads, where there are several.
+    """
     complaints = []
     for version in (*view.current.values(), *view.past):
         if version.resource is None:
             complaints.append(f"{version.id}: a version without its resource")
             continue
-        wanted = row_of(version.resource, cutoff_of(version.rules_version))
+        cutoff = cutoff_of(version.rules_version)
+        wanted = row_of(version.resource, cutoff)
+        if version.known_to is None:
+            wanted |= parts_of(version.resource, cutoff)
         wrong = [
             f"{name} {version.row[name]!r}, not {value!r}"
             for name, value in wanted.items()

@@ -212,9 +212,15 @@ class States(RuleBasedStateMachine):
         self._count("wake")
         job, began_at, before, sleeper = self.sleeping, datetime.now(UTC), self.view, self.sleeper
         self.stage.run(sleeper.wake())
+        self._expect_rewriting()
         self.sleeper, self.view = None, self.stage.run(look(self.stage.database))
         self._hold(self.judge.of_any(Done(job, began_at, before, self.view, calm=False)))
         self._note_sleeper(sleeper)
+
+    def _expect_rewriting(self) -> None:
+        """Let whoever sleeps write rows again though the source stands still, if it is a replay."""
+        if self.sleeping.name == "replay":
+            self.judge.settled = None
 
     def _selection(self, what: int, which: int) -> Selection:
         clinic = self.source.clinic
@@ -244,6 +250,7 @@ class States(RuleBasedStateMachine):
         if faults & LIES:
             self.judge.lied_at = datetime.now(UTC)
         if "wake" in trial.happened and self.sleeper is not None:
+            self._expect_rewriting()
             self._note_sleeper(self.sleeper)
             self.sleeper = None
         done = Done(job, began_at, before, self.view, calm=not trial.happened and not faults)

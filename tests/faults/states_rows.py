@@ -42,8 +42,7 @@ def said(resource: Resource) -> Resource:
 
 def row_of(resource: Resource, cutoff: datetime) -> dict[str, Any]:
     """Return the columns that a row of this resource should have where bodies count as HTML from `cutoff` on."""
-    body, sent = resource["payload"][0]["contentString"], _instant(resource.get("sent"))
-    marked_up = _TAG.search(body) is not None and (sent is None or sent >= cutoff)
+    sent, parts = _instant(resource.get("sent")), _parts(resource, cutoff)
     people = people_of(resource)
     by_patient = resource["sender"]["reference"].startswith("Patient/")
     return {
@@ -54,9 +53,27 @@ def row_of(resource: Resource, cutoff: datetime) -> dict[str, Any]:
         "practitioner_id": people["Practitioner"],
         "sent_at": sent,
         "received_at": _instant(resource.get("received")),
-        "body_text": _TAG.sub("", body) if marked_up else body,
-        "body_format": "html" if marked_up else "plain",
+        "body_text": "\n\n".join(text for text, _ in parts),
+        "body_format": "html" if any(form == "html" for _, form in parts) else "plain",
+        "payload_count": len(parts),
     }
+
+
+def parts_of(resource: Resource, cutoff: datetime) -> dict[str, Any]:
+    """Return what the tables of payloads and of recipients should hold beside the row: what there are several of."""
+    parts = _parts(resource, cutoff)
+    return {"payloads": [f"{form}: {text}" for text, form in parts] if len(parts) > 1 else [], "recipients": []}
+
+
+def _parts(resource: Resource, cutoff: datetime) -> list[tuple[str, str]]:
+    """Return text and format of each payload."""
+    sent = _instant(resource.get("sent"))
+    bodies = [payload["contentString"] for payload in resource["payload"]]
+    marked_up = [_TAG.search(body) is not None and (sent is None or sent >= cutoff) for body in bodies]
+    return [
+        (_TAG.sub("", body), "html") if is_html else (body, "plain")
+        for body, is_html in zip(bodies, marked_up, strict=True)
+    ]
 
 
 def _instant(text: str | None) -> datetime | None:

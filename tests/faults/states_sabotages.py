@@ -12,8 +12,9 @@ from tests.faults.states_machine import States
 from tests.faults.states_trial import Blow
 from worker.jobs import plan, verify
 from worker.jobs.differences import Verdict
-from worker.load import ledger, marks, missing
+from worker.load import land, ledger, marks, missing, rederive
 from worker.load.database import Warehouse
+from worker.load.lock import RunLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -85,6 +86,17 @@ def lets_sleepers_land() -> Iterator[None]:
         return None
 
     with patch.object(ledger, "revoke_leases", nothing):
+        yield
+
+
+@contextmanager
+def rewrites_what_was_overtaken() -> Iterator[None]:
+    """Let a replay write the parts of what it read, whether it still has the lock and the row that version or not."""
+
+    async def not_looked_at(_lock: RunLock, unit: Any, warehouse: Warehouse, *args: Any, **kwargs: Any) -> Any:
+        return await warehouse.work(unit, warehouse, *args, **kwargs)
+
+    with patch.object(RunLock, "work", not_looked_at), patch.object(rederive, "rewrite_current", land.rewrite_parts):
         yield
 
 
@@ -212,6 +224,17 @@ def slept_through_a_change(state: Any) -> None:
     state.wake()
 
 
+def slept_through_a_new_version(state: Any) -> None:
+    """Let a replay sleep between what it reads and what it writes while a run lands what changed since, and wake it."""
+    state.open(seed=0, concurrency="1", starts=0)
+    state.create(which=0, how=2)
+    state.sync(accept_deletions=False, meets=[])
+    state.replay(cutoff="2020-01-01T00:00:00Z", meets=[Blow(7, "before", "asleep")])
+    state.edit(which=0, how=8)
+    state.sync(accept_deletions=False, meets=[])
+    state.wake()
+
+
 SABOTAGES: Mapping[str, tuple[Callable[[], AbstractContextManager[object]], Callable[[Any], None]]] = {
     "deletes without asking by _id": (deletes_without_asking, handed_over),
     "skips by raw hash alone": (skips_by_raw_hash_alone, changed_and_back),
@@ -219,6 +242,7 @@ SABOTAGES: Mapping[str, tuple[Callable[[], AbstractContextManager[object]], Call
     "accepts any walk": (accepts_any_walk, page_lost),
     "believes that all moved": (believes_that_all_moved, message_of_a_stranger),
     "lets sleepers land": (lets_sleepers_land, slept_through_a_change),
+    "rewrites what was overtaken": (rewrites_what_was_overtaken, slept_through_a_new_version),
     "forgets what was deleted": (forgets_what_was_deleted, deleted_and_back),
     "forgets that it was deleted": (forgets_that_it_was_deleted, deleted_and_back),
     "trusts an old no": (trusts_an_old_no, back_before_the_run_goes_on),
@@ -233,4 +257,5 @@ SCRIPTS: tuple[Callable[[Any], None], ...] = (
     gone_before_the_run_goes_on,
     message_of_a_stranger,
     slept_through_a_change,
+    slept_through_a_new_version,
 )

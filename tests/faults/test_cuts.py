@@ -99,7 +99,10 @@ def begin_twice(patch: pytest.MonkeyPatch) -> None:
 
 def release_again(patch: pytest.MonkeyPatch) -> None:
     """Land from quarantine also what is no longer open there."""
-    every = "SELECT raw_hash FROM canvas_ops.quarantine WHERE raw_hash = ANY ($1::bytea[])"
+    every = (
+        "SELECT raw_hash, $2::text[] IS NULL AND $3::bigint IS NULL AS is_doubtful"
+        " FROM canvas_ops.quarantine WHERE raw_hash = ANY ($1::bytea[])"
+    )
     _instead(patch, "quarantine/lock_open", every)
 
 

@@ -191,3 +191,27 @@ async def test_a_practitioner_joins_and_one_leaves(warehouse_url: str) -> None:
         send(clinic, "to-the-old-one", left.reference)
         assert (await world.sync()).outcome is Outcome.COMPLETE
         assert await world.differences() == []
+
+
+@pytest.mark.parametrize(("also_gone", "outcome", "deleted"), [(2, Outcome.COMPLETE, 1), (3, Outcome.INCOMPLETE, 0)])
+async def test_deletions_while_the_source_is_tried(
+    also_gone: int, outcome: Outcome, deleted: int, warehouse_url: str
+) -> None:
+    """The source is tried with three messages that it has just shown: that two of them go meanwhile proves nothing."""
+    clinic = make_clinic(messages=60, practitioners=3, patients=10)
+    removed: list[str] = []
+
+    @web.middleware
+    async def remove(request: web.Request, handler: Handler) -> web.StreamResponse:
+        asked = request.query.get("_id", "")
+        if clinic.number_of(asked) is not None and len(removed) < also_gone:
+            clinic.remove(asked)
+            removed.append(asked)
+        return await handler(request)
+
+    async with open_world(warehouse_url, clinic, middlewares=[remove]) as world:
+        await world.sync()
+        clinic.remove(next(iter(clinic))["id"])
+        result = await world.sync()
+    assert len(removed) == also_gone
+    assert (result.outcome, result.deleted) == (outcome, deleted)

@@ -151,6 +151,29 @@ async def test_check_names_what_is_worth_a_look(
     assert await database.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'canvas%'") == 0
 
 
+async def test_check_names_what_would_write_messages_into_the_server_s_log(
+    server: SandboxServer, database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """Statements only together with their parameters; modules only where they are set."""
+    variables = environment(server.url, database_dsn)
+    name = await database.fetchval("SELECT quote_ident(current_database())")
+    for setting in ("log_statement = 'all'", "auto_explain.log_min_duration = '250ms'", "pgaudit.log_parameter = 'on'"):
+        await database.execute(f"ALTER DATABASE {name} SET {setting}")
+    finished = await run_command(variables, "check")
+    modules = {
+        "! the server's log may quote messages: auto_explain.log_min_duration = 250ms — Set it to -1 for this role.",
+        "! the server's log may quote messages: pgaudit.log_parameter = on — Set it to off for this role.",
+    }
+    assert {line for line in finished.out.splitlines() if "the server's log" in line} == modules
+    await database.execute(f"ALTER DATABASE {name} SET log_parameter_max_length = -1")
+    quoting = "log_statement = all, with parameters"
+    finished = await run_command(variables, "check")
+    assert {line for line in finished.out.splitlines() if "the server's log" in line} == modules | {
+        "! the server's log may quote messages: log_parameter_max_length = -1 — Set it to 0.",
+        f"! the server's log does quote messages: {quoting} — Set log_parameter_max_length to 0.",
+    }
+
+
 async def test_check_goes_on_after_what_is_broken(server: SandboxServer, database_dsn: str) -> None:
     wrong_secret = environment(server.url, database_dsn, CANVAS_CLIENT_SECRET="wrong")
     finished = await run_command(wrong_secret, "check")

@@ -18,7 +18,7 @@ from worker.errors import RunLocked
 from worker.jobs.plan import Outcome
 from worker.jobs.sync import sync
 from worker.load.database import open_warehouse
-from worker.load.lock import lock_key, run_lock
+from worker.load.lock import RunLock, lock_key, run_lock
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
 
@@ -33,6 +33,10 @@ HOLDERS = (
     "SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database"
     " WHERE l.locktype = 'advisory' AND l.granted AND d.datname = current_database()"
     " AND (l.classid::bigint << 32 | l.objid::bigint) = $1"
+)
+CUT = (
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND application_name LIKE 'message-mirror sync %'"
 )
 
 
@@ -142,22 +146,80 @@ async def test_the_lock_is_free_after_its_job(database_dsn: str, database: async
 
 async def test_a_lost_lock_is_taken_again_or_given_up(database_dsn: str, database: asyncpg.Connection) -> None:
     """A cut connection loses the lock: it is taken anew if nobody has it, and else the run must stop."""
-    cut = (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND application_name LIKE 'message-mirror sync %'"
-    )
     async with open_warehouse(database_dsn, "canvas", PATIENCE) as warehouse, run_lock(warehouse, "sync") as lock:
-        assert await database.fetchval(cut)
+        assert await database.fetchval(CUT)
         await until(lambda: is_free(database))
         await until(lambda: _lost(lock))
         await lock.ensure()
         assert not await is_free(database)
 
-        assert await database.fetchval(cut)
+        assert await database.fetchval(CUT)
         await until(lambda: _lost(lock))
         async with run_lock(warehouse, "backfill"):
             with pytest.raises(RunLocked, match="message-mirror backfill"):
                 await lock.ensure()
+
+
+async def test_a_coordinator_without_its_lock_does_nothing(database_dsn: str, database: asyncpg.Connection) -> None:
+    """What only a coordinator may do is done once the lock is its own again, and not while another run has it."""
+    done: list[str] = []
+
+    async def note(connection: asyncpg.Connection, what: str) -> None:
+        await connection.execute("SELECT 1")
+        done.append(what)
+
+    async with open_warehouse(database_dsn, "canvas", PATIENCE) as warehouse, run_lock(warehouse, "sync") as lock:
+        await lock.work(note, "held")
+        assert await database.fetchval(CUT)
+        await lock.work(note, "taken again")
+        assert await lock.ensure()
+        assert not await lock.ensure()
+
+        assert await database.fetchval(CUT)
+        async with run_lock(warehouse, "backfill"):
+            with pytest.raises(RunLocked, match="message-mirror backfill"):
+                await lock.work(note, "lost")
+    assert done == ["held", "taken again"]
+
+
+async def test_a_late_unit_is_waited_for(database_dsn: str, database: asyncpg.Connection) -> None:
+    """A unit under way when its lock is lost ends before the first one of whoever has the lock then."""
+    order: list[str] = []
+
+    async with open_warehouse(database_dsn, "canvas", PATIENCE) as warehouse, run_lock(warehouse, "sync") as lock:
+        other = RunLock(warehouse, "backfill")
+
+        async def second(_connection: asyncpg.Connection) -> None:
+            order.append("second")
+
+        async def first(_connection: asyncpg.Connection) -> asyncio.Task[None]:
+            await database.execute(CUT)
+            await other.ensure()
+            task = asyncio.create_task(other.work(second))
+            await until(lambda: _waits(database))
+            order.append("first")
+            return task
+
+        await (await lock.work(first))
+        await other.release()
+    assert order == ["first", "second"]
+
+
+async def _waits(database: asyncpg.Connection) -> bool:
+    return bool(await database.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+
+
+async def test_the_schema_is_not_changed_under_a_run(database_dsn: str, database: asyncpg.Connection) -> None:
+    """Neither a job of another version nor `migrate` touches it while a run has the lock: 75, and nothing is there."""
+    variables = environment("http://127.0.0.1:1", database_dsn)
+    async with open_warehouse(database_dsn, "canvas", PATIENCE) as warehouse, run_lock(warehouse, "sync"):
+        for command in ("sync", "replay", "migrate"):
+            refused = await run_command(variables, command)
+            assert refused.code == 75, refused.err
+        assert await database.fetchval("SELECT to_regnamespace('canvas') IS NULL")
+    assert (await run_command(variables, "migrate")).code == 0
+    async with open_warehouse(database_dsn, "canvas", PATIENCE) as warehouse, run_lock(warehouse, "sync"):
+        assert (await run_command(variables, "migrate")).code == 0
 
 
 async def _lost(lock: object) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,18 +14,36 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.date import DateTrigger
 from structlog.testing import capture_logs
 
-from tests.integration.mirroring import environment, ids_of, mirror_settings, start_command
+from tests.integration.mirroring import environment, ids_of, mirror_settings, start_command, until
 from worker.errors import EXIT_OK, EXIT_USAGE, AccessRefused, MirrorError, RunLocked, SourceAway, WarehouseAway
 from worker.jobs.sync import sync
+from worker.load import lock
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
+from worker.service.leader import Leader
 from worker.service.schedule import ATTEMPTS_MAX, RETRY_AFTER_S, serve
-from worker.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     import asyncpg
 
-SETTINGS = read_settings({"CANVAS_FHIR_URL": "http://127.0.0.1:1", "CANVAS_TOKEN": "t"})
+    from worker.settings import Settings
+
+NO_SOURCE = "http://127.0.0.1:1"
+STANDING_BY = b"another serve leads, standing by until it is gone"
+CUT = (
+    "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND application_name LIKE 'message-mirror serve %'"
+)
+LEADERS = (
+    "SELECT array_agg(a.application_name) FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid"
+    " WHERE l.locktype = 'advisory' AND l.granted AND a.datname = current_database()"
+)
+
+
+@pytest.fixture
+def settings(database_dsn: str) -> Settings:
+    """Give the settings of a service with a warehouse, whose source nobody asks."""
+    return mirror_settings(NO_SOURCE, database_dsn)
 
 
 class Often(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
@@ -68,7 +87,9 @@ async def test_a_sync_is_started_when_it_is_due(database_dsn: str, database: asy
         (ValueError("my chest hurts"), {"event": "the sync failed unexpectedly"}),
     ],
 )
-async def test_a_failing_run_is_logged_and_the_next_one_starts(failure: Exception, logged: dict[str, object]) -> None:
+async def test_a_failing_run_is_logged_and_the_next_one_starts(
+    failure: Exception, logged: dict[str, object], settings: Settings
+) -> None:
     runs = 0
     second = asyncio.Event()
 
@@ -80,7 +101,7 @@ async def test_a_failing_run_is_logged_and_the_next_one_starts(failure: Exceptio
         raise failure
 
     with capture_logs() as lines:
-        service = asyncio.create_task(serve(SETTINGS, fail, when=Often()))
+        service = asyncio.create_task(serve(settings, fail, when=Often()))
         await second.wait()
         await stop(service)
     errors = [line for line in lines if line["log_level"] == "error"]
@@ -91,7 +112,7 @@ async def test_a_failing_run_is_logged_and_the_next_one_starts(failure: Exceptio
 
 
 @pytest.mark.parametrize("failure", [SourceAway("away"), WarehouseAway("away"), RunLocked("locked")])
-async def test_an_outage_is_tried_again_until_it_is_over(failure: MirrorError) -> None:
+async def test_an_outage_is_tried_again_until_it_is_over(failure: MirrorError, settings: Settings) -> None:
     """A night that source, warehouse or another run kept from its end begins again, without anybody's doing."""
     outcomes = iter([failure, failure, None])
     waits: list[float] = []
@@ -106,13 +127,13 @@ async def test_an_outage_is_tried_again_until_it_is_over(failure: MirrorError) -
     async def wait(seconds: float) -> None:
         waits.append(seconds)
 
-    service = asyncio.create_task(serve(SETTINGS, run, when=DateTrigger(), sleep=wait))
+    service = asyncio.create_task(serve(settings, run, when=DateTrigger(), sleep=wait))
     await over.wait()
     await stop(service)
     assert waits == [RETRY_AFTER_S] * 2
 
 
-async def test_an_outage_without_end_is_given_up() -> None:
+async def test_an_outage_without_end_is_given_up(settings: Settings) -> None:
     """After so many starts the service waits for the next night."""
     starts = 0
 
@@ -125,7 +146,7 @@ async def test_an_outage_without_end_is_given_up() -> None:
         await asyncio.sleep(0)
 
     with capture_logs() as lines:
-        service = asyncio.create_task(serve(SETTINGS, run, when=DateTrigger(), sleep=wait))
+        service = asyncio.create_task(serve(settings, run, when=DateTrigger(), sleep=wait))
         while [line["event"] for line in lines].count("the sync failed") < ATTEMPTS_MAX:  # noqa: ASYNC110 - the log is what we wait for
             await asyncio.sleep(0)
         for _ in range(10):
@@ -134,7 +155,9 @@ async def test_an_outage_without_end_is_given_up() -> None:
     assert starts == ATTEMPTS_MAX
 
 
-async def test_stopping_waits_for_a_run_to_give_back_what_it_holds(caplog: pytest.LogCaptureFixture) -> None:
+async def test_stopping_waits_for_a_run_to_give_back_what_it_holds(
+    caplog: pytest.LogCaptureFixture, settings: Settings
+) -> None:
     begun, told, given_back = asyncio.Event(), False, False
 
     async def hold(_settings: Settings) -> None:
@@ -149,7 +172,7 @@ async def test_stopping_waits_for_a_run_to_give_back_what_it_holds(caplog: pytes
             given_back = True
             raise
 
-    service = asyncio.create_task(serve(SETTINGS, hold, when=DateTrigger()))
+    service = asyncio.create_task(serve(settings, hold, when=DateTrigger()))
     await begun.wait()
     await stop(service)
     assert told
@@ -157,7 +180,7 @@ async def test_stopping_waits_for_a_run_to_give_back_what_it_holds(caplog: pytes
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-async def test_a_run_that_is_due_while_another_goes_on_is_left_out() -> None:
+async def test_a_run_that_is_due_while_another_goes_on_is_left_out(settings: Settings) -> None:
     runs = 0
     begun = asyncio.Event()
 
@@ -168,7 +191,7 @@ async def test_a_run_that_is_due_while_another_goes_on_is_left_out() -> None:
         await asyncio.Event().wait()
 
     often = Often()
-    service = asyncio.create_task(serve(SETTINGS, last, when=often))
+    service = asyncio.create_task(serve(settings, last, when=often))
     await begun.wait()
     enough = often.times + 5
     while often.times < enough:  # noqa: ASYNC110 - the scheduler sets no event
@@ -177,8 +200,8 @@ async def test_a_run_that_is_due_while_another_goes_on_is_left_out() -> None:
     assert runs == 1
 
 
-async def test_stopping_while_nothing_runs_stops() -> None:
-    service = asyncio.create_task(serve(SETTINGS))
+async def test_stopping_while_nothing_runs_stops(settings: Settings) -> None:
+    service = asyncio.create_task(serve(settings))
     with capture_logs() as lines:
         while not lines:  # noqa: ASYNC110 - the log is what we wait for
             await asyncio.sleep(0)
@@ -188,9 +211,10 @@ async def test_stopping_while_nothing_runs_stops() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_the_command_stops_cleanly(number: signal.Signals, database_dsn: str) -> None:
-    process = await start_command(environment("http://127.0.0.1:1", database_dsn), "serve")
+    process = await start_command(environment(NO_SOURCE, database_dsn), "serve")
     assert process.stderr is not None
     assert b"waiting for the next sync" in await process.stderr.readline()
+    assert b"this serve leads" in await process.stderr.readline()
     process.send_signal(number)
     out, err = await process.communicate()
     assert (process.returncode, out, err) == (EXIT_OK, b"", b"")
@@ -198,8 +222,79 @@ async def test_the_command_stops_cleanly(number: signal.Signals, database_dsn: s
 
 @pytest.mark.parametrize("cron", ["61 2 * * *", "a b c d e", "0 2 13 * 5"])
 async def test_the_command_refuses_what_is_no_schedule(cron: str, database_dsn: str) -> None:
-    process = await start_command(environment("http://127.0.0.1:1", database_dsn, MIRROR_NIGHTLY=cron), "serve")
+    process = await start_command(environment(NO_SOURCE, database_dsn, MIRROR_NIGHTLY=cron), "serve")
     _, err = await process.communicate()
     assert process.returncode == EXIT_USAGE
     assert b"MIRROR_NIGHTLY" in err
     assert b"Traceback" not in err
+
+
+async def _line_with(process: asyncio.subprocess.Process, words: bytes) -> bytes:
+    assert process.stderr is not None
+    while words not in (line := await process.stderr.readline()):
+        assert line, "the process ended"
+    return line
+
+
+async def test_of_two_services_one_leads(database_dsn: str) -> None:
+    """The second says once who leads and stands by; when the first is killed, it leads, and stops as it should."""
+    variables = environment(NO_SOURCE, database_dsn)
+    first = await start_command(variables, "serve")
+    await _line_with(first, b"this serve leads")
+    second = await start_command(variables, "serve")
+    assert f":{first.pid} since ".encode() in await _line_with(second, STANDING_BY)
+    first.kill()
+    await first.communicate()
+    assert b"this serve leads" in await second.stderr.readline()  # type: ignore[union-attr]
+    second.terminate()
+    assert (*await second.communicate(), second.returncode) == (b"", b"", EXIT_OK)
+
+
+async def test_what_is_due_is_started_by_the_leader_only(settings: Settings) -> None:
+    """Whoever stands by leaves it out and tries nothing again that night; once it leads, it starts what is due."""
+    other, started, waits = Leader(settings), asyncio.Event(), []
+
+    async def run(_settings: Settings) -> None:
+        started.set()
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+
+    assert await other.leads()
+    with capture_logs() as lines:
+        service = asyncio.create_task(serve(settings, run, when=DateTrigger(), sleep=wait))
+        while "the sync is left to the serve that leads" not in [line["event"] for line in lines]:  # noqa: ASYNC110 - the log is what we wait for
+            await asyncio.sleep(0.01)
+        await stop(service)
+    assert not started.is_set()
+    assert waits == []
+    await other.release()
+    service = asyncio.create_task(serve(settings, run, when=DateTrigger()))
+    await started.wait()
+    await stop(service)
+
+
+async def test_a_leader_whose_lock_was_lost(
+    settings: Settings, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It leads on if nobody has the lock, and starts nothing more once another has it."""
+    leader, other = Leader(settings), Leader(settings)
+    assert await leader.leads()
+    monkeypatch.setattr(lock, "socket", SimpleNamespace(gethostname=lambda: "elsewhere"))
+    assert not await other.leads()
+    assert await database.fetchval(CUT)
+    await until(lambda: _noticed(leader))
+    assert await leader.leads()
+    assert len(await database.fetchval(LEADERS)) == 1
+
+    assert await database.fetchval(CUT)
+    await until(lambda: _noticed(leader))
+    assert await other.leads()
+    assert not await leader.leads()
+    await other.release()
+    assert await leader.leads()
+    await leader.release()
+
+
+async def _noticed(leader: Leader) -> bool:
+    return bool(vars(vars(leader)["_lock"])["_connection"].is_closed())

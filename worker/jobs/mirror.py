@@ -69,7 +69,7 @@ async def run(
     sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
     outcome = plan.outcome(sums, verdict)
     await workplace.hold(run_id)
-    await warehouse.work(sightings.settle_wanted, warehouse, run_id)
+    await workplace.lock.work(sightings.settle_wanted, warehouse, run_id)
     sums, deleted = await warehouse.work(
         ledger.close_run,
         warehouse,
@@ -113,18 +113,19 @@ def rules_of(settings: Settings) -> Rules:
 async def _begin(
     workplace: Workplace, job: str, selection: plan.Selection, within: timedelta | None, *, restart: bool
 ) -> tuple[int, bool]:
-    warehouse, fingerprint = workplace.warehouse, selection.fingerprint()
-    await warehouse.work(ledger.revoke_leases, warehouse)
+    warehouse, lock = workplace.warehouse, workplace.lock
+    fingerprint = selection.fingerprint()
+    await lock.work(ledger.revoke_leases, warehouse)
     died = await warehouse.work(ledger.read_open_runs, warehouse)
     decision = plan.resumption(
         died, job=job, selection=fingerprint, quick=selection.quick, within=within, restart=restart
     )
     for run_id in decision.close:
-        await warehouse.work(ledger.close_run, warehouse, run_id, plan.Outcome.INTERRUPTED.value)
+        await lock.work(ledger.close_run, warehouse, run_id, plan.Outcome.INTERRUPTED.value)
     if decision.resume is not None:
-        await warehouse.work(ledger.reopen_searches, warehouse, decision.resume, workplace.settings.resume_within)
+        await lock.work(ledger.reopen_searches, warehouse, decision.resume, workplace.settings.resume_within)
         return decision.resume, True
-    run_id = await warehouse.work(
+    run_id = await lock.work(
         ledger.open_run, warehouse, job=job, scope=selection.scope, selection=fingerprint, version=__version__
     )
     return run_id, False
@@ -140,7 +141,7 @@ async def _plan(workplace: Workplace, run_id: int, selection: plan.Selection) ->
     sizes = await warehouse.work(marks.read_sizes, warehouse)
     wanted = await warehouse.work(sightings.read_wanted, warehouse) if selection.scope == "full" else []
     searches = plan.longest_first(plan.searches_for(practitioners, patients, (*selection.ids, *wanted)), sizes)
-    planned_at = await warehouse.work(ledger.plan_searches, warehouse, run_id, searches)
+    planned_at = await workplace.lock.work(ledger.plan_searches, warehouse, run_id, searches)
     return sum(sizes.get((search.parameter, search.value), 0) for search in searches), planned_at
 
 
@@ -148,9 +149,9 @@ async def _read_roster(workplace: Workplace, run_id: int) -> list[str]:
     warehouse, keep_names = workplace.warehouse, workplace.settings.practitioner_names
     lists = await people.read_practitioners(workplace.source)
     for listed in lists:
-        await warehouse.work(ledger.save_roster_search, warehouse, run_id, listed.walked)
+        await workplace.lock.work(ledger.save_roster_search, warehouse, run_id, listed.walked)
     listed_once = {p.id: p if keep_names else plan.without_name(p) for one in lists for p in one.practitioners}
-    await warehouse.work(
+    await workplace.lock.work(
         land.save_roster,
         warehouse,
         list(listed_once.values()),
@@ -163,7 +164,7 @@ async def _read_roster(workplace: Workplace, run_id: int) -> list[str]:
 
 async def _read_patients(workplace: Workplace, run_id: int) -> tuple[str, ...]:
     listed = await people.read_patients(workplace.source)
-    await workplace.warehouse.work(ledger.save_roster_search, workplace.warehouse, run_id, listed.walked)
+    await workplace.lock.work(ledger.save_roster_search, workplace.warehouse, run_id, listed.walked)
     return listed.ids
 
 
@@ -180,12 +181,12 @@ async def _look_for_missing(
     ids = await warehouse.work(missing.find_missing, warehouse, run_id)
     live = await warehouse.work(missing.count_live, warehouse) if ids else 0
     if ids:
-        await warehouse.work(missing.ask_for, warehouse, run_id, ids)
+        await workplace.lock.work(missing.ask_for, warehouse, run_id, ids)
         # What a verification wanted, and the source no longer has, is no row that could be marked.
         walker.gone.intersection_update(ids)
         walker.progress.searches += len(ids)
         await walk_all(workplace, run_id, walker, gone_max=None if accept_deletions else plan.deletions_max(live))
-        await warehouse.work(missing.give_up, warehouse, run_id, plan.TOO_MANY_MISSING)
+        await workplace.lock.work(missing.give_up, warehouse, run_id, plan.TOO_MANY_MISSING)
     gone = await warehouse.work(missing.count_gone, warehouse, run_id)
     sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
     verdict = plan.deletions(
@@ -200,11 +201,11 @@ async def _look_for_missing(
 
 
 async def _knows_what_it_showed(workplace: Workplace, run_id: int) -> bool:
-    shown = await workplace.warehouse.work(missing.pick_shown, workplace.warehouse, run_id)
-    if shown is None:
-        return False
-    try:
-        page = await workplace.source.first_page("Communication", [("_id", shown)])
-    except PageFailed:
-        return False
-    return page.total == 1 and len(page.entries) == 1
+    for shown in await workplace.warehouse.work(missing.pick_shown, workplace.warehouse, run_id):
+        try:
+            page = await workplace.source.first_page("Communication", [("_id", shown)])
+        except PageFailed:
+            continue
+        if page.total == 1 and len(page.entries) == 1:
+            return True
+    return False

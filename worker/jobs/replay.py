@@ -1,7 +1,7 @@
 """Derives rows anew from the stored resources, and tries quarantine again: after a change of rules, without the source.
 
 A batch is one transaction, and a rewritten row is no longer among those that other rules derived: a replay that died is
-simply started again.
+simply started again. One that lost the run lock writes nothing more (`RunLock.work`): what it read may be out of date.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from worker import __version__
 from worker.extract.entry import read_entry, read_resource
 from worker.jobs import mirror, plan
 from worker.jobs.progress import Progress, Report, no_report
-from worker.jobs.workplace import open_migrated
+from worker.jobs.workplace import open_locked
 from worker.load import ledger, rederive
-from worker.load.lock import RunLock, run_lock
 from worker.records import Communication, Message
 from worker.telemetry import get_logger
 from worker.transform.message import rules_version, to_message
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from worker.load.database import Connection, Warehouse
+    from worker.load.lock import RunLock
     from worker.settings import Settings
 
 BATCH = 500
@@ -32,7 +32,7 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """How many versions were written anew, how many could not be read, and what left quarantine."""
+    """How many versions were written anew, how many could not be read, and how many entries left quarantine."""
 
     run_id: int
     rewritten: int
@@ -43,17 +43,17 @@ class Replayed:
 
 async def replay(settings: Settings, report: Report = no_report, *, since: datetime | None = None) -> Replayed:
     """Write anew what older rules derived, of messages sent since `since` (or all). Raises RunLocked, WarehouseAway."""
-    async with open_migrated(settings) as warehouse, run_lock(warehouse, "replay") as lock:
-        await warehouse.work(ledger.revoke_leases, warehouse)
+    async with open_locked(settings, "replay") as (warehouse, lock):
+        await lock.work(ledger.revoke_leases, warehouse)
         for died in await warehouse.work(ledger.read_open_runs, warehouse):
             if died.job == "replay":
-                await warehouse.work(ledger.close_run, warehouse, died.id, plan.Outcome.INTERRUPTED.value)
+                await lock.work(ledger.close_run, warehouse, died.id, plan.Outcome.INTERRUPTED.value)
         scope = "selected" if since else "full"
-        run_id = await warehouse.work(
+        run_id = await lock.work(
             ledger.open_run, warehouse, job="replay", scope=scope, selection="", version=__version__
         )
         result = await _Replay(settings, warehouse, lock, report, run_id, since).run()
-        await warehouse.work(ledger.close_run, warehouse, run_id, plan.Outcome.COMPLETE.value)
+        await lock.work(ledger.close_run, warehouse, run_id, plan.Outcome.COMPLETE.value)
         get_logger().info("replay closed", run_id=run_id, changed=result.rewritten, landed=result.released)
         return result
 
@@ -107,14 +107,13 @@ class _Replay:
     async def _versions(self, read: _Read, rewrite: _Rewrite) -> None:
         warehouse, after = self._warehouse, None
         while True:
-            await self._lock.ensure()
             batch = await warehouse.work(read, warehouse, self._version, self._since, after, BATCH)
             if not batch:
                 return
             after = batch[-1]
             records = [read_resource(version.resource) for version in batch]
             messages = [to_message(record, self._rules) for record in records if isinstance(record, Communication)]
-            await warehouse.work(rewrite, warehouse, messages)
+            await self._lock.work(rewrite, warehouse, messages)
             self._rewritten += len(messages)
             self._unreadable += len(batch) - len(messages)
             self._progress.entries += len(batch)
@@ -124,7 +123,6 @@ class _Replay:
     async def _quarantine(self) -> None:
         warehouse, after = self._warehouse, None
         while True:
-            await self._lock.ensure()
             batch = await warehouse.work(rederive.read_quarantine, warehouse, self._since, after, BATCH)
             if not batch:
                 return
@@ -132,6 +130,6 @@ class _Replay:
             records = [read_entry(one.entry, one.raw_hash) for one in batch]
             messages = [to_message(record, self._rules) for record in records if isinstance(record, Communication)]
             if messages:
-                await warehouse.work(rederive.release, warehouse, messages, run_id=self._run_id)
+                await self._lock.work(rederive.release, warehouse, messages, run_id=self._run_id)
             self._released += len(messages)
             self._still += len(batch) - len(messages)

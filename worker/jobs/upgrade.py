@@ -6,16 +6,20 @@ from typing import TYPE_CHECKING
 
 from worker.jobs.workplace import warehouse_dsn
 from worker.load.database import open_warehouse
-from worker.load.migrate import migrate, read_script
+from worker.load.lock import run_lock
+from worker.load.migrate import migrate, read_outstanding, read_script
 
 if TYPE_CHECKING:
     from worker.settings import Settings
 
 
 async def upgrade(settings: Settings) -> tuple[str, ...]:
-    """Apply what is outstanding and return the names of the files applied."""
+    """Apply what is outstanding and return the names of the files applied. Raises RunLocked while a run goes on."""
     async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
-        return await migrate(warehouse)
+        if not await read_outstanding(warehouse):
+            return ()
+        async with run_lock(warehouse, "migrate"):
+            return await migrate(warehouse)
 
 
 async def outstanding_sql(settings: Settings) -> str:

@@ -56,13 +56,16 @@ async def warehouse_dsn(settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def open_migrated(settings: Settings) -> AsyncIterator[Warehouse]:
-    """Open the warehouse with its schema brought up to date."""
-    async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
+async def open_locked(settings: Settings, job: str) -> AsyncIterator[tuple[Warehouse, RunLock]]:
+    """Open the warehouse, take the run lock, and bring the schema up to date: not under the run of an older version."""
+    async with (
+        open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse,
+        run_lock(warehouse, job) as lock,
+    ):
         applied = await migrate(warehouse)
         if applied:
             get_logger().info("schema brought up to date", schema=settings.schema, migrations=len(applied))
-        yield warehouse
+        yield warehouse, lock
 
 
 async def _knock(source: Source) -> None:
@@ -96,7 +99,7 @@ async def open_source(settings: Settings, connect: Connect = Source.open) -> Asy
 async def open_workplace(settings: Settings, job: str, connect: Connect = Source.open) -> AsyncIterator[Workplace]:
     """Open everything for a run. Raises any MirrorError whose cause can be told before the run begins."""
     instance = settings.need_instance()
-    async with open_migrated(settings) as warehouse, run_lock(warehouse, job) as lock:
+    async with open_locked(settings, job) as (warehouse, lock):
         await warehouse.work(check_instance, warehouse, instance)
         async with open_source(settings, connect) as source:
             await warehouse.work(bind_instance, warehouse, instance)

@@ -62,6 +62,15 @@ def judge_server(server: Mapping[str, object]) -> tuple[Finding, ...]:
         for setting, harmless, wanted in _LOG_SETTINGS
         if str(server[setting]) not in harmless
     ]
+    findings += [
+        Finding(
+            None,
+            f"the server's log does quote messages: {setting} = {server[setting]}, with parameters",
+            "Set log_parameter_max_length to 0.",
+        )
+        for setting, harmless in _STATEMENT_SETTINGS
+        if str(server["log_parameter_max_length"]) != "0" and str(server[setting]) not in harmless
+    ]
     return tuple(findings)
 
 
@@ -73,6 +82,17 @@ _LOG_SETTINGS = (
     ("log_error_verbosity", {"terse"}, "terse"),
     ("log_parameter_max_length", {"0"}, "0"),
     ("log_parameter_max_length_on_error", {"0"}, "0"),
+    # A plan names values whatever else is set; of a module that is not loaded there is no setting.
+    ("auto_explain.log_min_duration", {"-1", "", "None"}, "-1 for this role"),
+    ("pgaudit.log_parameter", {"off", "", "None"}, "off for this role"),
+)
+# What writes statements into the log, and with them their parameters unless those are cut to nothing; of ours the
+# statements alone say nothing of a message.
+_STATEMENT_SETTINGS = (
+    ("log_statement", {"none", "ddl"}),
+    ("log_min_duration_statement", {"-1"}),
+    ("log_min_duration_sample", {"-1"}),
+    ("log_transaction_sample_rate", {"0"}),
 )
 
 

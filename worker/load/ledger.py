@@ -228,7 +228,7 @@ async def land_batch(
     if status != "walking":
         return Landed()
     landed = await land_messages(connection, warehouse, batch.messages, run_id=claim.run_id)
-    await resolve(connection, warehouse, [message.id for message in batch.messages])
+    await resolve(connection, warehouse, batch.messages)
     quarantined = await store_rejected(connection, warehouse, batch.rejected, claim.search, run_id=claim.run_id)
     await connection.execute(
         warehouse.sql("ledger/add_landed"), claim.search_id, landed.inserted, landed.updated, quarantined, claim.lease

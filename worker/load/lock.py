@@ -1,4 +1,7 @@
-"""The run lock: a session-level advisory lock on a connection of its own, so that one coordinator works at a time."""
+"""Session-level advisory locks, each on a connection of its own.
+
+The run lock: one coordinator works at a time. The leader lock: one `serve` starts its jobs.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,21 @@ import os
 import socket
 from contextlib import asynccontextmanager
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from worker.errors import RunLocked
 from worker.load.database import close_quietly, is_alive
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     import asyncpg
 
     from worker.load.database import Connection, Warehouse
 
+T = TypeVar("T")
+P = ParamSpec("P")
 
 ASK_EVERY_S = 5.0
 
@@ -30,42 +35,55 @@ def lock_key(schema: str, purpose: str) -> int:
     return int.from_bytes(digest, signed=True)
 
 
-class RunLock:
-    """The lock while it is held. `ensure` notices when its connection was lost, and takes it again."""
+class _NotHeld(Exception):
+    """The session that held the lock is gone."""
 
-    def __init__(self, warehouse: Warehouse, job: str) -> None:
+
+class HeldLock:
+    """A lock while it is held. `ensure` notices when its connection was lost, and takes it again.
+
+    `holder` tells who had it when it could not be had, and since when.
+    """
+
+    def __init__(self, warehouse: Warehouse, job: str, purpose: str) -> None:
+        self.holder = ""
         self._warehouse = warehouse
+        self._purpose = purpose
         self._name = f"message-mirror {job} {socket.gethostname()}:{os.getpid()}"[:63]
-        self._key = lock_key(warehouse.schema, "run")
+        self._key = lock_key(warehouse.schema, purpose)
         self._connection: asyncpg.Connection | None = None
         self._seen_alive_at = 0.0
         self._was_held = False
+        self._was_lost = False
         self._was_asked_for = False
         self._turn = asyncio.Lock()
 
     async def ensure(self) -> bool:
         """Hold the lock, or raise RunLocked saying who does, or WarehouseAway. Cheap: asks the server now and then.
 
-        Return whether it had been lost, so that another process may have held it meanwhile. A host that died leaves the
-        lock to the server's keepalives; a worker cut off from the server finds out here, and what it landed meanwhile
-        was fenced by its leases.
+        Return whether it had been lost since this was last told, so that another process may have held it meanwhile. A
+        host that died leaves the lock to the server's keepalives; a worker cut off from the server finds out here, and
+        what it landed meanwhile was fenced by its leases.
         """
+        await self._take_hold()
+        was_lost, self._was_lost = self._was_lost, False
+        return was_lost
+
+    async def _take_hold(self) -> None:
         async with self._turn:
             now = asyncio.get_running_loop().time()
             stands = self._connection is not None and not self._connection.is_closed()
             if stands and now - self._seen_alive_at < ASK_EVERY_S:
-                return False
+                return
             if self._connection is not None and await is_alive(self._connection):
                 self._seen_alive_at = now
-                return False
+                return
             if self._connection is not None:
-                get_logger().warning("the run lock's connection was lost, taking the lock again")
-                self._connection.terminate()
-                self._connection = None
+                get_logger().warning(f"the {self._purpose} lock's connection was lost, taking the lock again")
+                self._let_go()
             self._connection, _ = await self._warehouse.single(self._name, self._take)
             self._seen_alive_at = now
-            was_lost, self._was_held = self._was_held, True
-            return was_lost
+            self._was_lost, self._was_held = self._was_held, True
 
     async def _take(self, connection: Connection) -> None:
         may_have_it, self._was_asked_for = self._was_asked_for, True
@@ -75,7 +93,22 @@ class RunLock:
         if may_have_it and holder and holder["application_name"] == self._name:
             # Which is tried again until MIRROR_PATIENCE ends.
             raise TimeoutError("the server has not noticed yet that our own connection is gone")
-        raise _locked(holder, was_held=self._was_held)
+        self.holder = _told(holder)
+        raise self._locked()
+
+    def _locked(self) -> RunLocked:
+        kept = "What had been landed is kept, and nothing was landed since."
+        return RunLocked(
+            ("This run was cut off from the warehouse and lost its lock. " if self._was_held else "")
+            + f"Another run holds the lock: {self.holder}.",
+            safe=kept if self._was_held else "Nothing was read or written.",
+            next="Wait for it to end (`message-mirror status` shows it), then the same command again.",
+        )
+
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
 
     async def release(self) -> None:
         """Let go; closing the connection is what releases the lock."""
@@ -84,16 +117,43 @@ class RunLock:
             self._connection = None
 
 
-def _locked(holder: asyncpg.Record | None, *, was_held: bool) -> RunLocked:
+class RunLock(HeldLock):
+    """The run lock. What only a coordinator may do is done by `work`, so that one which lost the lock cannot do it."""
+
+    def __init__(self, warehouse: Warehouse, job: str) -> None:
+        super().__init__(warehouse, job, "run")
+        self._turn_key = lock_key(warehouse.schema, "coordinator")
+
+    async def work(
+        self, unit: Callable[Concatenate[Connection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `unit` as `Warehouse.work` does, in a transaction that looks first whether the lock is still held.
+
+        Raises RunLocked if another run has it by now, and what `Warehouse.work` raises.
+        """
+
+        async def if_held(connection: Connection) -> T:
+            # The units of two coordinators come one after the other: whoever takes the lock while this transaction is
+            # under way waits for its end before its own first one.
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", self._turn_key)
+            process_id = self._connection.get_server_pid() if self._connection is not None else 0
+            if not await connection.fetchval(self._warehouse.sql("ledger/holds_lock"), self._key, process_id):
+                raise _NotHeld
+            return await unit(connection, *args, **kwargs)
+
+        while True:
+            await self._take_hold()
+            try:
+                return await self._warehouse.work(if_held)
+            except _NotHeld:
+                # Asked anew, rather than within `ASK_EVERY_S`: taken again, or another run has it.
+                self._let_go()
+
+
+def _told(holder: asyncpg.Record | None) -> str:
     name = (holder and holder["application_name"]) or "another session"
     since = f" since {holder['backend_start']:%Y-%m-%d %H:%M:%S} UTC" if holder and holder["backend_start"] else ""
-    kept = "What had been landed is kept, and nothing was landed since."
-    return RunLocked(
-        ("This run was cut off from the warehouse and lost its lock. " if was_held else "")
-        + f"Another run holds the lock: {name}{since}.",
-        safe=kept if was_held else "Nothing was read or written.",
-        next="Wait for it to end (`message-mirror status` shows it), then the same command again.",
-    )
+    return f"{name}{since}"
 
 
 @asynccontextmanager

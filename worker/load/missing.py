@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from worker.load.quarantine import resolve_gone
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -37,14 +39,17 @@ async def count_gone(connection: Connection, warehouse: Warehouse, run_id: int) 
     return count
 
 
-async def pick_shown(connection: Connection, warehouse: Warehouse, run_id: int) -> str | None:
-    """Return the id of some message that this run was shown by a search for a person, None if there was none."""
-    shown: str | None = await connection.fetchval(warehouse.sql("missing/pick_shown"), run_id)
-    return shown
+async def pick_shown(connection: Connection, warehouse: Warehouse, run_id: int) -> list[str]:
+    """Return ids of a few messages that this run was shown by searches for a person, of different ones if it can."""
+    return [row["id"] for row in await connection.fetch(warehouse.sql("missing/pick_shown"), run_id)]
 
 
 async def tombstone(connection: Connection, warehouse: Warehouse, run_id: int) -> int:
-    """Mark what this run found gone as deleted, keeping the live versions in history. Return how many."""
+    """Mark what this run found gone as deleted, keeping the live versions in history. Return how many.
+
+    What lies open of it in quarantine is closed.
+    """
     await connection.execute(warehouse.sql("missing/keep_history"), run_id)
     tag = await connection.execute(warehouse.sql("missing/tombstone"), run_id)
+    await resolve_gone(connection, warehouse, run_id)
     return int(tag.rpartition(" ")[2])

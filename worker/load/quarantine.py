@@ -1,4 +1,4 @@
-"""Stores what extract rejected, whole, and closes what a usable version has overtaken. Decides nothing."""
+"""Stores what extract rejected, whole; closes what a usable version or a deletion has overtaken. Decides nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from worker.load.database import Connection, Warehouse
-    from worker.records import Rejected, Search
+    from worker.records import Message, Rejected, Search
 
 
 async def store_rejected(
@@ -34,7 +34,19 @@ async def store_rejected(
     return len(rows)
 
 
-async def resolve(connection: Connection, warehouse: Warehouse, ids: Sequence[str]) -> None:
-    """Close what lies open of these message ids: a usable version was served. In the caller's transaction."""
-    if ids:
-        await connection.execute(warehouse.sql("quarantine/resolve"), ids)
+async def resolve(connection: Connection, warehouse: Warehouse, messages: Sequence[Message]) -> None:
+    """Close what lies open of these messages: a usable version was served. In the caller's transaction.
+
+    Also the very entries, by their bytes: an older worker may not have been able to read so much as their id.
+    """
+    if messages:
+        await connection.execute(
+            warehouse.sql("quarantine/resolve"),
+            [message.id for message in messages],
+            [message.raw_hash for message in messages],
+        )
+
+
+async def resolve_gone(connection: Connection, warehouse: Warehouse, run_id: int) -> None:
+    """Close what lies open of messages that this run found gone: a replay is not to bring them back."""
+    await connection.execute(warehouse.sql("quarantine/resolve_gone"), run_id)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from worker.load.land import Landed, land_messages, rewrite_parts, stage
+from worker.load.land import land_messages, rewrite_parts, stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,10 +66,14 @@ async def read_quarantine(
 
 
 async def rewrite_current(connection: Connection, warehouse: Warehouse, messages: Sequence[Message]) -> None:
-    """Write the derived columns of present versions anew, and their recipients and payloads."""
+    """Write the derived columns of present versions anew, and their recipients and payloads.
+
+    A message whose row holds another version by now is left alone, its parts too. In the caller's transaction, which
+    keeps the rows it wrote locked.
+    """
     await stage(connection, warehouse, messages)
-    await connection.execute(warehouse.sql("replay/update_current"))
-    await rewrite_parts(connection, warehouse, messages)
+    rewritten = {row["id"] for row in await connection.fetch(warehouse.sql("replay/update_current"))}
+    await rewrite_parts(connection, warehouse, [message for message in messages if message.id in rewritten])
 
 
 async def rewrite_past(connection: Connection, warehouse: Warehouse, messages: Sequence[Message]) -> None:
@@ -78,17 +82,20 @@ async def rewrite_past(connection: Connection, warehouse: Warehouse, messages: S
     await connection.execute(warehouse.sql("replay/update_past"))
 
 
-async def release(connection: Connection, warehouse: Warehouse, messages: Sequence[Message], *, run_id: int) -> Landed:
+async def release(connection: Connection, warehouse: Warehouse, messages: Sequence[Message], *, run_id: int) -> None:
     """Land what had been in quarantine, each message by the hash of its entry, and close those entries.
 
     Of several versions of one id the one met last is landed last, so that it is the present one. What is closed already
-    is left alone: to land an earlier version again would bring it back.
+    is left alone: to land an earlier version again would bring it back. So is a message that has a row, and whose entry
+    had no id when it was met: nothing told then whether that row is newer. If it is not, the next sync is served this
+    version again.
     """
     hashes = [message.raw_hash for message in messages]
-    lie_open = {row["raw_hash"] for row in await connection.fetch(warehouse.sql("quarantine/lock_open"), hashes)}
-    landed = Landed()
-    for message in (message for message in messages if message.raw_hash in lie_open):
-        one = await land_messages(connection, warehouse, [message], run_id=run_id)
-        landed = Landed(landed.inserted + one.inserted, landed.updated + one.updated, landed.unchanged + one.unchanged)
+    rows = await connection.fetch(
+        warehouse.sql("quarantine/lock_open"), hashes, [message.id for message in messages], run_id
+    )
+    to_land = {row["raw_hash"] for row in rows if not row["is_doubtful"]}
+    for message in messages:
+        if message.raw_hash in to_land:
+            await land_messages(connection, warehouse, [message], run_id=run_id)
     await connection.execute(warehouse.sql("quarantine/resolve_entries"), hashes)
-    return landed

@@ -11,6 +11,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from worker.errors import EXIT_LOCKED, EXIT_SOURCE, EXIT_WAREHOUSE, MirrorError
 from worker.jobs.sync import sync
 from worker.service.cron import trigger
+from worker.service.leader import Leader
 from worker.telemetry import get_logger, where
 
 if TYPE_CHECKING:
@@ -40,17 +41,20 @@ async def serve(
     One that source, warehouse or another run kept from its end is started again after `RETRY_AFTER_S`, until it has had
     `ATTEMPTS_MAX` starts; what is due meanwhile is left out.
 
+    Of several `serve` on one schema one leads (`Leader`); what is due in another is left out there.
+
     Cancelling stops a sync at its next await; its run stays open and is resumed. Raises SettingsError at the start.
     """
     settings.need_instance()
     settings.need_warehouse_place()
     nightly = when or trigger("MIRROR_NIGHTLY", settings.nightly)
     scheduler = AsyncIOScheduler(timezone="UTC")
+    leader = Leader(settings)
     under_way: set[asyncio.Task[None]] = set()
 
     async def once() -> None:
         # A task of our own: the scheduler's shutdown would cancel it without waiting for its end.
-        task = asyncio.create_task(_one_night(settings, run, sleep))
+        task = asyncio.create_task(_one_night(settings, run, leader, sleep))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
         with contextlib.suppress(asyncio.CancelledError):  # nor has the scheduler anything to say about it
@@ -60,28 +64,35 @@ async def serve(
     scheduler.start()
     get_logger().info("waiting for the next sync", next_fire_at=str(job.next_run_time))
     try:
-        await asyncio.Event().wait()
+        await leader.keep()
     finally:
         scheduler.shutdown(wait=False)
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
+        await leader.release()
 
 
 async def _one_night(
-    settings: Settings, run: Callable[[Settings], Awaitable[object]], sleep: Callable[[float], Awaitable[None]]
+    settings: Settings,
+    run: Callable[[Settings], Awaitable[object]],
+    leader: Leader,
+    sleep: Callable[[float], Awaitable[None]],
 ) -> None:
     for attempt in range(1, ATTEMPTS_MAX + 1):
-        exit_code = await _guarded(settings, run)
+        exit_code = await _guarded(settings, run, leader)
         if exit_code not in RETRIED or attempt == ATTEMPTS_MAX:
             return
         get_logger().warning("the sync will be started again", attempt=attempt, wait_seconds=RETRY_AFTER_S)
         await sleep(RETRY_AFTER_S)
 
 
-async def _guarded(settings: Settings, run: Callable[[Settings], Awaitable[object]]) -> int | None:
-    """Return the exit code of the error that ended the run, None if none of ours did."""
+async def _guarded(settings: Settings, run: Callable[[Settings], Awaitable[object]], leader: Leader) -> int | None:
+    """Return the exit code of the error that ended the run, None if none of ours did, or if another `serve` leads."""
     try:
+        if not await leader.leads():
+            get_logger().info("the sync is left to the serve that leads")
+            return None
         await run(settings)
     except MirrorError as error:
         # Its words are ours, but they are for people: the log takes the kind.

@@ -8,4 +8,11 @@ SELECT
     current_setting('log_min_error_statement')                    AS log_min_error_statement,
     current_setting('log_error_verbosity')                        AS log_error_verbosity,
     current_setting('log_parameter_max_length')::integer          AS log_parameter_max_length,
-    current_setting('log_parameter_max_length_on_error')::integer AS log_parameter_max_length_on_error
+    current_setting('log_parameter_max_length_on_error')::integer AS log_parameter_max_length_on_error,
+    current_setting('log_statement')                              AS log_statement,
+    current_setting('log_min_duration_statement')                 AS log_min_duration_statement,
+    current_setting('log_min_duration_sample')                    AS log_min_duration_sample,
+    current_setting('log_transaction_sample_rate')                AS log_transaction_sample_rate,
+    -- Of modules that are not loaded: null, or what somebody set for the day when they are.
+    current_setting('auto_explain.log_min_duration', true)        AS "auto_explain.log_min_duration",
+    current_setting('pgaudit.log_parameter', true)                AS "pgaudit.log_parameter"

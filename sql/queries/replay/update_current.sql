@@ -1,4 +1,5 @@
--- Derived columns of present versions, in place: no version is made, and _changed_at stays.
+-- Derived columns of present versions, in place: no version is made, and _changed_at stays. Returns the messages whose
+-- row still held this version.
 UPDATE canvas.message AS m
 SET
     status = i.status,
@@ -20,3 +21,4 @@ SET
     _rules_version = i._rules_version
 FROM incoming AS i
 WHERE i.id = m.id AND i._content_hash = m._content_hash
+RETURNING m.id

@@ -1,0 +1,69 @@
+"""The leader lock: of several `serve` on one schema one starts jobs; the others stand by until it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NoReturn
+
+from worker.errors import MirrorError, RunLocked
+from worker.jobs.workplace import warehouse_dsn
+from worker.load.database import Warehouse
+from worker.load.lock import HeldLock
+from worker.telemetry import get_logger, where
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
+
+LOOK_EVERY_S = 10.0
+
+
+class Leader:
+    """Whether this `serve` leads. What it finds is logged when it changes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock: HeldLock | None = None
+        self._said = ""
+        self._turn = asyncio.Lock()
+
+    async def leads(self) -> bool:
+        """Hold the leader lock, and tell whether it is ours. Raises what a warehouse that cannot be asked raises."""
+        async with self._turn:
+            lock = self._lock = self._lock or await self._make_lock()
+            try:
+                await lock.ensure()
+            except MirrorError as error:
+                self._lock = None  # made anew: the secret in the DSN may have changed since
+                if not isinstance(error, RunLocked):
+                    raise
+                self._say("another serve leads, standing by until it is gone", holder=lock.holder)
+                return False
+            self._say("this serve leads")
+            return True
+
+    async def keep(self) -> NoReturn:
+        """Look again and again, so that a lock that is lost or becomes free is soon held."""
+        while True:
+            try:
+                await self.leads()
+            except MirrorError as error:
+                self._say("the leader lock cannot be had", error=type(error).__name__, exit_code=error.exit_code)
+            except Exception as error:  # noqa: BLE001 - the service must outlive any failure; where it happened is logged
+                self._say("the leader lock cannot be had", where=where(error))
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def release(self) -> None:
+        """Let go of the lock."""
+        if self._lock is not None:
+            await self._lock.release()
+            self._lock = None
+
+    async def _make_lock(self) -> HeldLock:
+        dsn = await warehouse_dsn(self._settings)
+        # Not connected: the lock has a connection of its own.
+        return HeldLock(Warehouse(dsn, self._settings.schema, self._settings.patience, pool_size=1), "serve", "leader")
+
+    def _say(self, what: str, **fields: object) -> None:
+        if what != self._said:
+            get_logger().info(what, **fields)
+            self._said = what
