@@ -7,11 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import fault_sabotages, input_sabotages, states_sabotages, test_canary, test_cuts, test_kills
+from tests.faults import (
+    fault_sabotages,
+    input_sabotages,
+    states_sabotages,
+    test_canary,
+    test_cuts,
+    test_kills,
+    test_verify,
+)
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 LISTED = dict(re.findall(r"^\| (\w+): `\S+` \| (.+) \|$", README, flags=re.MULTILINE))
-SOURCES = {"kills": test_kills, "canary": test_canary}
+SOURCES = {"kills": test_kills, "canary": test_canary, "verify": test_verify}
 
 
 @pytest.mark.parametrize(
