@@ -146,7 +146,7 @@ def _selection(
 def verify(no_sync: bool, as_json: bool) -> None:
     """Prove the mirror against the patients' searches. Repairs nothing.
 
-    What is found missing is known to the next sync.
+    What is found is known to the next sync, and rows that were altered to the next replay.
     """
     from worker import display
     from worker.jobs.verify import verify as job
@@ -166,7 +166,8 @@ def verify(no_sync: bool, as_json: bool) -> None:
 def replay(since: datetime | None) -> None:
     """Derive rows anew from stored resources, and try quarantine again. Asks nothing of the source.
 
-    For a new version's rules, or another MIRROR_CUTOFF. Makes no new versions of messages.
+    For a new version's rules, another MIRROR_CUTOFF, and rows that verify found altered. Makes no new versions of
+    messages.
     """
     from worker import display
     from worker.jobs.backfill import day_start

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColum
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from worker.jobs.differences import advice
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -116,13 +117,14 @@ def show_verification(result: Verification) -> None:
     out.print(
         f"  {result.entries:,} entries seen in the searches of {result.patients:,} patients, {result.passes} passes"
     )
-    out.print(f"  moved meanwhile: {found.moved:,}; could not be asked for: {found.unknown:,}")
+    out.print(f"  moved meanwhile: {found.moved:,}, gone: {found.gone:,}; could not be asked for: {found.unknown:,}")
     for kind, count in sorted(found.differences.items()):
         out.print(f"  {kind}: {count:,}, such as {', '.join(found.ids.get(kind, [])[:3]) or '(without id)'}")
-    if found.differences:
-        out.print("Next: message-mirror sync, then message-mirror verify again; --json lists the ids.")
-    elif not result.proven:
-        out.print("Next: message-mirror verify, when the source is quieter.")
+    if "missing" in found.differences:
+        out.print("  What is missing may have been written while it was read; the next sync brings it.")
+    next_step = advice(result.reason, found.differences)
+    if next_step is not None:
+        out.print(next_step)
 
 
 def verification_as_json(result: Verification) -> dict[str, Any]:
@@ -136,6 +138,7 @@ def verification_as_json(result: Verification) -> dict[str, Any]:
         "patients": result.patients,
         "entries": result.entries,
         "moved": result.found.moved,
+        "gone": result.found.gone,
         "unknown": result.found.unknown,
         "differences": result.found.differences,
         "ids": result.found.ids,

@@ -10,7 +10,7 @@ from tests.faults.model import Change
 from tests.faults.states_incidents import Drift, Failure
 from tests.faults.states_machine import States
 from tests.faults.states_trial import Blow
-from worker.jobs import plan, verify
+from worker.jobs import compare, plan
 from worker.jobs.differences import Verdict
 from worker.load import land, ledger, marks, missing, rederive
 from worker.load.database import Warehouse
@@ -75,7 +75,7 @@ def accepts_any_walk() -> AbstractContextManager[object]:
 
 def believes_that_all_moved() -> AbstractContextManager[object]:
     """Take every difference that verify finds for something that moved."""
-    return patch.object(verify, "judge", lambda *_args, **_kwargs: Verdict.MOVED)
+    return patch.object(compare, "judge", lambda *_args, **_kwargs: Verdict.MOVED)
 
 
 @contextmanager

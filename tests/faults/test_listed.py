@@ -18,6 +18,7 @@ from tests.faults import (
     test_leases,
     test_maintenance,
     test_roster,
+    test_verify,
 )
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -29,6 +30,7 @@ SOURCES = {
     "roster": test_roster,
     "maintenance": test_maintenance,
     "hung": test_hung_connection,
+    "verify": test_verify,
 }
 
 

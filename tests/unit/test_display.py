@@ -11,9 +11,11 @@ from structlog.testing import capture_logs
 from worker import display
 from worker.jobs.backfill import Estimate
 from worker.jobs.check import Check
+from worker.jobs.compare import Found
 from worker.jobs.mirror import RunResult
 from worker.jobs.plan import Deletions, Outcome
 from worker.jobs.progress import Progress
+from worker.jobs.verify import Verification
 from worker.load.ledger import RunSums
 
 NOON = datetime(2024, 3, 1, 12, 30, 15, tzinfo=UTC)
@@ -67,6 +69,40 @@ def test_deletions_that_are_not_believed_ask_for_the_operators_word(
 def test_a_message_served_twice_does_not_count_below_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     display.show_run(result(entries=5, inserted=5, updated=1))
     assert "5 served: 5 new, 1 changed, 0 other" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("reason", "differences", "verdict", "last"),
+    [
+        (None, {}, "proven", "  moved meanwhile: 3, gone: 2; could not be asked for: 1"),
+        (
+            None,
+            {"missing": 1},
+            "differences found",
+            "Next: message-mirror sync, then message-mirror verify again; verify --json lists the ids.",
+        ),
+        (
+            "source_unreliable",
+            {},
+            "not proven (source_unreliable)",
+            "Next: look at the source and the client's scopes (message-mirror check), then message-mirror verify.",
+        ),
+    ],
+)
+def test_a_verification_says_what_it_found_and_what_to_type_next(
+    reason: str | None, differences: dict[str, int], verdict: str, last: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = Found(differences, {kind: ["a", "b"] for kind in differences}, moved=3, gone=2, unknown=1)
+    display.show_verification(Verification(8, None, 2, reason, 4, 12345, found))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        f"Verification, run 8: {verdict}",
+        "  12,345 entries seen in the searches of 4 patients, 2 passes",
+    ]
+    assert lines[-1] == last
+    assert ("  What is missing may have been written while it was read; the next sync brings it." in lines) is (
+        "missing" in differences
+    )
 
 
 @pytest.mark.parametrize(("unknown", "said"), [(0, False), (2, True)])

@@ -1,4 +1,4 @@
-"""Whether a difference that verify found is one: each is asked for by id once more. Pure."""
+"""Whether a difference that verify found is one, and what to do about it: each is asked for by id once more. Pure."""
 
 from __future__ import annotations
 
@@ -6,47 +6,94 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from worker.jobs import plan
+
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from worker.load.sightings import Difference
 
+DENIED = {plan.Deletions.TOO_MANY, plan.Deletions.SOURCE_UNRELIABLE}
+SIGHTINGS_LOST = "sightings_lost"
+NOT_ANSWERED = "differences_not_answered"
+SYNC_NOT_COMPLETE = "sync_not_complete"
+
 
 class Verdict(StrEnum):
-    """What a difference comes to: a fault of the mirror, something that moved meanwhile, or nobody can tell."""
+    """What a difference comes to: a fault of the mirror, something that moved or went meanwhile, or nobody can tell."""
 
     DIFFERENCE = "difference"
     MOVED = "moved"
+    GONE = "gone"
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the source says of one id now: `known` None if it could not be asked; its hash if it has it."""
+    """What the source says of one id now: `known` None if it could not be asked.
+
+    `content_hash` of what it has, None if that cannot be a row.
+    """
 
     known: bool | None
     content_hash: bytes | None = None
 
 
-def judge(difference: Difference, answer: Answer, *, synced_since: datetime | None, began_at: datetime) -> Verdict:
+def judge(difference: Difference, answer: Answer, *, began_at: datetime, now: datetime) -> Verdict:
     """Tell a fault of the mirror from what moved at the source while it was read.
 
-    `synced_since` is the start of the sync that this verification began with, None under `--no-sync`: only after such
-    a sync, a row that holds just what the sync was shown, and no longer what the source says, has moved. A message
-    that was sent after the reading began has moved too.
+    Moved is what was sent since the verification began at `began_at`; what the mirror holds just as the source says
+    `now`; and a row that holds just what the sync that this verification began with was shown, but no longer what the
+    source says. Gone is what it says no longer: that is worth as much as its word (see `doubt`).
+
+    The source's `sent` is the client's word: a message written meanwhile without it, or dated back, is called missing.
+    That cannot be told from what a sync lost.
     """
-    if difference.kind in {"altered", "unaccounted"}:
+    if difference.kind == "altered" or difference.message_id is None:
         return Verdict.DIFFERENCE
     if answer.known is None:
         return Verdict.UNKNOWN
-    if difference.kind == "missing":
-        return _moved_if(
-            not answer.known or (difference.sent_at is not None and difference.sent_at >= (synced_since or began_at))
-        )
-    if answer.known and answer.content_hash == difference.mirror_hash:
+    if difference.mirror_hash is None:
+        if not answer.known:
+            return Verdict.GONE
+        sent_at = difference.sent_at
+        return Verdict.MOVED if sent_at is not None and began_at <= sent_at <= now else Verdict.DIFFERENCE
+    if answer.content_hash == difference.mirror_hash:
         return Verdict.MOVED
-    return _moved_if(synced_since is not None and difference.as_last_shown)
+    if not difference.as_last_shown:
+        return Verdict.DIFFERENCE
+    return Verdict.MOVED if answer.known else Verdict.GONE
 
 
-def _moved_if(moved: bool) -> Verdict:
-    return Verdict.MOVED if moved else Verdict.DIFFERENCE
+def doubt(*, gone: int, live: int, source_knows_ids: bool) -> str | None:
+    """Return why it is not believed that so many are gone, in a word, or None if it is: as a full run believes it.
+
+    `source_knows_ids`: whether the source knows by id what the last pass showed.
+    """
+    verdict = plan.deletions(
+        gone=gone,
+        live=live,
+        scope="full",
+        all_accepted=True,
+        source_knows_ids=source_knows_ids,
+        accepted_by_operator=False,
+    )
+    return verdict.value if verdict in DENIED else None
+
+
+def advice(reason: str | None, kinds: Collection[str]) -> str | None:
+    """Return what to do about a verification: `reason` it is not proven, `kinds` of differences. None: nothing."""
+    verify = "message-mirror verify"
+    if reason in DENIED:
+        return (
+            "The source denied by id what it had shown, or so many messages at once that it looks like a fault.\n"
+            f"Next: look at the source and the client's scopes (message-mirror check), then {verify}."
+        )
+    sync = ["message-mirror sync"] if {*kinds} - {"altered"} or reason == SYNC_NOT_COMPLETE else []
+    replay = ["message-mirror replay"] if "altered" in kinds else []
+    if sync or replay:
+        return f"Next: {', then '.join([*sync, *replay, verify])} again; verify --json lists the ids."
+    if reason == SIGHTINGS_LOST:
+        return f"The warehouse lost what had been seen: it was started anew meanwhile.\nNext: {verify}."
+    return f"Next: {verify}, when the source is quieter." if reason else None

@@ -1,4 +1,6 @@
-"""Derives rows anew from the stored resources, and tries quarantine again: after a change of rules, without the source.
+"""Derives rows anew from the stored resources, and tries quarantine again, without the source.
+
+After a change of rules; and of rows that a verification found altered.
 
 A batch is one transaction, and a rewritten row is no longer among those that other rules derived: a replay that died is
 simply started again. One that lost the run lock writes nothing more (`RunLock.work`): what it read may be out of date.
@@ -42,7 +44,10 @@ class Replayed:
 
 
 async def replay(settings: Settings, report: Report = no_report, *, since: datetime | None = None) -> Replayed:
-    """Write anew what older rules derived, of messages sent since `since` (or all). Raises RunLocked, WarehouseAway."""
+    """Write anew what older rules derived, of messages sent since `since` (or all), and what was found altered.
+
+    Raises RunLocked, WarehouseAway.
+    """
     async with open_locked(settings, "replay") as (warehouse, lock):
         await lock.work(ledger.revoke_leases, warehouse)
         for died in await warehouse.work(ledger.read_open_runs, warehouse):

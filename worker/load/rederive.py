@@ -34,7 +34,7 @@ class Quarantined:
 
 
 async def count_older(connection: Connection, warehouse: Warehouse, rules: str, since: datetime | None) -> int:
-    """Return how many versions, present and past, were derived by other rules than `rules`."""
+    """Return how many versions, present and past, are to be written anew."""
     count: int = await connection.fetchval(warehouse.sql("replay/count_older"), rules, since)
     return count
 
@@ -42,7 +42,7 @@ async def count_older(connection: Connection, warehouse: Warehouse, rules: str, 
 async def read_current(
     connection: Connection, warehouse: Warehouse, rules: str, since: datetime | None, after: Version | None, limit: int
 ) -> list[Version]:
-    """Return the next present versions that other rules derived."""
+    """Return the next present versions that other rules derived, or that a verification found altered."""
     rows = await connection.fetch(warehouse.sql("replay/read_current"), rules, since, after.id if after else "", limit)
     return [Version(row["id"], row["_content_hash"], row["resource"]) for row in rows]
 
@@ -66,13 +66,14 @@ async def read_quarantine(
 
 
 async def rewrite_current(connection: Connection, warehouse: Warehouse, messages: Sequence[Message]) -> None:
-    """Write the derived columns of present versions anew, and their recipients and payloads.
+    """Write the derived columns of present versions anew, and their recipients and payloads: none is altered now.
 
     A message whose row holds another version by now is left alone, its parts too. In the caller's transaction, which
     keeps the rows it wrote locked.
     """
     await stage(connection, warehouse, messages)
     rewritten = {row["id"] for row in await connection.fetch(warehouse.sql("replay/update_current"))}
+    await connection.execute(warehouse.sql("replay/settle_altered"))
     await rewrite_parts(connection, warehouse, [message for message in messages if message.id in rewritten])
 
 

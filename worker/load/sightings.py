@@ -21,17 +21,25 @@ class Difference:
 
     `kind`: `missing` (not in the mirror), `extra` (not on the cover), `stale` (another version), `altered` (same
     version, but a column of the row is not what it should be), `unaccounted` (an unusable entry that is not in
-    quarantine). `as_last_shown`: the mirror holds just what the last accepted walk of a sync was shown.
+    quarantine). `mirror_hash`: the content of its live row, None if there is none. `as_last_shown`: the mirror holds
+    just what an accepted walk of this verification's own sync was shown.
     """
 
     key: str
     message_id: str | None
     kind: str
     mirror_hash: bytes | None
-    seen_hash: bytes | None
     practitioner_id: str | None
     sent_at: datetime | None
     as_last_shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sighted:
+    """How much is stored of a pass: entries counted in each search that showed them, and distinct ones."""
+
+    sightings: int
+    entries: int
 
 
 async def store_sightings(
@@ -39,22 +47,29 @@ async def store_sightings(
     warehouse: Warehouse,
     run_id: int,
     number: int,
+    search: int,
     messages: Sequence[Message],
     rejected: Sequence[Rejected],
 ) -> None:
-    """Store what one search showed in pass `number`, compared with the rows as they are."""
+    """Store what a search showed in pass `number`, compared with the rows as they are."""
     if messages:
         await stage(connection, warehouse, list({message.id: message for message in messages}.values()))
-        await connection.execute(warehouse.sql("verify/sight_usable"), run_id, number)
+        await connection.execute(warehouse.sql("verify/sight_usable"), run_id, number, search)
     if rejected:
         await connection.execute(
             warehouse.sql("verify/sight_rejected"),
             run_id,
             number,
+            search,
             [entry.id or entry.raw_hash.hex() for entry in rejected],
             [entry.id for entry in rejected],
             [entry.raw_hash for entry in rejected],
         )
+
+
+async def forget_sightings(connection: Connection, warehouse: Warehouse, run_id: int, number: int, search: int) -> None:
+    """Forget what a walk of a search showed in pass `number`: it was not accepted."""
+    await connection.execute(warehouse.sql("verify/forget"), run_id, number, search)
 
 
 async def clear_sightings(connection: Connection, warehouse: Warehouse, run_id: int, before: int) -> None:
@@ -68,30 +83,40 @@ async def passes_agree(connection: Connection, warehouse: Warehouse, run_id: int
     return agree
 
 
-async def count_sightings(connection: Connection, warehouse: Warehouse, run_id: int, number: int) -> int:
-    """Return how many distinct entries a pass saw."""
-    count: int = await connection.fetchval(warehouse.sql("verify/count"), run_id, number)
-    return count
+async def count_sightings(connection: Connection, warehouse: Warehouse, run_id: int, number: int) -> Sighted:
+    """Return how much is stored of a pass."""
+    return Sighted(**dict(await connection.fetchrow(warehouse.sql("verify/count"), run_id, number)))
 
 
 async def read_differences(
-    connection: Connection, warehouse: Warehouse, run_id: int, number: int, after: str, limit: int
+    connection: Connection, warehouse: Warehouse, run_id: int, number: int, synced: int | None, after: str, limit: int
 ) -> list[Difference]:
-    """Return the next differences of a pass in the order of their keys."""
-    rows = await connection.fetch(warehouse.sql("verify/differences"), run_id, number, after, limit)
+    """Return the next differences of a pass, in the order of their keys. `synced`: what `as_last_shown` is about."""
+    rows = await connection.fetch(warehouse.sql("verify/differences"), run_id, number, after, limit, synced)
     return [Difference(**dict(row)) for row in rows]
+
+
+async def pick_shown(connection: Connection, warehouse: Warehouse, run_id: int, number: int) -> str | None:
+    """Return the id of some message that a pass showed just as the mirror holds it, None if there was none."""
+    shown: str | None = await connection.fetchval(warehouse.sql("verify/pick_shown"), run_id, number)
+    return shown
 
 
 async def leave_for_sync(
     connection: Connection, warehouse: Warehouse, run_id: int, ids: Sequence[str], practitioners: Sequence[str]
 ) -> None:
-    """Make missing messages, and the practitioners met with them, known to the next sync."""
+    """Make messages that the next sync is to ask for, and the practitioners met with them, known to it."""
     await connection.execute(warehouse.sql("verify/want"), ids, run_id)
     await connection.execute(warehouse.sql("land/note_practitioners"), practitioners, run_id)
 
 
+async def leave_for_replay(connection: Connection, warehouse: Warehouse, run_id: int, ids: Sequence[str]) -> None:
+    """Make rows that were altered known to the next replay."""
+    await connection.execute(warehouse.sql("verify/remember_altered"), ids, run_id)
+
+
 async def read_wanted(connection: Connection, warehouse: Warehouse) -> list[str]:
-    """Return the ids that verifications found missing and no sync has asked for yet."""
+    """Return the ids that verifications left for a sync and none has asked for yet."""
     return [row["id"] for row in await connection.fetch(warehouse.sql("verify/read_wanted"))]
 
 

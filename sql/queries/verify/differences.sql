@@ -1,7 +1,12 @@
--- The next $4 differences between pass $2 of verification $1 and the mirror, after the key $3. Each with the hashes of
--- both sides, and whether the last accepted walk of a sync had been shown just what the mirror holds.
+-- The next $4 differences between pass $2 of verification $1 and the mirror, after the key $3. Each with the hash that the
+-- mirror holds, and whether an accepted walk of the sync $5 (null: of none) was shown just that.
 WITH
-    seen AS (SELECT * FROM canvas_ops.sighting WHERE run_id = $1 AND pass = $2 AND key > $3),
+    seen AS (
+        SELECT DISTINCT ON (key) *
+        FROM canvas_ops.sighting
+        WHERE run_id = $1 AND pass = $2 AND key > $3
+        ORDER BY key, search
+    ),
     live AS (SELECT id, _content_hash, sent_at FROM canvas.message WHERE _deleted_at IS NULL AND id > $3),
     differing AS (
         SELECT
@@ -15,7 +20,6 @@ WITH
                 ELSE 'altered'
             END                                    AS kind,
             live._content_hash                     AS mirror_hash,
-            seen.content_hash                      AS seen_hash,
             seen.practitioner_id,
             coalesce(seen.sent_at, live.sent_at)   AS sent_at
         FROM seen
@@ -26,12 +30,14 @@ WITH
         ORDER BY 1
         LIMIT $4
     ),
-    -- What the last accepted walks were shown of just these ids.
+    -- What accepted walks of that sync were shown of just these ids. A mark that stands unchanged is what it saw, too.
     shown AS (
         SELECT walked.id, walked.content_hash
         FROM canvas_ops.mark AS k
+        JOIN canvas_ops.search AS s ON s.parameter = k.parameter AND s.value = k.value
         CROSS JOIN LATERAL unnest(k.ids, k.content_hashes) AS walked (id, content_hash)
-        WHERE walked.id IN (SELECT message_id FROM differing)
+        WHERE s.run_id = $5 AND s.resource = 'Communication' AND s.status = 'accepted'
+          AND walked.id IN (SELECT message_id FROM differing)
     )
 SELECT
     d.*,

@@ -1,2 +1,2 @@
--- What earlier verifications found missing.
+-- What earlier verifications found missing, or of another version.
 SELECT id FROM canvas_ops.wanted ORDER BY id

@@ -1,7 +1,9 @@
--- What the staged messages are to the mirror, for pass $2 of verification $1.
-INSERT INTO canvas_ops.sighting (run_id, pass, key, message_id, content_hash, practitioner_id, sent_at, row_differs)
+-- What the staged messages, of search $3, are to the mirror, for pass $2 of verification $1.
+INSERT INTO canvas_ops.sighting (
+    run_id, pass, search, key, message_id, content_hash, practitioner_id, sent_at, row_differs
+)
 SELECT
-    $1, $2, i.id, i.id, i._content_hash, i.practitioner_id, i.sent_at,
+    $1, $2, $3, i.id, i.id, i._content_hash, i.practitioner_id, i.sent_at,
     m.id IS NOT NULL
         AND m._content_hash = i._content_hash
         AND m._rules_version = i._rules_version
@@ -16,4 +18,4 @@ SELECT
         )
 FROM incoming AS i
 LEFT JOIN canvas.message AS m ON m.id = i.id
-ON CONFLICT (run_id, pass, key) DO NOTHING
+ON CONFLICT (run_id, pass, key, search) DO NOTHING

@@ -1,0 +1,2 @@
+-- The rows of the staged messages are what their resources say.
+DELETE FROM canvas_ops.altered AS a USING incoming AS i WHERE i.id = a.id
