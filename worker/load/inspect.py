@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from worker.load.database import is_local
+from worker.load.dsn import is_local
 from worker.load.statements import statement
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ _LOG_SETTINGS = (
 
 def weak_transport(dsn: str) -> tuple[Finding, ...]:
     """Return a finding if the DSN names an `sslmode` under which somebody else could pose as the server. Pure."""
-    mode = parse_qs(urlsplit(dsn).query).get("sslmode", ["verify-full"])[0]
+    mode = parse_qs(urlsplit(dsn).query).get("sslmode", ["verify-full"])[-1]
     if is_local(dsn) or mode in _STRONG_MODES:
         return ()
     return (
