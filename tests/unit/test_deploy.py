@@ -184,6 +184,19 @@ def test_every_command_named_exists() -> None:
         assert set(options) <= known, f"{name}: {options}"
 
 
+def test_the_commands_of_the_runbook_stand_one_a_line() -> None:
+    """Each block can be pasted as it stands: no command has slipped into another's line, and each service exists."""
+    services = load("compose.yaml")["services"]
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", RUNBOOK, re.DOTALL) for line in block.splitlines()]
+    composed = [line for line in lines if "docker compose" in line]
+    assert len(composed) == 4
+    for line in composed:
+        command = line.partition("#")[0].split()
+        assert command[:2] == ["docker", "compose"]
+        assert "docker" not in line.removeprefix("docker")
+        assert command[2] == "up" or set(command[3:]) & set(services), line
+
+
 def test_one_version_of_uv_everywhere() -> None:
     """The Dockerfile and the runbook install the uv that the Makefile does."""
     makefile = (TOP / "Makefile").read_text(encoding="utf-8")
