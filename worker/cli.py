@@ -195,19 +195,23 @@ def status(as_json: bool) -> None:
 
 @cli.command()
 def check() -> None:
-    """Look at settings, source and warehouse: a line each, ✓ or what to do."""
+    """Look at settings, source and warehouse: a line each, ✓ or what to do.
+
+    Ends with the exit code that a job would end with at the first ✗.
+    """
     from worker import display
     from worker.jobs.check import check as job
+    from worker.service.cron import trigger
 
-    async def show() -> bool:
-        well = True
-        async for line in job(settings):
+    async def show() -> int:
+        exit_code = EXIT_OK
+        async for line in job(settings, trigger):
             display.show_check(line)
-            well = well and line.ok is not False
-        return well
+            exit_code = exit_code or line.exit_code
+        return exit_code
 
     settings = _settings()
-    sys.exit(EXIT_OK if run_job(show()) else EXIT_INCOMPLETE)
+    sys.exit(run_job(show()))
 
 
 @cli.command()

@@ -165,7 +165,7 @@ def show_estimate(estimate: Estimate) -> None:
 def show_check(check: Check) -> None:
     """Print one line of `check`."""
     sign = {True: "✓", False: "✗", None: "!"}[check.ok]
-    console().print(f"{sign} {check.what}" + (f" — {check.next}" if check.next else ""), markup=False)
+    console().print(f"{sign} {check.what}" + (f" — {check.next}" if check.next else ""), soft_wrap=True)
 
 
 def show_rows(title: str, rows: Sequence[dict[str, Any]]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from worker.jobs.workplace import warehouse_dsn
 from worker.load.database import open_warehouse
+from worker.load.inspect import refuse_unfit
 from worker.load.migrate import migrate, read_script
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 async def upgrade(settings: Settings) -> tuple[str, ...]:
     """Apply what is outstanding and return the names of the files applied."""
     async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
+        await warehouse.work(refuse_unfit)
         return await migrate(warehouse)
 
 
