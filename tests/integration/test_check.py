@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from tests.integration.mirroring import PlainSource, environment, run_command
-from tests.integration.verdicts import IMPATIENT
+from tests.integration.verdicts import IMPATIENT, assert_told
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_SOURCE, EXIT_USAGE, EXIT_WAREHOUSE
 from worker.jobs.check import judge_roster
 from worker.jobs.people import People
@@ -87,7 +87,7 @@ async def test_check_sees_a_role_that_may_not_create_the_schemas(
         finished = await run_command(variables, "check")
         assert finished.code == EXIT_WAREHOUSE, finished.out
         assert re.search(r"^✗ schema canvas: .*CREATE SCHEMA canvas_ops AUTHORIZATION", finished.out, re.MULTILINE)
-        assert (await run_command(variables, "sync")).code == EXIT_WAREHOUSE
+        assert_told(await run_command(variables, "sync"), EXIT_WAREHOUSE, "SQLSTATE 42501", "owner of both schemas")
         await database.execute(f"CREATE SCHEMA canvas AUTHORIZATION {role}")
         assert (await run_command(variables, "check")).code == EXIT_WAREHOUSE
         await database.execute(f"CREATE SCHEMA canvas_ops AUTHORIZATION {role}")

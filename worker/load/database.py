@@ -293,6 +293,7 @@ def refused(error: asyncpg.PostgresError) -> WarehouseRefused | SettingsError:
         "28": "Check user and password in WAREHOUSE_DSN, and the server's pg_hba.conf.",
         "3D": "Create the database that WAREHOUSE_DSN names, or name another.",
         "42": "Check that this role owns the schemas, and that they are up to date (`message-mirror migrate`).",
+        "42501": "Make this role the owner of both schemas, as deploy/postgresql/1-roles.sql does.",
         "53": "Give the server more room (disk, memory, connections), then the same command again.",
     }
     kind = SettingsError if sqlstate.startswith("28") else WarehouseRefused
@@ -302,7 +303,7 @@ def refused(error: asyncpg.PostgresError) -> WarehouseRefused | SettingsError:
         + (f", constraint {error.constraint_name}" if error.constraint_name else "")
         + ".",
         safe=_ROLLED_BACK,
-        next=next_steps.get(sqlstate[:2], _MANUAL),
+        next=next_steps.get(sqlstate) or next_steps.get(sqlstate[:2], _MANUAL),
     )
 
 
