@@ -161,7 +161,7 @@ class _Prover:
     async def _sync(self, case: Case) -> RunResult | MirrorError | None:
         try:
             result = await self.world.sync()
-        except (SourceAway, AccessRefused, SettingsError) as error:  # the last: no searchset at the first knock
+        except (SourceAway, AccessRefused, SettingsError) as error:  # the last: at the first knock
             self.result.count(f"runs ended by {type(error).__name__}, exit {error.exit_code}")
             return error
         except Exception as error:  # noqa: BLE001 - whatever else comes out is a crash, and that is looked for

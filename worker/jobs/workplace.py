@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 _NO_RUN = "No run was begun."
-# What a URL that is not that of the FHIR API answers.
-_SOMETHING_ELSE = {"redirect", "not_json", "not_a_bundle", "http_400", "http_404", "http_405", "http_406", "http_410"}
+# What a URL that is not that of the FHIR API answers. A 200 that holds no page may as well be a notice of maintenance.
+_SOMETHING_ELSE = {"redirect", "http_400", "http_404", "http_405", "http_406", "http_410"}
 Connect: TypeAlias = "Callable[[Settings], AbstractAsyncContextManager[Source]]"
 
 
@@ -94,7 +94,9 @@ def _not_let_in(reason: str) -> AccessRefused | SettingsError | SourceAway:
             what, safe=_NO_RUN, next="Check that CANVAS_FHIR_URL is the base URL of the FHIR API, to the last letter."
         )
     return SourceAway(
-        what, safe=_NO_RUN, next="Try again later; if it stays so, ask whoever runs the source at CANVAS_FHIR_URL."
+        what,
+        safe=_NO_RUN,
+        next="Try again later. If it stays so: check CANVAS_FHIR_URL, or ask whoever runs the source.",
     )
 
 
