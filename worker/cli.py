@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from worker import __version__
-from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted
+from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted, RunLocked, SettingsError, WrongInstance
 from worker.process import run_command, run_job
 from worker.settings import KNOWN, read_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date, datetime
 
     from worker.jobs.mirror import RunResult
@@ -111,7 +112,10 @@ def backfill(
     if dry_run:
         display.show_estimate(estimate)
     else:
-        _finish(result)
+        named = len({*selection.practitioners}) + len({*selection.patients}) + len({*selection.ids})
+        _finish(
+            result, f"{result.in_vain:,} of the {named:,} named: no message at the source" if result.in_vain else ""
+        )
 
 
 def _selection(
@@ -126,10 +130,10 @@ def _selection(
     from worker.jobs.plan import Selection
 
     if since is not None and until is not None and since >= until:
-        raise click.UsageError("--since must be before --until.")
+        raise SettingsError("--since must be before --until.", next="Name a later day with --until: it is left out.")
     patients = parse_ids(patients_file, "Patient", "the patients file") if patients_file is not None else ()
     if patients_file is not None and not patients:
-        raise click.UsageError("The patients file names nobody.")
+        raise SettingsError("The patients file names nobody.", next="Write one patient's id a line into it.")
     return Selection(
         practitioners=parse_ids(practitioners, "Practitioner", "--practitioner"),
         patients=patients,
@@ -196,19 +200,23 @@ def status(as_json: bool) -> None:
 
 @cli.command()
 def check() -> None:
-    """Look at settings, source and warehouse: a line each, ✓ or what to do."""
+    """Look at settings, source and warehouse: a line each, ✓ or what to do.
+
+    Ends with the exit code that a job would end with at the first ✗.
+    """
     from worker import display
     from worker.jobs.check import check as job
+    from worker.service.cron import trigger
 
-    async def show() -> bool:
-        well = True
-        async for line in job(settings):
+    async def show() -> int:
+        exit_code = EXIT_OK
+        async for line in job(settings, trigger):
             display.show_check(line)
-            well = well and line.ok is not False
-        return well
+            exit_code = exit_code or line.exit_code
+        return exit_code
 
     settings = _settings()
-    sys.exit(EXIT_OK if run_job(show()) else EXIT_INCOMPLETE)
+    sys.exit(run_job(show()))
 
 
 @cli.command()
@@ -219,7 +227,8 @@ def migrate(print_only: bool) -> None:
 
     settings = _settings()
     if print_only:
-        click.echo(run_job(outstanding_sql(settings)), nl=False)
+        script = run_job(outstanding_sql(settings))
+        click.echo(script or f"-- Schema {settings.schema} is up to date: nothing to apply.\n", nl=False)
         return
     applied = run_job(upgrade(settings))
     for name in applied:
@@ -318,10 +327,13 @@ def warehouse_remove() -> None:
 def _embedded() -> Any:
     from worker.load.embedded import EmbeddedServer
 
-    settings = _settings()
+    # The server can be stopped whatever is wrong with the source's settings.
+    settings = _settings({name: value for name, value in os.environ.items() if name.startswith("WAREHOUSE_")})
     if settings.dsn is not None:
-        raise click.UsageError("WAREHOUSE_DSN is set: this is about the embedded server, which is not in use.")
-    settings.need_warehouse_place()
+        raise SettingsError(
+            "WAREHOUSE_DSN is set: this is about the embedded server, which is not in use.",
+            next="Unset WAREHOUSE_DSN (and WAREHOUSE_DSN_FILE) for this command, or use psql with that URL.",
+        )
     return EmbeddedServer(settings.warehouse_dir)
 
 
@@ -340,13 +352,22 @@ def demo(messages: int, seed: int) -> None:
 
     configure_logging()
     withhold_unhandled()
-    with display.progress_report() as report:
-        result, rows = run_job(job(messages, seed, report))
-    display.show_run(result)
-    display.show_rows("canvas.live_message by direction", rows)
     program = Path(sys.argv[0]) if not sys.argv[0].endswith("__main__.py") else Path("python -m worker")
     unset = "".join(f"{name}= " for name in ("WAREHOUSE_DSN", "WAREHOUSE_DSN_FILE") if os.environ.get(name))
-    click.echo(f"Go on in psql:\n  {unset}WAREHOUSE_DIR={DIRECTORY} {_shown(program)} warehouse psql")
+    here = f"{unset}WAREHOUSE_DIR={DIRECTORY} {_shown(program)} warehouse"
+    anew = f"`{here} remove`, then the same command again"
+    with display.progress_report() as report:
+        try:
+            result, rows = run_job(job(messages, seed, report))
+        except WrongInstance:
+            what = f"{DIRECTORY} holds another made-up clinic, of other --messages, --seed or version."
+            raise WrongInstance(what, safe="Nothing was changed.", next=f"For this one: {anew}.") from None
+        except RunLocked as locked:
+            again = "Wait for that demo to end, then the same command again."
+            raise RunLocked(locked.what, safe=locked.safe, next=again) from None
+    display.show_run(result, again=anew, believe=anew)
+    display.show_rows("canvas.live_message by direction", rows)
+    click.echo(f"Go on in psql:\n  {here} psql")
     sys.exit(EXIT_OK if result.outcome == "complete" else EXIT_INCOMPLETE)
 
 
@@ -355,19 +376,19 @@ def _shown(program: Path) -> str:
     return str(program.relative_to(here)) if program.is_absolute() and program.is_relative_to(here) else str(program)
 
 
-def _settings() -> Settings:
+def _settings(environ: Mapping[str, str] | None = None) -> Settings:
     from worker.telemetry import configure_logging, withhold_unhandled
 
-    settings = read_settings()
+    settings = read_settings(environ)
     configure_logging(settings.log)
     withhold_unhandled()
     return settings
 
 
-def _finish(result: RunResult) -> NoReturn:
+def _finish(result: RunResult, in_vain: str = "") -> NoReturn:
     from worker import display
 
-    display.show_run(result)
+    display.show_run(result, in_vain=in_vain)
     sys.exit(EXIT_OK if result.outcome == "complete" else EXIT_INCOMPLETE)
 
 

@@ -20,7 +20,10 @@ PATIENTS = 2_000
 
 
 async def demo(messages: int, seed: int, report: Report) -> tuple[RunResult, list[dict[str, Any]]]:
-    """Return the run and the rows of the first query. Whatever the environment says is not looked at."""
+    """Return the run and the rows of the first query. Whatever the environment says is not looked at.
+
+    Raises WrongInstance if the warehouse is another clinic's.
+    """
     clinic = make_clinic(
         messages=messages, practitioners=PRACTITIONERS, patients=PATIENTS, seed=seed, edition="current"
     )
@@ -30,6 +33,8 @@ async def demo(messages: int, seed: int, report: Report) -> tuple[RunResult, lis
                 "CANVAS_FHIR_URL": server.url,
                 "CANVAS_CLIENT_ID": server.client_id,
                 "CANVAS_CLIENT_SECRET": server.client_secret,
+                # Another clinic in the same schema would look like a source that lost all its messages.
+                "CANVAS_INSTANCE": f"demo of {messages} messages, seed {seed}",
                 "WAREHOUSE_DIR": DIRECTORY,
             }
         )

@@ -19,6 +19,7 @@ from worker.telemetry import get_logger
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from worker.errors import MirrorError
     from worker.jobs.backfill import Estimate
     from worker.jobs.check import Check
     from worker.jobs.mirror import RunResult
@@ -78,8 +79,14 @@ def _log_report() -> Report:
     return log
 
 
-def show_run(result: RunResult) -> None:
-    """Print a run's summary, and the next command if it was not complete."""
+def show_run(
+    result: RunResult, *, again: str = "", believe: str = "message-mirror sync --accept-deletions", in_vain: str = ""
+) -> None:
+    """Print a run's summary, and the next command if it was not complete.
+
+    `again` is that command if it is not the job's own, `believe` the one for deletions that were not believed,
+    `in_vain` a line on what was named and not found.
+    """
     sums, out = result.sums, console()
     out.print(
         f"Run {result.run_id} ({result.job}, {result.scope}{', resumed' if result.resumed else ''}): {result.outcome}"
@@ -96,15 +103,19 @@ def show_run(result: RunResult) -> None:
         out.print(
             f"  gone        {result.gone:,} messages the source no longer knows, {result.deleted:,} marked as deleted"
         )
+    if in_vain:
+        out.print(f"  not found   {in_vain}")
     for reason, searches in result.reasons.items():
         out.print(f"  not accepted: {searches:,} searches, {reason}")
     if result.deletions in {"too_many", "source_unreliable"}:
         out.print(
             f"No message was marked as deleted ({result.deletions}): so many at once look like a fault of the source.\n"
-            f"Next: look at the source. If they are meant to be gone: message-mirror sync --accept-deletions"
+            f"Next: look at the source. If they are meant to be gone: {believe}"
         )
     elif result.outcome != "complete":
-        out.print(f"Nothing that was landed is lost.\nNext: message-mirror {result.job}, with the same options.")
+        again = again or f"message-mirror {result.job}, with the same options"
+        words = " deploy/README.md explains the words." if result.reasons else ""
+        out.print(f"Nothing that was landed is lost.{words}\nNext: {again}.")
 
 
 def show_verification(result: Verification) -> None:
@@ -168,7 +179,7 @@ def show_estimate(estimate: Estimate) -> None:
 def show_check(check: Check) -> None:
     """Print one line of `check`."""
     sign = {True: "✓", False: "✗", None: "!"}[check.ok]
-    console().print(f"{sign} {check.what}" + (f" — {check.next}" if check.next else ""), markup=False)
+    console().print(f"{sign} {check.what}" + (f" — {check.next}" if check.next else ""), soft_wrap=True)
 
 
 def show_rows(title: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -210,19 +221,23 @@ def show_status(status: dict[str, Any]) -> None:
         "inserted",
         "updated",
     )
-    show_rows("Last runs", [{key: run[key] for key in keys} for run in status["runs"]])
+    runs = [{key: run[key] for key in keys} for run in status["runs"]]
+    show_rows("Last runs", [run | {"outcome": run["outcome"] or "open"} for run in runs])
+    if status["lock"] is not None:
+        out.print(f"The run lock is held by {status['lock']['holder'] or 'another session'}{_since(status['lock'])}.")
+    elif any(run["outcome"] is None for run in runs):
+        out.print("An open run that nobody holds has died: the next that asks for the same takes it up, or closes it.")
     show_rows("Quarantine", status["quarantine"])
     show_rows("Sizes", status["sizes"])
 
 
-def show_error(what: str, safe: str, next_step: str) -> None:
-    """Print an error for a person on stderr: what happened, what is safe, what to type next."""
-    out = Console(stderr=True, highlight=False, soft_wrap=True)
-    out.print(what, markup=False)
-    if safe:
-        out.print(f"  Safe: {safe}", markup=False)
-    if next_step:
-        out.print(f"  Next: {next_step}", markup=False)
+def _since(lock: dict[str, Any]) -> str:
+    return f" since {_text(lock['since'])}" if lock["since"] else ""
+
+
+def show_error(error: MirrorError) -> None:
+    """Print an error for a person on stderr."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(error.told(), markup=False)
 
 
 def _text(value: object) -> str:

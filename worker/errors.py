@@ -28,11 +28,22 @@ class MirrorError(Exception):
         self.safe = safe
         self.next = next
 
+    def told(self) -> str:
+        """Return what a person gets to read, a line each: what happened, what is safe, what to type next."""
+        safe, next_step = (
+            (f"\n  Safe: {self.safe}" if self.safe else ""),
+            (f"\n  Next: {self.next}" if self.next else ""),
+        )
+        return self.what + safe + next_step
+
 
 class SettingsError(MirrorError):
-    """A setting or an argument is missing or wrong."""
+    """A setting or an argument is missing or wrong. Most are found before anything happens; others say what is safe."""
 
     exit_code = EXIT_USAGE
+
+    def __init__(self, what: str, *, safe: str = "Nothing was read or written.", next: str = "") -> None:  # noqa: A002
+        super().__init__(what, safe=safe, next=next)
 
 
 class AccessRefused(MirrorError):

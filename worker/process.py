@@ -83,7 +83,7 @@ def _give_up() -> NoReturn:
 def _show(error: MirrorError) -> None:
     from worker.display import show_error
 
-    show_error(error.what, error.safe, error.next)
+    show_error(error)
 
 
 def run_command(command: Callable[[], object]) -> NoReturn:
@@ -114,9 +114,9 @@ def _exit_code(command: Callable[[], object]) -> int | str | None:
         _show(error)
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - a defect of ours; its message could hold a patient's words
-        from worker.display import show_error
         from worker.telemetry import where
 
-        show_error(f"A defect of the mirror: {where(error)}", "What was committed is kept.", "Report these lines.")
+        what = f"A defect of the mirror: {where(error)}"
+        _show(MirrorError(what, safe="What was committed is kept.", next="Report these lines."))
         return EXIT_INCOMPLETE
     return EXIT_OK

@@ -79,6 +79,7 @@ class Secret:
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(
                 f"{self.variable}_FILE cannot be read: {type(error).__name__}.",
+                safe="What was landed is kept; nothing more was read.",  # it may have been there when the run began
                 next=f"Check the path in {self.variable}_FILE and that this user may read it.",
             ) from None
 

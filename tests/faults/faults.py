@@ -21,7 +21,7 @@ from tests.faults.fault_cases import PAGE_MAX, STARTS, Case, cases_for, clinic_e
 from tests.faults.proof import ProofResult, be_quiet
 from tests.faults.worlds import open_world
 from tests.integration.loopback import FakeClock
-from worker.errors import AccessRefused, MirrorError, SourceAway
+from worker.errors import AccessRefused, MirrorError, SettingsError, SourceAway
 from worker.jobs.mirror import RunResult
 from worker.jobs.plan import Outcome
 from worker.sandbox.faults import FAULTS, Faults, Script
@@ -161,7 +161,7 @@ class _Prover:
     async def _sync(self, case: Case) -> RunResult | MirrorError | None:
         try:
             result = await self.world.sync()
-        except (SourceAway, AccessRefused) as error:
+        except (SourceAway, AccessRefused, SettingsError) as error:  # the last: at the first knock
             self.result.count(f"runs ended by {type(error).__name__}, exit {error.exit_code}")
             return error
         except Exception as error:  # noqa: BLE001 - whatever else comes out is a crash, and that is looked for

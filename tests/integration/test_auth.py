@@ -137,6 +137,7 @@ async def test_wrong_credentials_are_tried_once_however_many_callers_wait(code: 
     for end in ends:
         assert isinstance(end, AccessRefused)
         assert "CANVAS_CLIENT_SECRET" in end.next
+        assert "CANVAS_AUTH_URL" in end.next  # the endpoint of another instance refuses them as well
         assert_discreet(end)
 
 

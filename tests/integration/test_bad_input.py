@@ -11,6 +11,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 import trustme
@@ -140,10 +141,34 @@ async def assert_refused_and_left_alone(
     variables: dict[str, str], code: int, word: str, server: SandboxServer, database: asyncpg.Connection
 ) -> None:
     requests, rows = server.requests, await count_of_everything(database)
-    for arguments in (["sync"], ["backfill"]):
+    for arguments in (
+        ["sync"],
+        ["backfill"],
+        ["backfill", "--dry-run"],
+        ["backfill", "--dry-run", "--id", "x"],
+        ["replay"],
+    ):
         assert_told(await run_command(variables, *arguments), code, word, clinic=server.clinic)
     assert server.requests == requests
     assert await count_of_everything(database) == rows
+
+
+async def test_a_database_of_another_encoding_is_left_alone(
+    server: SandboxServer, database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """It could not hold every text; that is said before anything is written, by every command that would write."""
+    name = f"latin_{uuid4().hex}"
+    await database.execute(f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    try:
+        variables = environment(server.url, urlsplit(database_dsn)._replace(path=f"/{name}").geturl())
+        for command in ("sync", "backfill", "replay", "migrate", "check"):
+            finished = await run_command(variables, command)
+            assert finished.code == EXIT_WAREHOUSE, finished.err
+            assert "the database's encoding is LATIN1" in finished.out + finished.err
+            assert "ENCODING 'UTF8'" in finished.out + finished.err
+            assert_discreet(finished)
+    finally:
+        await database.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 # Answers that are none
@@ -187,6 +212,21 @@ async def test_a_source_that_answers_something_else_from_the_start(
         assert_told(finished, EXIT_SOURCE, reason, "CANVAS_FHIR_URL", clinic=server.clinic)
     await assert_no_run(database)
     assert await database.fetchval("SELECT count(*) FROM canvas_ops.source") == 0
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, EXIT_USAGE), (302, EXIT_USAGE), (500, EXIT_SOURCE)])
+async def test_a_source_that_refuses_from_the_start(status: int, code: int, database_dsn: str) -> None:
+    """A wrong URL is a setting, and not tried again; trouble at the source is."""
+
+    @web.middleware
+    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path == "/Communication":
+            return web.Response(status=status, headers={"Location": "/elsewhere"})
+        return await handler(request)
+
+    async with SandboxServer(clinic_of_a_few(), middlewares=[refuse]) as server:
+        finished = await run_command(environment(server.url, database_dsn, **IMPATIENT), "sync")
+        assert_told(finished, code, "CANVAS_FHIR_URL", clinic=server.clinic)
 
 
 async def test_searches_that_answer_something_else_fail_alone(database_dsn: str, database: asyncpg.Connection) -> None:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import ssl
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
+import trustme
 
-from worker.errors import SettingsError, WarehouseRefused
+from tests.integration.mirroring import run_command
+from tests.integration.verdicts import CANARY, assert_told
+from worker.errors import EXIT_USAGE, EXIT_WAREHOUSE, SettingsError, WarehouseAway, WarehouseRefused
 from worker.load.database import open_warehouse
+from worker.load.dsn import connect_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 # So long that a test which waits for it ends in its time-out.
@@ -48,3 +56,154 @@ async def test_parameters_that_cannot_be_met_are_said_at_once(query: str) -> Non
     with pytest.raises(SettingsError, match="WAREHOUSE_DSN"):
         async with open_warehouse(f"postgresql://writer@127.0.0.1:1/warehouse?{query}", "canvas", PATIENCE):
             pytest.fail("connected")
+
+
+# URLs that are none, most often for a password that is not escaped
+
+UNREADABLE = [
+    f"u:{CANARY}#w@127.0.0.1:1/x",
+    f"u:{CANARY}/w@127.0.0.1:1/x",
+    f"u:{CANARY}?w@127.0.0.1:1/x",
+    f"u:{CANARY}[w@127.0.0.1:1/x",
+    f"u:{CANARY}]w@127.0.0.1:1/x",
+    f"u:{CANARY}@w@127.0.0.1:1/x",
+    "u:12#w@127.0.0.1:1/x",
+    "u:12/w@127.0.0.1:1/x",
+    "u:12?w@127.0.0.1:1/x",
+    "[u@127.0.0.1:1/x",
+    "u@127.0.0.1:abc/x",
+    "u@127.0.0.1:99999/x",
+    "u@127.0.0.1:0/x",
+    "u@127.0.0.1:1,,127.0.0.1:2/x",
+    "u@127.0.0.1:1/x?port=abc",
+    "/x?host=127.0.0.1&port=1,99999",
+    "/x?host=::1",
+    "/x?host=[",
+]
+
+
+@pytest.mark.parametrize("rest", UNREADABLE)
+def test_a_url_that_is_none_is_said_to_be_none(rest: str) -> None:
+    """Whatever asyncpg or the standard library would stumble over is a setting's fault, and nothing of it is quoted."""
+    with pytest.raises(SettingsError, match="WAREHOUSE_DSN cannot be read") as wrong:
+        connect_arguments(f"postgresql://{rest}")
+    assert "%2F %23" in wrong.value.next
+    assert CANARY not in f"{wrong.value.what} {wrong.value.safe} {wrong.value.next}"
+
+
+def test_a_port_in_the_environment_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PGPORT stands in for a port that the URL leaves out."""
+    monkeypatch.setenv("PGPORT", "abc")
+    with pytest.raises(SettingsError, match="WAREHOUSE_DSN") as wrong:
+        connect_arguments("postgresql://127.0.0.1/x")
+    assert "PGPORT" in wrong.value.next
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "u:p%2Fw%23%5B@127.0.0.1:1/x",
+        "u:p:w@[::1]:1,localhost/x",
+        "/x?host=/run/postgresql&port=5433",
+        "/x?host=[::1],localhost:5433",
+        "",
+    ],
+)
+def test_a_url_that_is_one_is_passed_on_as_it_stands(rest: str) -> None:
+    """Escaped passwords, several hosts, sockets and no host at all are what asyncpg takes, all on this machine."""
+    assert connect_arguments(f"postgresql://{rest}") == {"dsn": f"postgresql://{rest}"}
+
+
+@pytest.mark.parametrize("command", ["status", "check"])
+async def test_a_url_that_is_none_ends_a_command_as_a_wrong_setting_does(command: str) -> None:
+    """The exit code says that trying again is no use."""
+    variables = {"WAREHOUSE_DSN": f"postgresql://u:{CANARY}/w@127.0.0.1:1/x"}
+    finished = await run_command(variables, command)
+    if command == "status":
+        assert_told(finished, EXIT_USAGE, "WAREHOUSE_DSN cannot be read", "%2F")
+    assert "WAREHOUSE_DSN cannot be read" in finished.out + finished.err
+    assert CANARY not in finished.out + finished.err
+
+
+# TLS that cannot be had
+
+
+@asynccontextmanager
+async def stand_in(answer: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """Answer the request for TLS as a PostgreSQL server does: `N`, or `S` and a handshake. Give the port."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readexactly(8)
+            writer.write(answer)
+            await writer.drain()
+            if tls is not None:
+                await writer.start_tls(tls)
+            await reader.read()
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # the client has gone, as it should
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+def certificate(authority: trustme.CA, name: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+async def test_a_server_without_tls_is_said_at_once() -> None:
+    """It is no outage: without a server that speaks TLS, or another sslmode, no waiting helps."""
+    async with stand_in(b"N") as port:
+        with pytest.raises(SettingsError, match="does not speak TLS") as wrong:
+            async with open_warehouse(f"postgresql://u@127.0.0.1:{port}/x?sslmode=require", "canvas", PATIENCE):
+                pytest.fail("connected")
+    assert "sslmode" in wrong.value.next
+
+
+@pytest.mark.parametrize(("name", "trusted"), [("127.0.0.1", False), ("db.example.com", True)])
+async def test_a_certificate_that_does_not_convince_is_said_at_once(name: str, trusted: bool, tmp_path: Path) -> None:
+    """Neither one of an authority that nobody named, nor one for another host."""
+    authority, other = trustme.CA(), trustme.CA()
+    (authority if trusted else other).cert_pem.write_to_path(tmp_path / "ca.pem")
+    async with stand_in(b"S", certificate(authority, name)) as port:
+        query = f"sslmode=verify-full&sslrootcert={tmp_path / 'ca.pem'}"
+        with pytest.raises(SettingsError, match="mismatch" if trusted else "issuer") as wrong:
+            async with open_warehouse(f"postgresql://u@127.0.0.1:{port}/x?{query}", "canvas", PATIENCE):
+                pytest.fail("connected")
+    assert "sslrootcert" in wrong.value.next
+
+
+# Who is not there, and who does not let us in
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("127.0.0.1:1", "nothing listens"),
+        ("localhost:1", "nothing listens"),
+        ("no-such-host.invalid", "not known here"),
+        ("?host=/no/such/directory", "no server's socket"),
+    ],
+)
+async def test_an_absent_server_is_described_in_plain_words(host: str, words: str) -> None:
+    """And the next step leads on, wherever it is read."""
+    separator = "&" if "?" in host else "?"
+    dsn = f"postgresql://{'/x' if '?' in host else 'u@'}{host}{'' if '?' in host else '/x'}{separator}sslmode=disable"
+    with pytest.raises(WarehouseAway, match=words) as away:
+        async with open_warehouse(dsn, "canvas", timedelta(seconds=0.1)):
+            pytest.fail("connected")
+    assert "message-mirror check" not in away.value.next
+
+
+async def test_a_role_that_is_not_let_in_is_a_wrong_setting(database_dsn: str) -> None:
+    """Credentials end with the exit code that the README gives them; a missing database does not."""
+    there = urlsplit(database_dsn)
+    refused = there._replace(netloc="no_such_role@").geturl()
+    assert_told(await run_command({"WAREHOUSE_DSN": refused}, "status"), EXIT_USAGE, "SQLSTATE 28000", "password")
+    missing = there._replace(path="/no_such_database").geturl()
+    assert_told(await run_command({"WAREHOUSE_DSN": missing}, "status"), EXIT_WAREHOUSE, "SQLSTATE 3D000")

@@ -234,4 +234,4 @@ async def test_the_printed_sql_does_the_same(schema: str, database_dsn: str, dat
         assert await migrate(warehouse) == ()
     assert await database.fetchval("SELECT to_regclass($1)", f"{schema}.live_message") is not None
     again = await run_command(variables, "migrate", "--print")
-    assert (again.code, again.out) == (0, "")
+    assert (again.code, again.out.startswith("-- ")) == (0, True)

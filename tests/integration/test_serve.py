@@ -83,13 +83,17 @@ async def test_a_sync_is_started_when_it_is_due(database_dsn: str, database: asy
 @pytest.mark.parametrize(
     ("failure", "logged"),
     [
-        (AccessRefused("Its words."), {"event": "the sync failed", "error": "AccessRefused", "exit_code": EXIT_USAGE}),
+        (
+            AccessRefused("Its words.", next="Mend it."),
+            {"event": "the sync failed", "error": "AccessRefused", "exit_code": EXIT_USAGE},
+        ),
         (ValueError("my chest hurts"), {"event": "the sync failed unexpectedly"}),
     ],
 )
 async def test_a_failing_run_is_logged_and_the_next_one_starts(
-    failure: Exception, logged: dict[str, object], settings: Settings
+    failure: Exception, logged: dict[str, object], settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The log takes the kind; a person who reads stderr finds the words of our own errors, and of no others."""
     runs = 0
     second = asyncio.Event()
 
@@ -109,6 +113,9 @@ async def test_a_failing_run_is_logged_and_the_next_one_starts(
     for line in errors:
         assert logged.items() <= line.items()
         assert "chest" not in str(line)
+    err = capsys.readouterr().err
+    assert ("Its words.\n  Next: Mend it.\n" in err) is isinstance(failure, MirrorError)
+    assert "chest" not in err
 
 
 @pytest.mark.parametrize("failure", [SourceAway("away"), WarehouseAway("away"), RunLocked("locked")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,8 @@ import yaml
 
 from worker import errors
 from worker.cli import cli
+from worker.extract.pace import CERTIFICATE
+from worker.jobs import differences, plan
 from worker.load.database import open_warehouse
 from worker.load.migrate import known_files, migrate
 from worker.settings import KNOWN, read_settings
@@ -184,6 +187,56 @@ def test_every_command_named_exists() -> None:
         assert set(options) <= known, f"{name}: {options}"
 
 
+def test_the_commands_of_the_runbook_stand_one_a_line() -> None:
+    """Each block can be pasted as it stands: no command has slipped into another's line, and each service exists."""
+    services = load("compose.yaml")["services"]
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", RUNBOOK, re.DOTALL) for line in block.splitlines()]
+    composed = [line for line in lines if "docker compose" in line]
+    assert len(composed) == 4
+    for line in composed:
+        command = line.partition("#")[0].split()
+        assert command[:2] == ["docker", "compose"]
+        assert "docker" not in line.removeprefix("docker")
+        assert command[2] == "up" or set(command[3:]) & set(services), line
+
+
+def reasons_in_the_code() -> set[str]:
+    """Return every word that a search, a verification or deletions not believed may end with."""
+    found = {plan.TOO_MANY_MISSING, plan.Deletions.TOO_MANY.value, plan.Deletions.SOURCE_UNRELIABLE.value, CERTIFICATE}
+    found |= {differences.SIGHTINGS_LOST, differences.NOT_ANSWERED, differences.SYNC_NOT_COMPLETE}
+    for path in (*(TOP / "worker" / "extract").glob("*.py"), *(TOP / "worker" / "jobs").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Name(id="PageFailed"), args=[reason, *_]):
+                    found |= words_in(reason)
+                case (
+                    ast.Assign(targets=[ast.Name(id="reason")], value=value)
+                    | ast.AnnAssign(target=ast.Name(id="reason"), value=ast.expr() as value)
+                ):
+                    found |= words_in(value)
+                case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) if name in TELL_WHY:
+                    returned = [one.value for one in ast.walk(node) if isinstance(one, ast.Return)]
+                    found |= {word for value in returned if value is not None for word in words_in(value)}
+    return found
+
+
+TELL_WHY = {"objection", "_reason", "_walk", "_pass", "read_until_two_agree"}
+
+
+def words_in(node: ast.AST) -> set[str]:
+    constants = [one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    return {text for text in constants if re.fullmatch("[a-z]+(_[a-z0-9]+)*", text)}
+
+
+def test_the_runbook_explains_every_reason() -> None:
+    """Whoever reads a reason finds it in the table, and the table has none that cannot happen."""
+    (table,) = re.findall(r"^\| reason \|.*?\n\n", RUNBOOK, re.MULTILINE | re.DOTALL)
+    cells = [row.split("|")[1] for row in table.splitlines()[2:] if row]
+    words = [word for cell in cells for word in re.findall("`([a-z]+(?:_[a-z0-9]+)*)`", cell)]
+    assert len(words) == len(set(words))
+    assert set(words) == reasons_in_the_code()
+
+
 def test_one_version_of_uv_everywhere() -> None:
     """The Dockerfile and the runbook install the uv that the Makefile does."""
     makefile = (TOP / "Makefile").read_text(encoding="utf-8")
@@ -209,14 +262,21 @@ async def administrator(database_dsn: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def test_the_roles_suffice_and_no_more(administrator: asyncpg.Connection, database_dsn: str) -> None:
-    """With 1-roles.sql the writer can migrate and not create schemas; readers read canvas and not canvas_ops."""
+    """With 1-roles.sql the writer can migrate and not create schemas; readers read canvas and not canvas_ops.
+
+    A second instance has its schemas by the same file, for the roles that are there.
+    """
     # Roles belong to the whole server, which other tests share: names of this test's own.
     writer, reader = f"writer_{uuid4().hex}", f"reader_{uuid4().hex}"
     database = await administrator.fetchval("SELECT current_database()")
     roles = (DEPLOY / "postgresql" / "1-roles.sql").read_text(encoding="utf-8").replace(':"DBNAME"', database)
+    roles = roles.replace("canvas_writer", writer).replace("canvas_text_reader", reader)
     await administrator.execute(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC")
-    await administrator.execute(roles.replace("canvas_writer", writer).replace("canvas_text_reader", reader))
+    await administrator.execute(roles)
+    await administrator.execute(roles.replace("SCHEMA canvas", "SCHEMA canvas_north"))  # as its comment says
     try:
+        async with open_warehouse(f"{database_dsn}&role={writer}", "canvas_north", timedelta(seconds=10)) as second:
+            assert await migrate(second)
         async with open_warehouse(f"{database_dsn}&role={writer}", "canvas", timedelta(seconds=10)) as warehouse:
             assert await migrate(warehouse) == tuple(file.name for file in known_files())
         await administrator.execute(f"SET ROLE {writer}")
@@ -226,6 +286,7 @@ async def test_the_roles_suffice_and_no_more(administrator: asyncpg.Connection, 
         await administrator.execute(f"SET ROLE {reader}")
         assert await administrator.fetchval("SELECT messages FROM canvas.freshness") == 0
         assert await administrator.fetchval("SELECT count(*) FROM canvas.message") == 0
+        assert await administrator.fetchval("SELECT count(*) FROM canvas_north.message") == 0
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await administrator.execute("SELECT FROM canvas_ops.communication")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from worker import display
+from worker.errors import MirrorError
 from worker.jobs.backfill import Estimate
 from worker.jobs.check import Check
 from worker.jobs.compare import Found
@@ -129,6 +131,11 @@ def test_a_check_is_a_line(check: Check, line: str, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == f"{line}\n"
 
 
+def test_a_long_check_is_not_broken_into_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    display.show_check(Check(False, "word " * 60, "word " * 60))
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
 def test_rows_are_a_table_with_readable_values(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [
         {
@@ -164,6 +171,7 @@ def status(**freshness: Any) -> dict[str, Any]:
     }
     return {
         "schema": "canvas",
+        "lock": None,
         "freshness": {
             "as_of": NOON,
             "age": timedelta(hours=3),
@@ -189,6 +197,28 @@ def test_the_status_tells_how_fresh_it_is(capsys: pytest.CaptureFixture[str]) ->
     assert "selection" not in out
 
 
+@pytest.mark.parametrize(
+    ("lock", "said"),
+    [
+        (None, "An open run that nobody holds has died"),
+        (
+            {"holder": "message-mirror sync host:7", "since": NOON},
+            "held by message-mirror sync host:7 since 2024-03-01",
+        ),
+    ],
+)
+def test_an_open_run_is_said_to_be_open_and_whose_it_is(
+    lock: dict[str, Any] | None, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run under way and one that died look the same in the ledger; the lock tells them apart."""
+    found = status() | {"lock": lock}
+    found["runs"][0]["outcome"] = None
+    display.show_status(found)
+    out = capsys.readouterr().out
+    assert re.search(r"\bopen\b.*", out)
+    assert said in out
+
+
 def test_the_status_of_an_empty_warehouse(capsys: pytest.CaptureFixture[str]) -> None:
     empty = status(as_of=None, age=None, last_complete_run_id=None, messages=0) | {"runs": [], "quarantine": []}
     display.show_status(empty)
@@ -198,19 +228,19 @@ def test_the_status_of_an_empty_warehouse(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_an_error_says_what_is_safe_and_what_to_type_next(capsys: pytest.CaptureFixture[str]) -> None:
-    display.show_error("It [broke].", "Nothing was lost.", "message-mirror sync")
+    display.show_error(MirrorError("It [broke].", safe="Nothing was lost.", next="message-mirror sync"))
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "It [broke].\n  Safe: Nothing was lost.\n  Next: message-mirror sync\n"
 
 
 def test_an_error_says_no_more_than_there_is(capsys: pytest.CaptureFixture[str]) -> None:
-    display.show_error("It broke.", "", "")
+    display.show_error(MirrorError("It broke."))
     assert capsys.readouterr().err == "It broke.\n"
 
 
 def test_a_long_error_is_not_broken_into_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    display.show_error("word " * 100, "", "")
+    display.show_error(MirrorError("word " * 100))
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 

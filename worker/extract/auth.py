@@ -107,6 +107,7 @@ class TokenSource:
         if not _PRINTABLE.fullmatch(value):
             raise SettingsError(
                 f"{secret.variable} is not a bearer token: it holds white space or the like.",
+                safe=_SAFE,
                 next=f"Set {secret.variable} to the token alone.",
             )
         if value == self._refused:
@@ -123,7 +124,7 @@ def _judge(answer: Answer) -> _Grant:
         raise AccessRefused(
             f"The token endpoint refuses these credentials ({answer.status_code}).",
             safe=_SAFE,
-            next="Check CANVAS_CLIENT_ID and CANVAS_CLIENT_SECRET, and that they belong to this instance.",
+            next="Check CANVAS_CLIENT_ID, CANVAS_CLIENT_SECRET, and that CANVAS_AUTH_URL is of the same instance.",
         )
     grant = _decode(answer.body) if answer.status_code == 200 else None
     if grant is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from worker.extract.client import Source
 from worker.jobs import mirror, people, plan
 from worker.jobs.progress import Progress, Report, no_report
 from worker.jobs.workplace import Connect, known_practitioners, open_source, open_workplace
+from worker.load.report import count_in_vain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 PAGE_ENTRIES = 100
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_DASHED = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_HEADS = {"id", "patient", "patient_id", "patient-id", "patientid"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +49,18 @@ async def backfill(
 ) -> mirror.RunResult:
     """Mirror what `selection` names. One that died is taken up again however old it is, unless `restart`."""
     async with open_workplace(settings, "backfill", connect) as workplace:
-        return await mirror.run(
+        result = await mirror.run(
             workplace, job="backfill", selection=selection, resume_within=None, report=report, restart=restart
         )
+        searches = plan.searches_for(selection.practitioners, selection.patients, selection.ids)
+        values = [search.value for search in searches]
+        in_vain = await workplace.warehouse.work(count_in_vain, workplace.warehouse, result.run_id, values)
+        return replace(result, in_vain=in_vain)
 
 
 async def estimate(settings: Settings, selection: plan.Selection, report: Report = no_report) -> Estimate:
-    """Ask each search for its total, one small request each, and land nothing."""
-    seen = await known_practitioners(settings) if selection.everyone else []
+    """Ask each search for its total, one small request each, and land nothing. Raises WrongInstance as `backfill`."""
+    seen = await known_practitioners(settings)
     async with open_source(settings) as source:
         searches, listing_requests = await _searches(source, selection, seen)
         progress = Progress(searches=len(searches))
@@ -105,22 +112,28 @@ async def _searches(source: Source, selection: plan.Selection, seen: list[str]) 
 def parse_ids(lines: Iterable[str], kind: str, source: str) -> tuple[str, ...]:
     """Return ids, one a line, with or without `Patient/` (or whatever `kind` is) before them; `#` begins a comment.
 
-    Raises SettingsError naming `source` and the line's number, never its words.
+    People's ids lose the dashes of a UUID: Canvas writes only messages' ids with them. Raises SettingsError naming
+    `source` and the line's number, never its words; also for the head of a column.
     """
     ids = []
     for number, line in enumerate(lines, start=1):
         word = line.partition("#")[0].strip().removeprefix(f"{kind}/")
-        if word and not _ID.fullmatch(word):
+        if word and (not _ID.fullmatch(word) or word.lower() in _HEADS):
             raise SettingsError(
                 f"{source}, line {number}: not the id of a {kind}.",
                 safe="Nothing was read or written.",
                 next="One id a line: letters, digits, '-' and '.', at most 64 of them.",
             )
         if word:
-            ids.append(word)
+            ids.append(word.replace("-", "") if kind != "Communication" and _DASHED.fullmatch(word) else word)
     return tuple(dict.fromkeys(ids))
 
 
 def day_start(day: date, zone: ZoneInfo) -> datetime:
-    """Return the instant, in UTC, at which a day of the clinic begins."""
-    return datetime.combine(day, time(), zone).astimezone(UTC)
+    """Return the instant, in UTC, at which a day of the clinic begins. Raises SettingsError for one before all time."""
+    try:
+        return datetime.combine(day, time(), zone).astimezone(UTC)
+    except OverflowError:
+        raise SettingsError(
+            "A day that was named is too far away to be an instant in UTC.", next="Name a day of this century, say."
+        ) from None

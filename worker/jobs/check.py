@@ -6,36 +6,46 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from worker.errors import MirrorError
+from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE, EXIT_WAREHOUSE, MirrorError
 from worker.jobs import people
 from worker.jobs.workplace import open_source, warehouse_dsn
 from worker.load.database import open_warehouse
-from worker.load.inspect import Finding, inspect_server, weak_transport
+from worker.load.inspect import Finding, inspect_server, may_migrate, weak_transport
 from worker.load.ledger import check_instance
 from worker.load.migrate import read_outstanding
 from worker.settings import unknown_variables
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Sequence
 
-    from worker.extract.client import Source
     from worker.load.database import Warehouse
     from worker.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the report: whether it is well (None: well enough, but look at it), what it is, what to do."""
+    """One line of the report: whether it is well (None: well enough, but look at it), what it is, what to do.
+
+    `exit_code` is what a job would end with.
+    """
 
     ok: bool | None
     what: str
     next: str = ""
+    exit_code: int = EXIT_OK
 
 
-async def check(settings: Settings) -> AsyncIterator[Check]:
-    """Yield the checks one by one; what depends on something that failed is left out."""
+async def check(settings: Settings, parse_schedule: Callable[[str, str], object]) -> AsyncIterator[Check]:
+    """Yield the checks one by one; what depends on something that failed is left out.
+
+    `parse_schedule` takes a variable and its cron expression, and raises SettingsError for one that `serve` refuses.
+    """
     for variable in unknown_variables(os.environ):
         yield Check(None, f"{variable} is set, but no setting of that name exists.", "Look for a typing error.")
+    try:
+        parse_schedule("MIRROR_NIGHTLY", settings.nightly)
+    except MirrorError as error:
+        yield _failed(error)
     async for line in _source(settings):
         yield line
     async for line in _warehouse(settings):
@@ -45,23 +55,30 @@ async def check(settings: Settings) -> AsyncIterator[Check]:
 async def _source(settings: Settings) -> AsyncIterator[Check]:
     try:
         instance = settings.need_instance()
-        yield Check(True, f"settings are sound; the instance is {instance}")
+        yield Check(True, f"the source's settings are sound; the instance is {instance}")
         async with open_source(settings) as source:
             yield Check(True, "the source answers, and lets us search for messages")
-            yield await _roster(source)
+            yield judge_roster(await people.read_practitioners(source))
     except MirrorError as error:
         yield _failed(error)
 
 
-async def _roster(source: Source) -> Check:
-    lists = await people.read_practitioners(source)
+def judge_roster(lists: Sequence[people.People]) -> Check:
+    """Return what the active and the inactive list of practitioners come to. Pure."""
     reasons = sorted({one.walked.reason for one in lists if one.walked.reason is not None})
     if reasons:
+        forbidden = "http_403" in reasons
         return Check(
-            False, f"the roster cannot be read whole ({', '.join(reasons)})", "Give this client Practitioner.read."
+            False,
+            f"the roster cannot be read whole ({', '.join(reasons)})",
+            "Give this client the scope to read Practitioner."
+            if forbidden
+            else "No sync would be complete. deploy/README.md says what each word means, and what to do.",
+            EXIT_USAGE if forbidden else EXIT_INCOMPLETE,
         )
     active, inactive = (len(one.ids) for one in lists)
-    return Check(True, f"the roster lists {active} active and {inactive} inactive practitioners")
+    nobody = "" if active + inactive else "So no message would be found: is it the right instance, and client?"
+    return Check(not nobody or None, f"the roster lists {active} active and {inactive} inactive practitioners", nobody)
 
 
 async def _warehouse(settings: Settings) -> AsyncIterator[Check]:
@@ -76,21 +93,29 @@ async def _warehouse(settings: Settings) -> AsyncIterator[Check]:
 
 
 async def _schema(settings: Settings, warehouse: Warehouse) -> Check:
-    outstanding = await read_outstanding(warehouse)
+    schema, outstanding = settings.schema, await read_outstanding(warehouse)
+    if outstanding and not await warehouse.work(may_migrate, warehouse):
+        return Check(
+            False,
+            f"schema {schema}: {len(outstanding)} files to apply, and this role has not the rights to",
+            f"As the database's owner: CREATE SCHEMA {schema} AUTHORIZATION …, CREATE SCHEMA {schema}_ops"
+            " AUTHORIZATION … for this role (see deploy/postgresql/1-roles.sql); or ALTER SCHEMA … OWNER TO it.",
+            EXIT_WAREHOUSE,
+        )
     if outstanding:
         return Check(
             None,
-            f"schema {settings.schema}: {len(outstanding)} files to apply",
+            f"schema {schema}: {len(outstanding)} files to apply",
             "`message-mirror migrate`, or any sync.",
         )
     if settings.instance is not None:
         await warehouse.work(check_instance, warehouse, settings.instance)
-    return Check(True, f"schema {settings.schema} is up to date")
+    return Check(True, f"schema {schema} is up to date")
 
 
 def _finding(finding: Finding) -> Check:
-    return Check(finding.ok, finding.what, finding.next)
+    return Check(finding.ok, finding.what, finding.next, EXIT_WAREHOUSE if finding.ok is False else EXIT_OK)
 
 
 def _failed(error: MirrorError) -> Check:
-    return Check(False, error.what, error.next)
+    return Check(False, error.what, error.next, error.exit_code)

@@ -42,6 +42,7 @@ class RunResult:
     gone: int
     deleted: int
     deletions: plan.Deletions
+    in_vain: int = 0  # of the people and messages that a backfill names: how many were not found
 
 
 async def run(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from worker.jobs.workplace import warehouse_dsn
 from worker.load.database import open_warehouse
+from worker.load.inspect import refuse_unfit
 from worker.load.lock import run_lock
 from worker.load.migrate import migrate, read_outstanding, read_script
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 async def upgrade(settings: Settings) -> tuple[str, ...]:
     """Apply what is outstanding and return the names of the files applied. Raises RunLocked while a run goes on."""
     async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
+        await warehouse.work(refuse_unfit)
         if not await read_outstanding(warehouse):
             return ()
         async with run_lock(warehouse, "migrate"):

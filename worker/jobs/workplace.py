@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
-from worker.errors import AccessRefused, PageFailed, RunLocked, SourceAway
+from worker.errors import AccessRefused, PageFailed, RunLocked, SettingsError, SourceAway
 from worker.extract.client import Source
 from worker.load.database import Warehouse, open_warehouse
 from worker.load.embedded import EmbeddedServer
+from worker.load.inspect import refuse_unfit
 from worker.load.land import read_practitioners
 from worker.load.ledger import bind_instance, check_instance, is_open
 from worker.load.lock import RunLock, run_lock
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
     from worker.settings import Settings
 
+_NO_RUN = "No run was begun."
+# What a URL that is not that of the FHIR API answers. A 200 that holds no page may as well be a notice of maintenance.
+_SOMETHING_ELSE = {"redirect", "http_400", "http_404", "http_405", "http_406", "http_410"}
 Connect: TypeAlias = "Callable[[Settings], AbstractAsyncContextManager[Source]]"
 
 
@@ -57,15 +61,19 @@ async def warehouse_dsn(settings: Settings) -> str:
 
 @asynccontextmanager
 async def open_locked(settings: Settings, job: str) -> AsyncIterator[tuple[Warehouse, RunLock]]:
-    """Open the warehouse, take the run lock, and bring the schema up to date: not under the run of an older version."""
-    async with (
-        open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse,
-        run_lock(warehouse, job) as lock,
-    ):
-        applied = await migrate(warehouse)
-        if applied:
-            get_logger().info("schema brought up to date", schema=settings.schema, migrations=len(applied))
-        yield warehouse, lock
+    """Open the warehouse, take the run lock, and bring the schema up to date: not under the run of an older version.
+
+    Raises WrongInstance if the schema is not this source's; a job that needs no source may have none configured.
+    """
+    async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
+        await warehouse.work(refuse_unfit)
+        async with run_lock(warehouse, job) as lock:
+            applied = await migrate(warehouse)
+            if applied:
+                get_logger().info("schema brought up to date", schema=settings.schema, migrations=len(applied))
+            if settings.instance is not None:
+                await warehouse.work(check_instance, warehouse, settings.instance)
+            yield warehouse, lock
 
 
 async def _knock(source: Source) -> None:
@@ -73,20 +81,29 @@ async def _knock(source: Source) -> None:
     try:
         await source.first_page("Communication", [("_id", str(UUID(int=0)))], count=1)
     except PageFailed as failed:
-        refused = failed.reason == "http_403"
-        kind = AccessRefused if refused else SourceAway
-        raise kind(
-            f"The source answers, but not with a searchset of Communications ({failed.reason}).",
-            safe="No run was begun.",
-            next="Give this client the scope to read Communication, Practitioner and Patient."
-            if refused
-            else "Check that CANVAS_FHIR_URL is the base URL of the FHIR API.",
-        ) from None
+        raise _not_let_in(failed.reason) from None
+
+
+def _not_let_in(reason: str) -> AccessRefused | SettingsError | SourceAway:
+    """Tell scopes (403), a URL that leads to something else, and a source in trouble apart. Pure."""
+    what = f"The source answers, but not with a searchset of Communications ({reason})."
+    if reason == "http_403":
+        scopes = "Give this client the scope to read Communication, Practitioner and Patient."
+        return AccessRefused(what, safe=_NO_RUN, next=scopes)
+    if reason in _SOMETHING_ELSE:
+        return SettingsError(
+            what, safe=_NO_RUN, next="Check that CANVAS_FHIR_URL is the base URL of the FHIR API, to the last letter."
+        )
+    return SourceAway(
+        what,
+        safe=_NO_RUN,
+        next="Try again later. If it stays so: check CANVAS_FHIR_URL, or ask whoever runs the source.",
+    )
 
 
 @asynccontextmanager
 async def open_source(settings: Settings, connect: Connect = Source.open) -> AsyncIterator[Source]:
-    """Open the source and make sure that it lets us in. Raises AccessRefused or SourceAway.
+    """Open the source and make sure that it lets us in. Raises AccessRefused, SettingsError or SourceAway.
 
     `connect` may be `Source.open` with another clock and other bounds.
     """
@@ -99,16 +116,19 @@ async def open_source(settings: Settings, connect: Connect = Source.open) -> Asy
 async def open_workplace(settings: Settings, job: str, connect: Connect = Source.open) -> AsyncIterator[Workplace]:
     """Open everything for a run. Raises any MirrorError whose cause can be told before the run begins."""
     instance = settings.need_instance()
-    async with open_locked(settings, job) as (warehouse, lock):
-        await warehouse.work(check_instance, warehouse, instance)
-        async with open_source(settings, connect) as source:
-            await warehouse.work(bind_instance, warehouse, instance)
-            yield Workplace(settings, warehouse, source, lock)
+    async with open_locked(settings, job) as (warehouse, lock), open_source(settings, connect) as source:
+        await warehouse.work(bind_instance, warehouse, instance)
+        yield Workplace(settings, warehouse, source, lock)
 
 
 async def known_practitioners(settings: Settings) -> list[str]:
-    """Return the practitioners that the warehouse knows, without changing it; none if its schema is not up to date."""
+    """Return the practitioners that the warehouse knows, without changing it; none if its schema is not up to date.
+
+    Raises WrongInstance if they are another source's, which is not to be asked for them.
+    """
+    instance = settings.need_instance()
     async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
         if await read_outstanding(warehouse):
             return []
+        await warehouse.work(check_instance, warehouse, instance)
         return await warehouse.work(read_practitioners, warehouse)

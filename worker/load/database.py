@@ -7,19 +7,19 @@ nobody knows whether the commit arrived, so each unit is written to be repeatabl
 from __future__ import annotations
 
 import asyncio
-import os
+import errno
 import socket
 import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from worker.errors import MirrorError, SettingsError, WarehouseAway, WarehouseRefused
+from worker.load.dsn import connect_arguments
 from worker.load.statements import statement
-from worker.settings import FIRST_PATIENCE, is_loopback
+from worker.settings import FIRST_PATIENCE
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class Warehouse:
             raise WarehouseAway(
                 f"The warehouse cannot be reached ({away}), for {patience_s:.0f} s now.",
                 safe="What had been committed is kept; the run can be resumed.",
-                next="When PostgreSQL is back: the same command again. `message-mirror check` tells what is wrong.",
+                next="Check that PostgreSQL runs at the host and port of WAREHOUSE_DSN, then the same command again.",
             ) from None
         raise AssertionError("the retry loop returns or raises")
 
@@ -208,13 +208,21 @@ class _mapped:  # noqa: N801 - reads as a word in a with statement
             raise asyncio.CancelledError from None
         if isinstance(error, asyncpg.DataError):
             # Its message quotes the value.
-            raise WarehouseRefused("A value could not be written as its column's type.", safe=_ROLLED_BACK) from None
+            raise WarehouseRefused(
+                "A value could not be written as its column's type.",
+                safe=_ROLLED_BACK,
+                next="Report this line: such a value ought to be in quarantine.",
+            ) from None
         if isinstance(error, PermissionError):
             raise _closed_to_us(error) from None
         if isinstance(error, asyncpg.ClientConfigurationError):
             raise _not_configured() from None
+        if isinstance(error, ssl.SSLCertVerificationError):
+            raise _not_trusted(error) from None
+        if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):  # asyncpg has no type for it
+            raise _without_tls() from None
         if isinstance(error, (*_AWAY, *_COLLIDED)):
-            raise _Away(type(error).__name__) from None
+            raise _Away(_plainly(error)) from None
         if isinstance(error, asyncpg.PostgresError):
             raise refused(error) from None
 
@@ -226,6 +234,41 @@ def _closed_to_us(error: PermissionError) -> WarehouseRefused:
         safe="Nothing was read or written.",
         next="Run as a user who may. If it is a certificate below HOME: set HOME to a directory this user can read,"
         " or name sslrootcert, sslcert and sslkey in WAREHOUSE_DSN.",
+    )
+
+
+def _plainly(error: Exception) -> str:
+    """Say what kind of failure it is in words for a person; its own may hold names and values."""
+    if isinstance(error, socket.gaierror):
+        return "its host name is not known here"
+    # With several addresses asyncio puts the failures into the text of one plain OSError.
+    if isinstance(error, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(error):
+        return "nothing listens at its host and port"
+    if isinstance(error, FileNotFoundError):
+        return "no server's socket is there"
+    if isinstance(error, TimeoutError):
+        return "it does not answer in time"
+    return type(error).__name__
+
+
+_MANUAL = "Look the SQLSTATE up in PostgreSQL's manual (appendix A), mend it there, then the same command again."
+
+
+def _not_trusted(error: ssl.SSLCertVerificationError) -> SettingsError:
+    """Say why TLS ends before it begins. The host name is not told: it may be a piece of a password."""
+    return SettingsError(
+        f"The warehouse's certificate is not trusted: {error.verify_message.partition(',')[0]}.",
+        safe="Nothing was sent to it but the wish to speak TLS. What had been committed is kept.",
+        next="Name its authority's PEM file as sslrootcert in WAREHOUSE_DSN, and the host as the certificate does.",
+    )
+
+
+def _without_tls() -> SettingsError:
+    return SettingsError(
+        "The warehouse's server does not speak TLS, which is asked for beyond this machine or by sslmode.",
+        safe="Nothing was sent to it but the wish to speak TLS. What had been committed is kept.",
+        next="Switch TLS on at the server (ssl = on). Only on a network that is yours alone: sslmode=disable in"
+        " WAREHOUSE_DSN.",
     )
 
 
@@ -254,7 +297,7 @@ async def close_quietly(connection: asyncpg.Connection) -> None:
         connection.terminate()
 
 
-def refused(error: asyncpg.PostgresError) -> WarehouseRefused:
+def refused(error: asyncpg.PostgresError) -> WarehouseRefused | SettingsError:
     """Say what the server said without its values: SQLSTATE, and table and constraint if it named them."""
     get_logger().error(
         "the warehouse refused a statement",
@@ -263,68 +306,23 @@ def refused(error: asyncpg.PostgresError) -> WarehouseRefused:
         constraint=error.constraint_name,
         error=type(error).__name__,
     )
+    sqlstate = error.sqlstate or ""
     next_steps = {
-        "28": "Check user and password in WAREHOUSE_DSN.",
+        "28": "Check user and password in WAREHOUSE_DSN, and the server's pg_hba.conf.",
         "3D": "Create the database that WAREHOUSE_DSN names, or name another.",
         "42": "Check that this role owns the schemas, and that they are up to date (`message-mirror migrate`).",
+        "42501": "Make this role the owner of both schemas, as deploy/postgresql/1-roles.sql does.",
         "53": "Give the server more room (disk, memory, connections), then the same command again.",
     }
-    return WarehouseRefused(
-        f"The warehouse refused: SQLSTATE {error.sqlstate} ({type(error).__name__})"
+    kind = SettingsError if sqlstate.startswith("28") else WarehouseRefused
+    return kind(
+        f"The warehouse refused: SQLSTATE {sqlstate} ({type(error).__name__})"
         + (f", table {error.table_name}" if error.table_name else "")
         + (f", constraint {error.constraint_name}" if error.constraint_name else "")
         + ".",
         safe=_ROLLED_BACK,
-        next=next_steps.get(
-            (error.sqlstate or "")[:2], "`message-mirror check` looks at the warehouse's settings and rights."
-        ),
+        next=next_steps.get(sqlstate) or next_steps.get(sqlstate[:2], _MANUAL),
     )
-
-
-def connect_arguments(dsn: str) -> dict[str, Any]:
-    """Return what asyncpg needs to connect. Raises SettingsError if `dsn` is no PostgreSQL URL.
-
-    Beyond loopback the server's certificate is verified against the system's authorities, unless the DSN names an
-    `sslmode`; a DSN with `sslrootcert` only is verified against that.
-    """
-    parts = urlsplit(dsn)
-    if parts.scheme not in {"postgresql", "postgres"}:
-        raise SettingsError(
-            "WAREHOUSE_DSN is not a PostgreSQL URL.", next="Set it like postgresql://writer@db.example.com/warehouse."
-        )
-    query = parse_qs(parts.query)
-    for parameter in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
-        for path in query.get(parameter, []):
-            _must_be_readable(parameter, path)
-    if "sslmode" in query or is_local(dsn):
-        return {"dsn": dsn}
-    root = query.get("sslrootcert", [None])[0]
-    try:
-        context = ssl.create_default_context(cafile=None if root == "system" else root)
-    except OSError:  # an SSLError is one
-        raise SettingsError(
-            "The file that sslrootcert in WAREHOUSE_DSN names holds no certificates.",
-            next="Name a PEM file in WAREHOUSE_DSN.",
-        ) from None
-    return {"dsn": dsn, "ssl": context}
-
-
-def _must_be_readable(parameter: str, path: str) -> None:
-    if path != "system" and not os.access(path, os.R_OK):
-        raise SettingsError(
-            f"The file that {parameter} in WAREHOUSE_DSN names cannot be read.", next="Check the path in WAREHOUSE_DSN."
-        )
-
-
-def is_local(dsn: str) -> bool:
-    """Tell whether every host of the DSN is this machine: a loopback address or a Unix socket."""
-    parts = urlsplit(dsn)
-    authorities = parts.netloc.rpartition("@")[2].split(",") if parts.netloc.rpartition("@")[2] else []
-    hosts = [h for value in parse_qs(parts.query).get("host", []) for h in value.split(",")]
-    named = [f"x://{authority}" for authority in authorities] + [
-        f"x://[{host}]" if ":" in host else f"x://{host}" for host in hosts if not host.startswith("/")
-    ]
-    return all(is_loopback(url) for url in named)
 
 
 def _stop_after_silence(patience_s: float) -> Callable[[RetryCallState], bool]:

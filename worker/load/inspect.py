@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from worker.load.database import is_local
+from worker.errors import WarehouseRefused
+from worker.load.dsn import is_local
 from worker.load.statements import statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from worker.load.database import Connection
+    from worker.load.database import Connection, Warehouse
 
 VERSIONS = range(15, 19)
 _STRONG_MODES = {"verify-full", "verify-ca"}
@@ -33,6 +34,23 @@ async def inspect_server(connection: Connection) -> tuple[Finding, ...]:
     return judge_server(dict(row or {}))
 
 
+async def refuse_unfit(connection: Connection) -> None:
+    """Raise WarehouseRefused for a server or database in which no run could end well, before anything is written."""
+    for finding in await inspect_server(connection):
+        if finding.ok is False:
+            raise WarehouseRefused(
+                f"This warehouse cannot hold the mirror: {finding.what}.",
+                safe="Nothing was read or written.",
+                next=finding.next,
+            )
+
+
+async def may_migrate(connection: Connection, warehouse: Warehouse) -> bool:
+    """Tell whether this role may bring the schemas up to date: as their owner, or by CREATE on the database."""
+    schemas = [warehouse.schema, f"{warehouse.schema}_ops"]
+    return bool(await connection.fetchval(warehouse.sql("check/rights"), schemas))
+
+
 def judge_server(server: Mapping[str, object]) -> tuple[Finding, ...]:
     """Return findings on the columns of `sql/queries/check/server.sql`. Pure."""
     version = int(str(server["version_num"])) // 10_000
@@ -46,7 +64,9 @@ def judge_server(server: Mapping[str, object]) -> tuple[Finding, ...]:
     if server["encoding"] != "UTF8":
         findings.append(
             Finding(
-                False, f"the database's encoding is {server['encoding']}", "Create the database with ENCODING 'UTF8'."
+                False,
+                f"the database's encoding is {server['encoding']}",
+                "Create another with ENCODING 'UTF8' TEMPLATE template0, and name it in WAREHOUSE_DSN.",
             )
         )
     if not server["may_stage"]:
@@ -98,7 +118,7 @@ _STATEMENT_SETTINGS = (
 
 def weak_transport(dsn: str) -> tuple[Finding, ...]:
     """Return a finding if the DSN names an `sslmode` under which somebody else could pose as the server. Pure."""
-    mode = parse_qs(urlsplit(dsn).query).get("sslmode", ["verify-full"])[0]
+    mode = parse_qs(urlsplit(dsn).query).get("sslmode", ["verify-full"])[-1]
     if is_local(dsn) or mode in _STRONG_MODES:
         return ()
     return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from typing import TYPE_CHECKING
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -95,8 +96,9 @@ async def _guarded(settings: Settings, run: Callable[[Settings], Awaitable[objec
             return None
         await run(settings)
     except MirrorError as error:
-        # Its words are ours, but they are for people: the log takes the kind.
+        # Its words are ours, but they are for people: the log takes the kind, and they stand below it.
         get_logger().error("the sync failed", error=type(error).__name__, exit_code=error.exit_code)
+        sys.stderr.write(f"{error.told()}\n")
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the scheduler must outlive any failure; where it happened is logged
         get_logger().error("the sync failed unexpectedly", where=where(error))

@@ -1,0 +1,139 @@
+"""`check`: a line for each thing looked at, what to do, and the exit code that a job would end with."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from tests.integration.mirroring import PlainSource, environment, run_command
+from tests.integration.verdicts import IMPATIENT, assert_told
+from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_SOURCE, EXIT_USAGE, EXIT_WAREHOUSE
+from worker.jobs.check import judge_roster
+from worker.jobs.people import People
+from worker.load.ledger import RosterSearch
+from worker.sandbox.population import make_clinic
+from worker.sandbox.server import SandboxServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import asyncpg
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[SandboxServer]:
+    async with SandboxServer(make_clinic(messages=60, practitioners=4, patients=10)) as started:
+        yield started
+
+
+async def test_check_of_a_healthy_set_up(server: SandboxServer, database_dsn: str) -> None:
+    variables = environment(server.url, database_dsn)
+    assert (await run_command(variables, "migrate")).code == EXIT_OK
+    finished = await run_command(variables, "check")
+    assert (finished.code, finished.err) == (EXIT_OK, "")
+    lines = finished.out.splitlines()
+    assert all(line.startswith("✓ ") for line in lines), finished.out
+    assert "✓ the source's settings are sound; the instance is loopback" in lines
+    assert "✓ the roster lists 3 active and 1 inactive practitioners" in lines
+    assert "✓ schema canvas is up to date" in lines
+
+
+async def test_check_names_what_is_worth_a_look(
+    server: SandboxServer, database_dsn: str, database: asyncpg.Connection
+) -> None:
+    finished = await run_command(environment(server.url, database_dsn, MIRROR_RATES="5"), "check")
+    assert finished.code == EXIT_OK
+    assert "! MIRROR_RATES is set, but no setting of that name exists. — Look for a typing error." in finished.out
+    assert re.search(r"^! schema canvas: \d+ files to apply — ", finished.out, re.MULTILINE)
+    assert await database.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'canvas%'") == 0
+
+
+async def test_check_names_what_would_write_messages_into_the_server_s_log(
+    server: SandboxServer, database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """Statements only together with their parameters; modules only where they are set."""
+    variables = environment(server.url, database_dsn)
+    name = await database.fetchval("SELECT quote_ident(current_database())")
+    for setting in ("log_statement = 'all'", "auto_explain.log_min_duration = '250ms'", "pgaudit.log_parameter = 'on'"):
+        await database.execute(f"ALTER DATABASE {name} SET {setting}")
+    finished = await run_command(variables, "check")
+    modules = {
+        "! the server's log may quote messages: auto_explain.log_min_duration = 250ms — Set it to -1 for this role.",
+        "! the server's log may quote messages: pgaudit.log_parameter = on — Set it to off for this role.",
+    }
+    assert {line for line in finished.out.splitlines() if "the server's log" in line} == modules
+    await database.execute(f"ALTER DATABASE {name} SET log_parameter_max_length = -1")
+    quoting = "log_statement = all, with parameters"
+    finished = await run_command(variables, "check")
+    assert {line for line in finished.out.splitlines() if "the server's log" in line} == modules | {
+        "! the server's log may quote messages: log_parameter_max_length = -1 — Set it to 0.",
+        f"! the server's log does quote messages: {quoting} — Set log_parameter_max_length to 0.",
+    }
+
+
+async def test_check_goes_on_after_what_is_broken(server: SandboxServer, database_dsn: str) -> None:
+    wrong_secret = environment(server.url, database_dsn, CANVAS_CLIENT_SECRET="wrong")
+    finished = await run_command(wrong_secret, "check")
+    assert finished.code == EXIT_USAGE
+    assert re.search(r"^✗ .*refuses these credentials.* — Check CANVAS_CLIENT_ID", finished.out, re.MULTILINE)
+    assert "✓ the warehouse answers" in finished.out
+    nothing_there = environment("http://127.0.0.1:1", "postgresql://127.0.0.1:1/w", **IMPATIENT)
+    finished = await run_command(nothing_there, "check")
+    assert finished.code == EXIT_SOURCE
+    assert len(re.findall(r"^✗ .* — ", finished.out, re.MULTILINE)) == 2
+    assert "message-mirror check" not in finished.out
+    assert len(finished.out.splitlines()) == 3  # a line each, however long
+    only_the_warehouse = environment(server.url, "postgresql://127.0.0.1:1/w", **IMPATIENT)
+    assert (await run_command(only_the_warehouse, "check")).code == EXIT_WAREHOUSE
+    assert "Traceback" not in finished.err
+
+
+async def test_check_sees_a_schedule_that_serve_would_refuse(server: SandboxServer, database_dsn: str) -> None:
+    finished = await run_command(environment(server.url, database_dsn, MIRROR_NIGHTLY="x y z a b"), "check")
+    assert finished.code == EXIT_USAGE
+    assert re.search(r"^✗ MIRROR_NIGHTLY is not a cron expression", finished.out, re.MULTILINE)
+    assert "✓ the source answers" in finished.out
+
+
+async def test_check_sees_a_role_that_may_not_create_the_schemas(
+    server: SandboxServer, database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """It says what to do, and is content once that is done."""
+    role = f"meek_{uuid4().hex}"
+    await database.execute(f"CREATE ROLE {role}")
+    try:
+        variables = environment(server.url, f"{database_dsn}&role={role}")
+        finished = await run_command(variables, "check")
+        assert finished.code == EXIT_WAREHOUSE, finished.out
+        assert re.search(r"^✗ schema canvas: .*CREATE SCHEMA canvas_ops AUTHORIZATION", finished.out, re.MULTILINE)
+        assert_told(await run_command(variables, "sync"), EXIT_WAREHOUSE, "SQLSTATE 42501", "owner of both schemas")
+        await database.execute(f"CREATE SCHEMA canvas AUTHORIZATION {role}")
+        assert (await run_command(variables, "check")).code == EXIT_WAREHOUSE
+        await database.execute(f"CREATE SCHEMA canvas_ops AUTHORIZATION {role}")
+        assert (await run_command(variables, "check")).code == EXIT_OK
+        assert (await run_command(variables, "sync")).code == EXIT_OK
+    finally:
+        await database.execute(f"DROP OWNED BY {role} CASCADE")
+        await database.execute(f"DROP ROLE {role}")
+
+
+async def test_check_wonders_at_a_source_that_lists_nobody(database_dsn: str) -> None:
+    async with PlainSource({}) as source:
+        finished = await run_command(environment(source.url, database_dsn), "check")
+    assert finished.code == EXIT_OK
+    assert re.search(r"^! the roster lists 0 active and 0 inactive practitioners — ", finished.out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("reason", "exit_code", "advice"), [("http_403", EXIT_USAGE, "scope"), ("foreign_next", EXIT_INCOMPLETE, "deploy")]
+)
+def test_the_advice_on_a_roster_fits_its_reason(reason: str, exit_code: int, advice: str) -> None:
+    walked = RosterSearch("Practitioner", "active", "true", False, reason, 3, datetime.now(UTC), None, 0, 0)
+    line = judge_roster([People((), (), walked)])
+    assert (line.ok, line.exit_code) == (False, exit_code)
+    assert reason in line.what
+    assert advice in line.next

@@ -1,0 +1,90 @@
+"""`WAREHOUSE_DSN` as a URL: whether it can be read as one, whether it leads off this machine, and how it is verified.
+
+No message quotes any of it: where a password is not escaped, any part of the URL may be a piece of the password.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from worker.errors import SettingsError
+from worker.settings import is_loopback
+
+PORTS = range(1, 65536)
+
+
+def connect_arguments(dsn: str) -> dict[str, Any]:
+    """Return what asyncpg needs to connect. Raises SettingsError if `dsn` is no PostgreSQL URL.
+
+    Beyond loopback the server's certificate is verified against the system's authorities, unless the DSN names an
+    `sslmode`; a DSN with `sslrootcert` only is verified against that.
+    """
+    try:
+        query = _read(dsn)
+    except ValueError:
+        raise SettingsError(
+            "WAREHOUSE_DSN cannot be read as a URL like postgresql://writer@db.example.com:5432/warehouse.",
+            next="Check its host and port (PGPORT too), and write / # ? [ ] @ % in a password as"
+            " %2F %23 %3F %5B %5D %40 %25.",
+        ) from None
+    for parameter in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
+        for path in query.get(parameter, []):
+            _must_be_readable(parameter, path)
+    if "sslmode" in query or is_local(dsn):
+        return {"dsn": dsn}
+    root = query.get("sslrootcert", [None])[-1]
+    try:
+        context = ssl.create_default_context(cafile=None if root == "system" else root)
+    except OSError:  # an SSLError is one
+        raise SettingsError(
+            "The file that sslrootcert in WAREHOUSE_DSN names holds no certificates.",
+            next="Name a PEM file in WAREHOUSE_DSN.",
+        ) from None
+    return {"dsn": dsn, "ssl": context}
+
+
+def is_local(dsn: str) -> bool:
+    """Tell whether every host of the DSN is this machine: a loopback address or a Unix socket."""
+    parts = urlsplit(dsn)
+    return all(is_loopback(url) for url in _hosts(parts.netloc, parse_qs(parts.query)))
+
+
+def _read(dsn: str) -> dict[str, list[str]]:
+    """Return the parameters of the DSN. Raises ValueError for what asyncpg, or urlsplit, stumbles over or misreads."""
+    parts = urlsplit(dsn)
+    query = parse_qs(parts.query, strict_parsing=True) if parts.query else {}
+    if parts.scheme not in {"postgresql", "postgres"}:
+        raise ValueError("another scheme")
+    if parts.fragment or "@" in parts.path or parts.netloc.count("@") > 1:
+        # An unescaped password: what is left of it would be taken for a host.
+        raise ValueError("a character of a password that ends the part it is in")
+    for host in _hosts(parts.netloc, query):
+        if urlsplit(host).hostname is None:
+            raise ValueError("no host between two commas")
+        _must_be_port(urlsplit(host).port)
+    for ports in (*query.get("port", []), os.environ.get("PGPORT", "")):
+        for port in ports.split(",") if ports else ():
+            _must_be_port(int(port))
+    return query
+
+
+def _must_be_port(port: int | None) -> None:
+    if port is not None and port not in PORTS:
+        raise ValueError("out of range")
+
+
+def _hosts(netloc: str, query: dict[str, list[str]]) -> list[str]:
+    """Return every host that is named, but sockets, each as a URL."""
+    authority = netloc.rpartition("@")[2]
+    hosts = [host for value in query.get("host", []) for host in value.split(",") if not host.startswith("/")]
+    return [f"x://{host}" for host in [*(authority.split(",") if authority else []), *hosts]]
+
+
+def _must_be_readable(parameter: str, path: str) -> None:
+    if path != "system" and not os.access(path, os.R_OK):
+        raise SettingsError(
+            f"The file that {parameter} in WAREHOUSE_DSN names cannot be read.", next="Check the path in WAREHOUSE_DSN."
+        )
