@@ -229,7 +229,7 @@ def slept_through_a_new_version(state: Any) -> None:
     state.open(seed=0, concurrency="1", starts=0)
     state.create(which=0, how=2)
     state.sync(accept_deletions=False, meets=[])
-    state.replay(cutoff="2020-01-01T00:00:00Z", meets=[Blow(7, "before", "asleep")])
+    state.replay(cutoff="2020-01-01T00:00:00Z", meets=[Blow("read_current", "after", "asleep")])
     state.edit(which=0, how=8)
     state.sync(accept_deletions=False, meets=[])
     state.wake()

@@ -41,14 +41,14 @@ TERMINATE = (
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """What ends a job or its connections, at the `at`-th request or unit of work.
+    """What ends a job or its connections, at the `at`-th request or unit of work, or at the first unit of that name.
 
     `place` of a unit: before it, after its statements but before the commit, or after the commit. `cancelled` cleans up
     after itself; `killed` first has its connections ended, as the server sees a SIGKILL; `cut` only has them ended;
     `asleep` has them ended and does not notice until it is woken, as a host that was suspended.
     """
 
-    at: int
+    at: int | str
     place: Place
     manner: Manner
 
@@ -106,10 +106,10 @@ class Trial:
         if self.fell_asleep.is_set():
             await self.woken.wait()
 
-    async def strike(self, place: Place, count: int) -> None:
+    async def strike(self, place: Place, *here: int | str) -> None:
         """End what is to end here, if it is here."""
         blow = self.blow
-        if blow is None or (blow.place, blow.at) != (place, count) or blow.manner in self.happened:
+        if blow is None or blow.place != place or blow.at not in here or blow.manner in self.happened:
             return
         self.happened.append(blow.manner)
         if blow.manner == "asleep":
@@ -197,16 +197,16 @@ def units_struck() -> Iterator[None]:
         if trial is None:
             return await work(self, unit, *args, **kwargs)
         trial.units += 1
-        count = trial.units
+        here = (trial.units, unit.__name__)
 
         async def struck_unit(connection: Connection, *args: Any, **kwargs: Any) -> Any:
             result = await unit(connection, *args, **kwargs)
-            await trial.strike("inside", count)
+            await trial.strike("inside", *here)
             return result
 
-        await trial.strike("before", count)
+        await trial.strike("before", *here)
         result = await work(self, struck_unit, *args, **kwargs)
-        await trial.strike("after", count)
+        await trial.strike("after", *here)
         return result
 
     async def awake(self: Warehouse, patience_s: float, attempt: Callable[[], Awaitable[Any]]) -> Any:
