@@ -36,8 +36,8 @@ WORDS_OF_ERRORS = 'from worker import telemetry; telemetry.where = lambda error:
 INTERPRETER_SPEAKS = "from worker import telemetry; telemetry.withhold_unhandled = lambda: None\n"
 WORDS_OF_THE_SERVER = """
 from worker.errors import WarehouseRefused
-from worker.load import database
-database.refused = lambda error: WarehouseRefused(f"The warehouse refused: {error}")
+from worker.load import failures
+failures.refused = lambda error: WarehouseRefused(f"The warehouse refused: {error}")
 """
 WORDS_IN_A_NAME = f"""
 from worker.load import lock

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import trustme
+from structlog.testing import capture_logs
 
 from tests.integration.mirroring import run_command
 from tests.integration.verdicts import CANARY, assert_told
@@ -207,3 +208,13 @@ async def test_a_role_that_is_not_let_in_is_a_wrong_setting(database_dsn: str) -
     assert_told(await run_command({"WAREHOUSE_DSN": refused}, "status"), EXIT_USAGE, "SQLSTATE 28000", "password")
     missing = there._replace(path="/no_such_database").geturl()
     assert_told(await run_command({"WAREHOUSE_DSN": missing}, "status"), EXIT_WAREHOUSE, "SQLSTATE 3D000")
+
+
+async def test_an_outage_that_many_units_meet_is_said_once(database_dsn: str) -> None:
+    async with open_warehouse(database_dsn, "canvas", timedelta(seconds=1)) as warehouse:
+        await warehouse.close()
+        units = [warehouse.work(lambda connection: connection.fetch("SELECT 1")) for _ in range(8)]
+        with capture_logs() as logs:
+            ends = await asyncio.gather(*units, return_exceptions=True)
+    assert [type(end) for end in ends] == [WarehouseAway] * 8
+    assert [log["event"] for log in logs] == ["the warehouse did not answer, will try again"]

@@ -1,4 +1,4 @@
-"""The pool of connections to the warehouse, and the one place where its failures are mapped and retried.
+"""The pool of connections to the warehouse, and the one place where its failures are retried.
 
 A unit of work is a function of a connection, run in one transaction. It may be run again: after a lost connection
 nobody knows whether the commit arrived, so each unit is written to be repeatable.
@@ -7,17 +7,17 @@ nobody knows whether the commit arrived, so each unit is written to be repeatabl
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
-import ssl
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import asyncpg
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
-from worker.errors import MirrorError, SettingsError, WarehouseAway, WarehouseRefused
+from worker.errors import WarehouseAway
 from worker.load.dsn import connect_arguments
+from worker.load.failures import AWAY, Away, mapped
 from worker.load.statements import statement
 from worker.settings import FIRST_PATIENCE
 from worker.telemetry import get_logger
@@ -32,6 +32,8 @@ T = TypeVar("T")
 P = ParamSpec("P")
 Connection: TypeAlias = asyncpg.Connection
 
+SAID_EVERY_S = 10.0
+"""How often it is said that the warehouse does not answer."""
 COMMAND_TIMEOUT_S = 300.0
 CONNECT_TIMEOUT_S = 10.0
 # What SERVER_SETTINGS ask of the server's end of a connection, for ours, where the system has the option. Without, a
@@ -50,23 +52,6 @@ SERVER_SETTINGS = {
     "synchronous_commit": "on",
 }
 
-# Failures after which the same unit of work is tried again.
-_AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.IdleSessionTimeoutError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
-_ROLLED_BACK = "The transaction was rolled back: nothing is half-written."
-_COLLIDED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-
 
 class _Watched(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
     """A connection that notices when its other end is gone."""
@@ -81,10 +66,6 @@ class _Watched(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no ty
                     end.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-class _Away(Exception):
-    """The warehouse is not there for the moment; carries the type of what happened, never its words."""
-
-
 class Warehouse:
     """A warehouse schema one can work in. Make one with `open_warehouse`."""
 
@@ -94,6 +75,8 @@ class Warehouse:
         self._connect_arguments = connect_arguments(dsn)
         self._pool_size = pool_size
         self._pool: asyncpg.Pool | None = None
+        self._silent_since: float | None = None
+        self._said_at: float | None = None
 
     def sql(self, name: str) -> str:
         """Return the named query for this schema."""
@@ -127,7 +110,7 @@ class Warehouse:
         if self._pool is not None:
             try:
                 await asyncio.wait_for(self._pool.close(), timeout=5)
-            except (TimeoutError, *_AWAY):
+            except (TimeoutError, *AWAY):
                 self._pool.terminate()
 
     async def work(
@@ -142,7 +125,7 @@ class Warehouse:
         async def once() -> T:
             pool = self._pool
             if pool is None:
-                raise _Away("not connected")
+                raise Away("not connected")
             async with pool.acquire(timeout=CONNECT_TIMEOUT_S * 6) as connection, connection.transaction():
                 return await unit(connection, *args, **kwargs)
 
@@ -176,15 +159,17 @@ class Warehouse:
         retrying = AsyncRetrying(
             stop=_stop_after_silence(patience_s),
             wait=wait_random_exponential(multiplier=0.2, max=10),
-            retry=retry_if_exception_type(_Away),
-            before_sleep=_log_wait,
+            retry=retry_if_exception_type(Away),
+            before_sleep=self._note_silence,
             reraise=True,
         )
         try:
             async for this in retrying:
-                with this, _mapped():
-                    return await attempt()
-        except _Away as away:
+                with this, mapped():
+                    result = await attempt()
+                    self._note_answer()
+                    return result
+        except Away as away:
             raise WarehouseAway(
                 f"The warehouse cannot be reached ({away}), for {patience_s:.0f} s now.",
                 safe="What had been committed is kept; the run can be resumed.",
@@ -192,99 +177,31 @@ class Warehouse:
             ) from None
         raise AssertionError("the retry loop returns or raises")
 
+    def _note_silence(self, state: RetryCallState) -> None:
+        now = time.monotonic()
+        self._silent_since = now if self._silent_since is None else self._silent_since
+        # All units of work meet the same outage: one of them says so.
+        if self._said_at is None or now - self._said_at >= SAID_EVERY_S:
+            self._said_at = now
+            get_logger().warning(
+                "the warehouse did not answer, will try again",
+                attempt=state.attempt_number,
+                wait_seconds=round(state.upcoming_sleep, 1),
+            )
 
-class _mapped:  # noqa: N801 - reads as a word in a with statement
-    """Map the driver's exceptions to ours, once, at this boundary. Only SQLSTATE, table and constraint get through."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        if error is None or isinstance(error, MirrorError) or not isinstance(error, Exception):
-            return
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            # Whoever was cancelled may fail to roll back. That is no reason to try again.
-            raise asyncio.CancelledError from None
-        if isinstance(error, asyncpg.DataError):
-            # Its message quotes the value.
-            raise WarehouseRefused(
-                "A value could not be written as its column's type.",
-                safe=_ROLLED_BACK,
-                next="Report this line: such a value ought to be in quarantine.",
-            ) from None
-        if isinstance(error, PermissionError):
-            raise _closed_to_us(error) from None
-        if isinstance(error, asyncpg.ClientConfigurationError):
-            raise _not_configured() from None
-        if isinstance(error, ssl.SSLCertVerificationError):
-            raise _not_trusted(error) from None
-        if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):  # asyncpg has no type for it
-            raise _without_tls() from None
-        if isinstance(error, (*_AWAY, *_COLLIDED)):
-            raise _Away(_plainly(error)) from None
-        if isinstance(error, asyncpg.PostgresError):
-            raise refused(error) from None
-
-
-def _closed_to_us(error: PermissionError) -> WarehouseRefused:
-    """Say which file or socket of ours this user may not open; waiting would not help."""
-    return WarehouseRefused(
-        f"Connecting to the warehouse needs {error.filename or 'its socket'}, which this user may not open.",
-        safe="Nothing was read or written.",
-        next="Run as a user who may. If it is a certificate below HOME: set HOME to a directory this user can read,"
-        " or name sslrootcert, sslcert and sslkey in WAREHOUSE_DSN.",
-    )
-
-
-def _plainly(error: Exception) -> str:
-    """Say what kind of failure it is in words for a person; its own may hold names and values."""
-    if isinstance(error, socket.gaierror):
-        return "its host name is not known here"
-    # With several addresses asyncio puts the failures into the text of one plain OSError.
-    if isinstance(error, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(error):
-        return "nothing listens at its host and port"
-    if isinstance(error, FileNotFoundError):
-        return "no server's socket is there"
-    if isinstance(error, TimeoutError):
-        return "it does not answer in time"
-    return type(error).__name__
-
-
-_MANUAL = "Look the SQLSTATE up in PostgreSQL's manual (appendix A), mend it there, then the same command again."
-
-
-def _not_trusted(error: ssl.SSLCertVerificationError) -> SettingsError:
-    """Say why TLS ends before it begins. The host name is not told: it may be a piece of a password."""
-    return SettingsError(
-        f"The warehouse's certificate is not trusted: {error.verify_message.partition(',')[0]}.",
-        safe="Nothing was sent to it but the wish to speak TLS. What had been committed is kept.",
-        next="Name its authority's PEM file as sslrootcert in WAREHOUSE_DSN, and the host as the certificate does.",
-    )
-
-
-def _without_tls() -> SettingsError:
-    return SettingsError(
-        "The warehouse's server does not speak TLS, which is asked for beyond this machine or by sslmode.",
-        safe="Nothing was sent to it but the wish to speak TLS. What had been committed is kept.",
-        next="Switch TLS on at the server (ssl = on). Only on a network that is yours alone: sslmode=disable in"
-        " WAREHOUSE_DSN.",
-    )
-
-
-def _not_configured() -> SettingsError:
-    return SettingsError(
-        "What WAREHOUSE_DSN or a PG… variable asks of the connection cannot be done.",
-        safe="Nothing was read or written.",
-        next="Check the parameters of WAREHOUSE_DSN, the files they name, and the PG… variables of this environment.",
-    )
+    def _note_answer(self) -> None:
+        if self._silent_since is not None:
+            seconds = time.monotonic() - self._silent_since
+            self._silent_since = self._said_at = None
+            if seconds >= SAID_EVERY_S:
+                get_logger().info("the warehouse answers again", seconds=round(seconds))
 
 
 async def is_alive(connection: asyncpg.Connection) -> bool:
     """Tell whether the server at the other end still answers, within `CONNECT_TIMEOUT_S`."""
     try:
         await connection.fetchval("SELECT 1", timeout=CONNECT_TIMEOUT_S)
-    except (TimeoutError, asyncpg.PostgresError, *_AWAY):
+    except (TimeoutError, asyncpg.PostgresError, *AWAY):
         return False
     return True
 
@@ -293,36 +210,8 @@ async def close_quietly(connection: asyncpg.Connection) -> None:
     """Close a connection whose server may be gone."""
     try:
         await connection.close(timeout=5)
-    except (TimeoutError, asyncpg.PostgresError, *_AWAY):
+    except (TimeoutError, asyncpg.PostgresError, *AWAY):
         connection.terminate()
-
-
-def refused(error: asyncpg.PostgresError) -> WarehouseRefused | SettingsError:
-    """Say what the server said without its values: SQLSTATE, and table and constraint if it named them."""
-    get_logger().error(
-        "the warehouse refused a statement",
-        sqlstate=error.sqlstate,
-        table=error.table_name,
-        constraint=error.constraint_name,
-        error=type(error).__name__,
-    )
-    sqlstate = error.sqlstate or ""
-    next_steps = {
-        "28": "Check user and password in WAREHOUSE_DSN, and the server's pg_hba.conf.",
-        "3D": "Create the database that WAREHOUSE_DSN names, or name another.",
-        "42": "Check that this role owns the schemas, and that they are up to date (`message-mirror migrate`).",
-        "42501": "Make this role the owner of both schemas, as deploy/postgresql/1-roles.sql does.",
-        "53": "Give the server more room (disk, memory, connections), then the same command again.",
-    }
-    kind = SettingsError if sqlstate.startswith("28") else WarehouseRefused
-    return kind(
-        f"The warehouse refused: SQLSTATE {sqlstate} ({type(error).__name__})"
-        + (f", table {error.table_name}" if error.table_name else "")
-        + (f", constraint {error.constraint_name}" if error.constraint_name else "")
-        + ".",
-        safe=_ROLLED_BACK,
-        next=next_steps.get(sqlstate) or next_steps.get(sqlstate[:2], _MANUAL),
-    )
 
 
 def _stop_after_silence(patience_s: float) -> Callable[[RetryCallState], bool]:
@@ -341,14 +230,6 @@ def _stop_after_silence(patience_s: float) -> Callable[[RetryCallState], bool]:
         return now - silent_since >= patience_s
 
     return stop
-
-
-def _log_wait(state: RetryCallState) -> None:
-    get_logger().warning(
-        "the warehouse did not answer, will try again",
-        attempt=state.attempt_number,
-        wait_seconds=round(state.upcoming_sleep, 1),
-    )
 
 
 @asynccontextmanager

@@ -1,0 +1,153 @@
+"""The one place where the driver's failures become ours: what is tried again, and what to tell a person.
+
+Of a database error SQLSTATE, table and constraint get through. Its message and details may quote values.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+
+import asyncpg
+
+from worker.errors import MirrorError, SettingsError, WarehouseRefused
+from worker.telemetry import get_logger
+
+# Failures after which the same unit of work is tried again.
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.IdleSessionTimeoutError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+_ROLLED_BACK = "The transaction was rolled back: nothing is half-written."
+_COLLIDED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+
+
+class Away(Exception):
+    """The warehouse is not there for the moment; carries the type of what happened, never its words."""
+
+
+class mapped:  # noqa: N801 - reads as a word in a with statement
+    """Map the driver's exceptions to ours, once, at this boundary. Only SQLSTATE, table and constraint get through."""
+
+    def __enter__(self) -> None:
+        """Begin; there is nothing to prepare."""
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        """Raise what a failure of the driver means; let all others through."""
+        if error is None or isinstance(error, MirrorError) or not isinstance(error, Exception):
+            return
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # Whoever was cancelled may fail to roll back. That is no reason to try again.
+            raise asyncio.CancelledError from None
+        if isinstance(error, asyncpg.DataError):
+            # Its message quotes the value.
+            raise WarehouseRefused(
+                "A value could not be written as its column's type.",
+                safe=_ROLLED_BACK,
+                next="Report this line: such a value ought to be in quarantine.",
+            ) from None
+        if isinstance(error, PermissionError):
+            raise _closed_to_us(error) from None
+        if isinstance(error, asyncpg.ClientConfigurationError):
+            raise _not_configured() from None
+        if isinstance(error, ssl.SSLCertVerificationError):
+            raise _not_trusted(error) from None
+        if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):  # asyncpg has no type for it
+            raise _without_tls() from None
+        if isinstance(error, (*AWAY, *_COLLIDED)):
+            raise Away(_plainly(error)) from None
+        if isinstance(error, asyncpg.PostgresError):
+            raise refused(error) from None
+
+
+def _closed_to_us(error: PermissionError) -> WarehouseRefused:
+    """Say which file or socket of ours this user may not open; waiting would not help."""
+    return WarehouseRefused(
+        f"Connecting to the warehouse needs {error.filename or 'its socket'}, which this user may not open.",
+        safe="Nothing was read or written.",
+        next="Run as a user who may. If it is a certificate below HOME: set HOME to a directory this user can read,"
+        " or name sslrootcert, sslcert and sslkey in WAREHOUSE_DSN.",
+    )
+
+
+def _plainly(error: Exception) -> str:
+    """Say what kind of failure it is in words for a person; its own may hold names and values."""
+    if isinstance(error, socket.gaierror):
+        return "its host name is not known here"
+    # With several addresses asyncio puts the failures into the text of one plain OSError.
+    if isinstance(error, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(error):
+        return "nothing listens at its host and port"
+    if isinstance(error, FileNotFoundError):
+        return "no server's socket is there"
+    if isinstance(error, TimeoutError):
+        return "it does not answer in time"
+    return type(error).__name__
+
+
+_MANUAL = "Look the SQLSTATE up in PostgreSQL's manual (appendix A), mend it there, then the same command again."
+
+
+def _not_trusted(error: ssl.SSLCertVerificationError) -> SettingsError:
+    """Say why TLS ends before it begins. The host name is not told: it may be a piece of a password."""
+    return SettingsError(
+        f"The warehouse's certificate is not trusted: {error.verify_message.partition(',')[0]}.",
+        safe="Nothing was sent to it but the wish to speak TLS. What had been committed is kept.",
+        next="Name its authority's PEM file as sslrootcert in WAREHOUSE_DSN, and the host as the certificate does.",
+    )
+
+
+def _without_tls() -> SettingsError:
+    return SettingsError(
+        "The warehouse's server does not speak TLS, which is asked for beyond this machine or by sslmode.",
+        safe="Nothing was sent to it but the wish to speak TLS. What had been committed is kept.",
+        next="Switch TLS on at the server (ssl = on). Only on a network that is yours alone: sslmode=disable in"
+        " WAREHOUSE_DSN.",
+    )
+
+
+def _not_configured() -> SettingsError:
+    return SettingsError(
+        "What WAREHOUSE_DSN or a PG… variable asks of the connection cannot be done.",
+        safe="Nothing was read or written.",
+        next="Check the parameters of WAREHOUSE_DSN, the files they name, and the PG… variables of this environment.",
+    )
+
+
+def refused(error: asyncpg.PostgresError) -> WarehouseRefused | SettingsError:
+    """Say what the server said without its values: SQLSTATE, and table and constraint if it named them."""
+    get_logger().error(
+        "the warehouse refused a statement",
+        sqlstate=error.sqlstate,
+        table=error.table_name,
+        constraint=error.constraint_name,
+        error=type(error).__name__,
+    )
+    sqlstate = error.sqlstate or ""
+    next_steps = {
+        "28": "Check user and password in WAREHOUSE_DSN, and the server's pg_hba.conf.",
+        "3D": "Create the database that WAREHOUSE_DSN names, or name another.",
+        "42": "Check that this role owns the schemas, and that they are up to date (`message-mirror migrate`).",
+        "42501": "Make this role the owner of both schemas, as deploy/postgresql/1-roles.sql does.",
+        "53": "Give the server more room (disk, memory, connections), then the same command again.",
+    }
+    kind = SettingsError if sqlstate.startswith("28") else WarehouseRefused
+    return kind(
+        f"The warehouse refused: SQLSTATE {sqlstate} ({type(error).__name__})"
+        + (f", table {error.table_name}" if error.table_name else "")
+        + (f", constraint {error.constraint_name}" if error.constraint_name else "")
+        + ".",
+        safe=_ROLLED_BACK,
+        next=next_steps.get(sqlstate) or next_steps.get(sqlstate[:2], _MANUAL),
+    )
