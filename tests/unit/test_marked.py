@@ -297,6 +297,9 @@ def test_marks_keep_no_address_and_a_bounded_number_of_tags() -> None:
         "<table><tr><td>a<caption>x</caption><tr><td>b",
         "a\fb<p>\fc",
         "<p style='white-space:pre-line'>a\n<img> b<img> \nc",
+        "<p style='white-space:pre-line'>é b <img>\n<p>c",
+        "<table><td><p hidden><select><option>\n<table><b>a",
+        "<details><summary>a</summary><select><table>b</details>c",
         "<p style='text-transform:uppercase'>&amp;lt; &lt;b&gt; &amp;nbsp;ß<b>&nbsp;i</b>",
     ],
 )

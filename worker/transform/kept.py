@@ -36,7 +36,7 @@ _OTHERWISE = {
 }
 # Between a line feed and spaces, a picture keeps the spaces.
 _PICTURE_IN_BETWEEN = re.compile(
-    r"&[ln];(?:[ \t\n\r]|<[^<>]*>)*<(?:img|input)[ >]|<(?:img|input)[ >][^<>]*>(?:[ \t\n\r]|<[^<>]*>)*&l;"
+    r"&[ln];(?:[ \t\n\r]|<[^<>]*>)*<(?:img|input)[ >]|<(?:img|input)(?: [^<>]*)?>(?:[ \t\n\r]|<[^<>]*>)*&l;"
 )
 # Each costs a look at the body and a copy of it; the walk costs neither.
 _MAX_CHARACTERS_READ = 500_000

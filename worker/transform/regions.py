@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from worker.transform.kept import KEPT_REFERENCE
 from worker.transform.marks import (
     ANOTHER_DISPLAY,
+    CLEAN_FIRST,
     CLOSED,
     EDGES,
     INLINE,
@@ -20,6 +21,7 @@ from worker.transform.marks import (
     NOT_RENDERED,
     UPPER_CASE,
     VOID,
+    WALK,
 )
 from worker.transform.references import decoded
 from worker.transform.runs import EDGE_TAGS, NOT_PLAIN, WHITE_SPACE, run_of, tags_of
@@ -45,6 +47,7 @@ _REGIONS = {
         for edge in EDGES
     },
 }
+_CUT = frozenset({NOT_RENDERED, CLOSED})
 # Said in what is in upper case, they may switch it off.
 _SWITCHES = re.compile(r"text-transform|/\*", re.IGNORECASE)
 # Each region costs a look at what follows it. The walk does not.
@@ -88,6 +91,8 @@ def _write_out_first(parts: list[str], at: int, runs: Runs) -> bool:
         return False
     end_at, end_tags, end_place = end
     before, behind = tags[:place], end_tags[end_place + 1 :]
+    if region.kind in _CUT and _holds_what_is_for_the_walk(parts[at : end_at + 1 : 2], runs):
+        return False
     if region.kind == NOT_RENDERED:
         parts[at : end_at + 1] = [run_of([*before, region.start, *behind])]
     elif region.kind == CLOSED:
@@ -126,6 +131,12 @@ def _end(parts: list[str], start: int, start_place: int, name: str) -> tuple[int
                     depth += 1
         first = 0
     return None
+
+
+def _holds_what_is_for_the_walk(some: list[str], runs: Runs) -> bool:
+    """Whether a tag among what is cut is for the walk: parsers may differ about where it ends (`select`)."""
+    odd = [tag for run in some if runs[run] == NOT_PLAIN for tag in tags_of(run) if runs.is_odd(tag)]
+    return any(runs.marks[tag] in {WALK, CLEAN_FIRST} for tag in odd)
 
 
 def _cut_behind_summary(
