@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from worker import __version__
-from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted, RunLocked, SettingsError, WrongInstance
+from worker import __version__, local
+from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted, SettingsError
 from worker.process import run_command, run_job
 from worker.settings import KNOWN, read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import date, datetime
 
     from worker.jobs.mirror import RunResult
     from worker.jobs.plan import Selection
     from worker.settings import Settings
-
-AT_LEAST_ONE = click.IntRange(1)
 
 
 class _WithSettings(click.Group):
@@ -245,141 +240,14 @@ def serve() -> None:
         run_job(service(_settings()))
 
 
-@cli.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0 picks a free one.")
-@click.option(
-    "--edition",
-    type=click.Choice(["seed", "current"]),
-    default="seed",
-    show_default=True,
-    help="Which edition of Canvas's documentation to follow.",
-)
-@click.option("--messages", type=AT_LEAST_ONE, default=20_000, show_default=True, help="Messages of the clinic.")
-@click.option("--practitioners", type=AT_LEAST_ONE, default=60, show_default=True, help="Its practitioners.")
-@click.option("--patients", type=AT_LEAST_ONE, default=2_000, show_default=True, help="Its patients.")
-@click.option("--seed", default=1, show_default=True, help="The same seed makes the same clinic.")
-@click.option(
-    "--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Time that each request takes at least."
-)
-@click.option("--faults", type=int, metavar="SEED", help="Spoil one request in twenty, or let messages move meanwhile.")
-def sandbox(
-    port: int,
-    edition: Any,
-    messages: int,
-    practitioners: int,
-    patients: int,
-    seed: int,
-    latency_ms: int,
-    faults: int | None,
-) -> None:
-    """Run a local Communication server with a made-up clinic."""
-    from worker.sandbox.faults import Faults, SeededScript
-    from worker.sandbox.population import make_clinic
-    from worker.sandbox.server import SandboxServer, serve_forever
-    from worker.telemetry import configure_logging
-
-    configure_logging()
-    clinic = make_clinic(messages=messages, practitioners=practitioners, patients=patients, seed=seed, edition=edition)
-    spoilers = () if faults is None else (Faults(clinic, SeededScript(faults), faults).middleware,)
-    run_job(serve_forever(SandboxServer(clinic, latency_ms=latency_ms, middlewares=spoilers), port))
+for command in (local.sandbox, local.warehouse, local.demo):
+    cli.add_command(command)
 
 
-@cli.group()
-def warehouse() -> None:
-    """Start, stop and enter the embedded PostgreSQL in WAREHOUSE_DIR."""
-
-
-@warehouse.command("start")
-def warehouse_start() -> None:
-    """Start it, if it does not run, and print its URL."""
-    click.echo(_embedded().start())
-
-
-@warehouse.command("stop")
-def warehouse_stop() -> None:
-    """Stop it. Its data stay."""
-    click.echo("stopped" if _embedded().stop() else "was not running")
-
-
-@warehouse.command("dsn")
-def warehouse_dsn() -> None:
-    """Print a URL without secrets, for asyncpg, libpq and SQLAlchemy; starts the server if need be."""
-    click.echo(_embedded().start())
-
-
-@warehouse.command("psql", context_settings={"ignore_unknown_options": True})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def warehouse_psql(arguments: tuple[str, ...]) -> None:
-    """Start psql on it, with any ARGUMENTS of psql's."""
-    server = _embedded()
-    server.start()
-    server.psql(arguments)
-
-
-@warehouse.command("remove")
-@click.confirmation_option(prompt="Delete the embedded server's data for good?", help="Do not ask.")
-def warehouse_remove() -> None:
-    """Stop it and delete its data, for good."""
-    _embedded().remove()
-    click.echo("removed")
-
-
-def _embedded() -> Any:
-    from worker.load.embedded import EmbeddedServer
-
-    # The server can be stopped whatever is wrong with the source's settings.
-    settings = _settings({name: value for name, value in os.environ.items() if name.startswith("WAREHOUSE_")})
-    if settings.dsn is not None:
-        raise SettingsError(
-            "WAREHOUSE_DSN is set: this is about the embedded server, which is not in use.",
-            next="Unset WAREHOUSE_DSN (and WAREHOUSE_DSN_FILE) for this command, or use psql with that URL.",
-        )
-    return EmbeddedServer(settings.warehouse_dir)
-
-
-@cli.command()
-@click.option("--messages", type=AT_LEAST_ONE, default=20_000, show_default=True, help="Size of the made-up clinic.")
-@click.option("--seed", default=1, show_default=True, help="The same seed makes the same clinic.")
-def demo(messages: int, seed: int) -> None:
-    """Mirror a made-up clinic into an embedded PostgreSQL of its own, .warehouse-demo, and query it.
-
-    No setting of the environment is looked at: your warehouse is left alone.
-    """
-    from worker import display
-    from worker.demo import DIRECTORY
-    from worker.demo import demo as job
+def _settings() -> Settings:
     from worker.telemetry import configure_logging, withhold_unhandled
 
-    configure_logging()
-    withhold_unhandled()
-    program = Path(sys.argv[0]) if not sys.argv[0].endswith("__main__.py") else Path("python -m worker")
-    unset = "".join(f"{name}= " for name in ("WAREHOUSE_DSN", "WAREHOUSE_DSN_FILE") if os.environ.get(name))
-    here = f"{unset}WAREHOUSE_DIR={DIRECTORY} {_shown(program)} warehouse"
-    anew = f"`{here} remove`, then the same command again"
-    with display.progress_report() as report:
-        try:
-            result, rows = run_job(job(messages, seed, report))
-        except WrongInstance:
-            what = f"{DIRECTORY} holds another made-up clinic, of other --messages, --seed or version."
-            raise WrongInstance(what, safe="Nothing was changed.", next=f"For this one: {anew}.") from None
-        except RunLocked as locked:
-            again = "Wait for that demo to end, then the same command again."
-            raise RunLocked(locked.what, safe=locked.safe, next=again) from None
-    display.show_run(result, again=anew, believe=anew)
-    display.show_rows("canvas.live_message by direction", rows)
-    click.echo(f"Go on in psql:\n  {here} psql")
-    sys.exit(EXIT_OK if result.outcome == "complete" else EXIT_INCOMPLETE)
-
-
-def _shown(program: Path) -> str:
-    here = Path.cwd()
-    return str(program.relative_to(here)) if program.is_absolute() and program.is_relative_to(here) else str(program)
-
-
-def _settings(environ: Mapping[str, str] | None = None) -> Settings:
-    from worker.telemetry import configure_logging, withhold_unhandled
-
-    settings = read_settings(environ)
+    settings = read_settings()
     configure_logging(settings.log)
     withhold_unhandled()
     return settings
