@@ -26,7 +26,8 @@ from worker.transform.runs import Runs, collapse, spaces_only, texts_and_runs
 from worker.transform.stylesheet import SHORT_SHEETS_CHARACTERS, is_for_a_screen
 
 _NOT_TEXT = re.compile(
-    r"<!--.*?-->|<style(?P<style>[^<>]*)>(?P<sheet>.*?)</style>|<script(?P<script>[^<>]*)>.*?</script>", re.DOTALL
+    r"<!--.*?-->|<style(?P<style>[^<>]*)>(?P<sheet>.*?)</style>|<script(?P<script>[^<>]*)>(?P<code>.*?)</script>",
+    re.DOTALL,
 )
 _MEDIA = re.compile(' media="([^"]*)"')
 _STYLED = re.compile(r" (?:style|class|id)=")
@@ -81,10 +82,11 @@ def _text_of(canonical: str) -> str | None:
 def _cut(part: re.Match[str], sheets: list[str]) -> str:
     """Return what is written for a comment, `<style>` or `<script>`: nothing, and a sheet is added to the `sheets`.
 
-    One that may be shown itself, by a style of its own, stays, for the walk.
+    One that may be shown itself, by a style of its own, stays, for the walk. So does a script with a `<!--`, which may
+    go on behind its `</script>` (HTML standard §13.2.5.17 "Script data double escape start state").
     """
     attributes, sheet = part["style"] or part["script"] or "", part["sheet"]
-    if _STYLED.search(attributes):
+    if _STYLED.search(attributes) or "<!--" in (part["code"] or ""):
         return part[0]
     media = _MEDIA.search(attributes)
     if sheet is not None and is_for_a_screen(media and media[1]):
