@@ -83,7 +83,7 @@ def _cut(part: re.Match[str], sheets: list[str]) -> str:
     """Return what is written for a comment, `<style>` or `<script>`: nothing, and a sheet is added to the `sheets`.
 
     One that may be shown itself, by a style of its own, stays, for the walk. So does a script with a `<!--`, which may
-    go on behind its `</script>` (HTML standard §13.2.5.17 "Script data double escape start state").
+    go on behind its `</script>` (HTML standard §13.2.5.26 "Script data double escape start state").
     """
     attributes, sheet = part["style"] or part["script"] or "", part["sheet"]
     if _STYLED.search(attributes) or "<!--" in (part["code"] or ""):
