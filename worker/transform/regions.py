@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from worker.transform.kept import KEPT_REFERENCE
 from worker.transform.marks import (
     ANOTHER_DISPLAY,
-    CLEAN_FIRST,
     CLOSED,
     EDGES,
     INLINE,
@@ -21,7 +20,6 @@ from worker.transform.marks import (
     NOT_RENDERED,
     UPPER_CASE,
     VOID,
-    WALK,
 )
 from worker.transform.references import decoded
 from worker.transform.runs import EDGE_TAGS, NOT_PLAIN, WHITE_SPACE, run_of, tags_of
@@ -48,6 +46,11 @@ _REGIONS = {
     },
 }
 _CUT = frozenset({NOT_RENDERED, CLOSED})
+# HTML standard §13.2.6.4: raw text, foreign content, and "in select", which newer parsers do without.
+_READ_BY_OWN_RULES = frozenset(
+    {"iframe", "math", "noembed", "noframes", "noscript", "plaintext", "script", "select", "style", "svg", "textarea"}
+    | {"title", "xmp"}
+)
 # Said in what is in upper case, they may switch it off.
 _SWITCHES = re.compile(r"text-transform|/\*", re.IGNORECASE)
 # Each region costs a look at what follows it. The walk does not.
@@ -91,7 +94,7 @@ def _write_out_first(parts: list[str], at: int, runs: Runs) -> bool:
         return False
     end_at, end_tags, end_place = end
     before, behind = tags[:place], end_tags[end_place + 1 :]
-    if region.kind in _CUT and _holds_what_is_for_the_walk(parts[at : end_at + 1 : 2], runs):
+    if region.kind in _CUT and _may_end_elsewhere(parts[at : end_at + 1 : 2], runs):
         return False
     if region.kind == NOT_RENDERED:
         parts[at : end_at + 1] = [run_of([*before, region.start, *behind])]
@@ -133,10 +136,10 @@ def _end(parts: list[str], start: int, start_place: int, name: str) -> tuple[int
     return None
 
 
-def _holds_what_is_for_the_walk(some: list[str], runs: Runs) -> bool:
-    """Whether a tag among what is cut is for the walk: parsers may differ about where it ends (`select`)."""
+def _may_end_elsewhere(some: list[str], runs: Runs) -> bool:
+    """Whether what is cut holds an element that parsers read by rules of its own, and may let end elsewhere."""
     odd = [tag for run in some if runs[run] == NOT_PLAIN for tag in tags_of(run) if runs.is_odd(tag)]
-    return any(runs.marks[tag] in {WALK, CLEAN_FIRST} for tag in odd)
+    return any(tag.partition(" ")[0] in _READ_BY_OWN_RULES for tag in odd)
 
 
 def _cut_behind_summary(
