@@ -122,7 +122,7 @@ def _end(parts: list[str], start: int, start_place: int, name: str) -> tuple[int
     depth = 1
     first = start_place + 1
     for at in range(start, len(parts), 2):
-        if end_tag in parts[at] or name in parts[at]:
+        if name in parts[at]:
             tags = tags_of(parts[at])
             for place in range(first, len(tags)):
                 tag = tags[place]
