@@ -26,6 +26,7 @@ from worker.transform.marks import (
     CLEAN_FIRST,
     INLINE,
     INLINE_BLOCK,
+    INVISIBLE,
     KEEPS_LINE_FEEDS,
     KEEPS_WHITE_SPACE,
     NOT_RENDERED,
@@ -63,7 +64,7 @@ COMMON = [
 ]  # fmt: skip
 # What fewer letters have, and what in the wrong place is for the walk.
 RARER = [
-    "<caption>", "</caption>", "<p style='white-space:pre-line'>", "<details><summary>", "</summary> b </details>",
+    "<caption>", "</caption>", "<div style='visibility:hidden'>", "<b style='visibility:visible'>", "<title> c</title>", "<p style='white-space:pre-line'>", "<details><summary>", "</summary> b </details>",
 ]  # fmt: skip
 STYLES = [
     "", *(f"display:{value}" for value in sorted(KEYWORDS)), *(f"white-space:{value}" for value in
@@ -84,9 +85,9 @@ class Mistaken(Marks):
         self.update(mistakes)
 
 
-def show_all(parts: list[str], at: int, before: list[str], inside: list[str], _: object) -> bool:
+def show_all(parts: list[str], at: int, found: regions._Found, _: object) -> bool:
     """Take closed details for open ones."""
-    parts[at] = run_of([*before, *inside])
+    parts[at] = run_of([*found.before, *found.first])
     return True
 
 
@@ -164,20 +165,21 @@ def test_most_of_what_letters_are_made_of_takes_the_fast_way() -> None:
         (runs, "collapse", lambda text: text),
         (runs, "spaces_only", lambda text: text.replace("\n", " ")),
         (runs, "_without_tables", lambda text: text.replace("\r", "\n").replace("\f", "<")),
-        (runs, "_without_edges", lambda text, spaces: text.strip(spaces).strip("<>").replace(">", "\n\n")),
+        (runs, "_without_edges", lambda text: text.strip("<>").replace(">", "\n\n")),
         (runs, "PARAGRAPH", "\v"),
         (marked, "without_kept", lambda text: text.replace("&s;", " ")),
         (marked, "decoded", lambda text: text.replace("&amp;", "&").replace("&lt;", "<").replace("&nbsp;", "\xa0")),
         (marked, "is_for_a_screen", lambda _: False),
         (marked, "with_white_space_kept", lambda canonical, *_: canonical.replace("<pre>", "<div>")),
-        (regions, "decoded", lambda text: text),
+        (regions, "encoded", lambda text: text),
+        (regions, "_SWITCHES", {}),
         (regions, "_cut_behind_summary", show_all),
-        (regions, "_end", lambda parts, start, place, _: (start, tags_of(parts[start]), place)),
+        (regions, "_end", lambda parts, start, place, *_: (start, tags_of(parts[start]), place)),
         (kept, "_OTHERWISE", dict.fromkeys((KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS), re.compile("nothing"))),
         (kept, "_PICTURE_IN_BETWEEN", re.compile("nothing")),
         (marks, "UNREAD", re.compile(' style="[^"]*"')),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 @pytest.mark.usefixtures("nothing_known")
 def test_a_mistake_in_the_fast_way_is_found(
@@ -226,6 +228,8 @@ def test_a_wrong_mark_is_found(monkeypatch: pytest.MonkeyPatch, mistakes: dict[s
         ("!-- a", CLEAN_FIRST),
         ('a style="display:inline-block"', INLINE_BLOCK),
         ('td style="display:inline-block"', WALK),
+        ('p style="visibility:hidden"', INVISIBLE),
+        ('span style="visibility:hidden"', WALK),
         ('span style="display:block"', ANOTHER_DISPLAY + BLOCK),
         ('h1 style="text-transform:uppercase"', UPPER_CASE + BLOCK),
         ('h1 style="text-transform:uppercase;white-space:pre"', WALK),
@@ -241,10 +245,9 @@ def test_what_a_tag_means(tag: str, mark: str) -> None:
 def test_runs_keep_no_address_and_a_bounded_number() -> None:
     known = Runs(Marks())
     parts = texts_and_runs('a<a href="https://x.example/ann">b</a><p hidden title="Ann">c</p>')
-    assert parts is not None
     assert known.shown(parts)[1]
     for number in range(Runs.MAX_KEPT + 10):
-        assert known[f'&_font size="{number}"'] == " "
+        assert known[f'font size="{number}"> '] == " "
         assert len(known) <= Runs.MAX_KEPT
     assert not any("ann" in run.lower() for run in known)
 

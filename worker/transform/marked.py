@@ -22,7 +22,7 @@ from worker.transform.marks import Marks, marks_with
 from worker.transform.parse import well_formed
 from worker.transform.references import decoded
 from worker.transform.regions import write_out_regions
-from worker.transform.runs import Runs, collapse, spaces_only, texts_and_runs
+from worker.transform.runs import NOT_PLAIN, Runs, collapse, laid_out, spaces_only, texts_and_runs
 from worker.transform.stylesheet import SHORT_SHEETS_CHARACTERS, is_for_a_screen
 
 _NOT_TEXT = re.compile(
@@ -60,23 +60,31 @@ def marked_text(html: str) -> str | None:
 def _text_of(canonical: str) -> str | None:
     """Return the text of a serialised body, or None for the walk."""
     # Nothing can be said of what stands in a comment or a style sheet.
-    parts = None if "<!--" in canonical or "<style" in canonical else texts_and_runs(canonical)
-    if parts is not None:
-        text, odd = _runs.shown(parts)
-        if not odd:
-            return decoded(text)
-        tags = _runs.odd_tags(parts, odd)
-        if not any(tag.startswith(_NO_TEXT) for tag in tags):
-            return _with_regions(_without_first_line_feeds(canonical), parts, odd, tags, _runs)
+    if "<!--" in canonical or "<style" in canonical:
+        return _text_without_unread(canonical)
+    parts = texts_and_runs(canonical)
+    text, odd = _runs.shown(parts)
+    if NOT_PLAIN not in text:
+        return decoded(laid_out(text))
+    tags = _runs.odd_tags(parts[at] for at in odd)
+    if any(tag.startswith(_NO_TEXT) for tag in tags):
+        return _text_without_unread(canonical)
+    return _with_regions(_without_first_line_feeds(canonical), parts, odd, tags, _runs)
+
+
+def _text_without_unread(canonical: str) -> str | None:
+    """Return the text of a body that has comments, scripts or style sheets, or None for the walk."""
     sheets: list[str] = []
     # The line feeds first: behind a comment that is gone another would look like them.
     cleaned = _NOT_TEXT.sub(lambda cut: _cut(cut, sheets), _without_first_line_feeds(canonical))
     runs = _runs_under(tuple(sheets), canonical) if sheets else _runs
-    parts = texts_and_runs(cleaned)
-    if runs is None or parts is None:
+    if runs is None:
         return None
+    parts = texts_and_runs(cleaned)
     text, odd = runs.shown(parts)
-    return _with_regions(cleaned, parts, odd, runs.odd_tags(parts, odd), runs) if odd else decoded(text)
+    if NOT_PLAIN not in text:
+        return decoded(laid_out(text))
+    return _with_regions(cleaned, parts, odd, runs.odd_tags(parts[at] for at in odd), runs)
 
 
 def _cut(part: re.Match[str], sheets: list[str]) -> str:
@@ -99,16 +107,16 @@ def _with_regions(canonical: str, parts: list[str], odd: list[int], tags: list[s
     keeps = any(runs.marks[tag] in KEEPING for tag in tags)
     if keeps:
         kept = with_white_space_kept(canonical, tags, runs.marks)
-        written = None if kept is None else texts_and_runs(kept)
-        if written is None:
+        if kept is None:
             return None
-        parts = written
+        parts = texts_and_runs(kept)
         _, odd = runs.shown(parts)
     if not write_out_regions(parts, odd, runs):
         return None
-    text, odd = runs.shown(parts)
-    if odd:
+    text, _ = runs.shown(parts)
+    if NOT_PLAIN in text:
         return None
+    text = laid_out(text)
     return decoded(without_kept(text) if keeps else text)
 
 

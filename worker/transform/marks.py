@@ -10,7 +10,7 @@ r"""What a tag means for text, said in one mark. `worker.transform.runs` says wh
 | `\r` | start of a row                          | line feed, nothing in the table's first row     |
 | `\t` | start of a cell                         | itself, nothing in the row's first cell         |
 | `&c` | start of a caption, whose end is `\f`  | edge of a block, if it is the first in its table |
-| `&;` | picture, input                          | nothing, but the spaces around it stay          |
+| `\0.` | picture, input                         | nothing, but the spaces around it stay          |
 | `&?` | `style`, `script`, comment              | the body is looked at again without them        |
 | `&!` | anything else                           | the body is read by the walk                    |
 
@@ -24,7 +24,8 @@ What reaches up to an end tag that has to be found (`worker.transform.regions`, 
 | `&^` | what is in upper case                   | the same                                        |
 | `&~` | what has another `display` than its name | the same                                       |
 | `&v` | closed `details`                        | the same, without all behind its `summary`     |
-| `&(` | an inline block                         | `&(` and `&)`: spaces inside them go            |
+| `&h` | a block that is not visible             | `\0|`: spaces around it go                     |
+| `\0(` | an inline block                        | `\0(` and `\0)`: spaces inside them go          |
 
 Nothing of this can be in the text between the tags: there `<`, `>` and `&` are written as references, and
 white space is one space.
@@ -47,16 +48,18 @@ BLOCK, PARAGRAPH = "<", ">"
 BREAK = "\n"
 TABLE, ROW, CELL = "\f", "\r", "\t"
 CAPTION = "&c"
-PICTURE = "&;"
+BOX = "\x00"  # begins the mark of a box, beside which spaces go or stay; no body with one gets here
+PICTURE = BOX + "."
 CLEAN_FIRST = "&?"
 WALK = "&!"
 NOT_RENDERED = "&-"
 KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS, UPPER_CASE, ANOTHER_DISPLAY = "&=", "&|", "&^", "&~"
 CLOSED = "&v"
-INLINE_BLOCK, INLINE_BLOCK_END = "&(", "&)"
+INVISIBLE = "&h"
+INLINE_BLOCK, INLINE_BLOCK_END, INVISIBLE_BLOCK = BOX + "(", BOX + ")", BOX + "|"
 EDGES = (INLINE, BLOCK, PARAGRAPH)
 REGIONS = frozenset(
-    {NOT_RENDERED, INLINE_BLOCK}
+    {NOT_RENDERED, INLINE_BLOCK, INVISIBLE}
     | {
         region + edge
         for region in (KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS, UPPER_CASE, ANOTHER_DISPLAY, CLOSED)
@@ -161,9 +164,11 @@ def _start(name: str, attributes: dict[str, str], sheet: StyleSheet | None) -> s
     if style.display == "none":
         return INLINE if name in VOID else NOT_RENDERED
     is_open = name == "details" and "open" in attributes
-    if is_open or name in _PECULIAR or style.out_of_flow or not style.visible:
+    if is_open or name in _PECULIAR or style.out_of_flow:
         return WALK
     edge = _edge(name, style)
+    if not style.visible:
+        return INVISIBLE if style.display in _SIMPLE - {"inline"} and edge in EDGES else WALK
     regions = _regions(name, style)
     if not regions:
         return edge

@@ -1,10 +1,15 @@
-"""The four references that serialised HTML has in its texts: HTML standard §13.3, "escaping a string"."""
+"""The references that serialised HTML has in its texts: HTML standard §13.3, "escaping a string"."""
 
 from __future__ import annotations
 
+from turbohtml import unescape
+
 
 def decoded(text: str) -> str:
-    """Write out the references of serialised text, `&amp;` last: what it stands for begins no other."""
-    if "&" not in text:
-        return text
-    return text.replace("&nbsp;", "\xa0").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    """Write out the references of serialised text, in which no other `&` stands."""
+    return unescape(text) if "&" in text else text
+
+
+def encoded(text: str) -> str:
+    """Write a text as serialised HTML has it."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

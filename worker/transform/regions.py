@@ -17,12 +17,14 @@ from worker.transform.marks import (
     INLINE,
     INLINE_BLOCK,
     INLINE_BLOCK_END,
+    INVISIBLE,
+    INVISIBLE_BLOCK,
     NOT_RENDERED,
     UPPER_CASE,
     VOID,
 )
-from worker.transform.references import decoded
-from worker.transform.runs import EDGE_TAGS, NOT_PLAIN, WHITE_SPACE, run_of, tags_of
+from worker.transform.references import decoded, encoded
+from worker.transform.runs import EDGE_TAGS, NOT_PLAIN, SPACE, run_of
 
 if TYPE_CHECKING:
     from worker.transform.runs import Runs
@@ -38,6 +40,7 @@ class _Region(NamedTuple):
 
 _REGIONS = {
     NOT_RENDERED: _Region(NOT_RENDERED, EDGE_TAGS[INLINE], EDGE_TAGS[INLINE]),
+    INVISIBLE: _Region(INVISIBLE, EDGE_TAGS[INVISIBLE_BLOCK], ""),
     INLINE_BLOCK: _Region(INLINE_BLOCK, EDGE_TAGS[INLINE_BLOCK], EDGE_TAGS[INLINE_BLOCK_END]),
     **{
         kind + edge: _Region(kind, EDGE_TAGS[edge], EDGE_TAGS[edge])
@@ -45,14 +48,16 @@ _REGIONS = {
         for edge in EDGES
     },
 }
-_CUT = frozenset({NOT_RENDERED, CLOSED})
+_CUT = frozenset({NOT_RENDERED, INVISIBLE})
 # HTML standard §13.2.6.4: raw text, foreign content, and "in select", which newer parsers do without.
 _READ_BY_OWN_RULES = frozenset(
-    {"iframe", "math", "noembed", "noframes", "noscript", "plaintext", "script", "select", "style", "svg", "textarea"}
-    | {"title", "xmp"}
+    {"iframe", "math", "noembed", "noframes", "noscript", "plaintext", "script", "select", "style", "svg"} | {"xmp"}
 )
-# Said in what is in upper case, they may switch it off.
-_SWITCHES = re.compile(r"text-transform|/\*", re.IGNORECASE)
+# Said in it, they may switch off what holds there.
+_SWITCHES = {
+    UPPER_CASE: re.compile(r"text-transform|/\*", re.IGNORECASE),
+    INVISIBLE: re.compile(r"visibility|/\*", re.IGNORECASE),
+}
 # Each region costs a look at what follows it. The walk does not.
 _MAX_PARTS_READ = 40_000
 _MAX_TAGS_IN_RUN = 100
@@ -79,51 +84,82 @@ def write_out_regions(parts: list[str], odd: list[int], runs: Runs) -> bool:
     return True
 
 
+class _Found(NamedTuple):
+    """A region that begins in one run and ends in that run or in a later one.
+
+    `before` and `first` are the tags before and behind its start tag in its run, `last` and `behind` those before and
+    behind its end tag. Where both are in one run, what is between them is `first`.
+    """
+
+    region: _Region
+    before: list[str]
+    first: list[str]
+    end_at: int
+    last: list[str]
+    behind: list[str]
+
+
 def _write_out_first(parts: list[str], at: int, runs: Runs) -> bool:
     """Write out the first region that begins in the run at `at`. Returns False if it cannot be."""
-    tags = tags_of(parts[at])
-    place = next((place for place, tag in enumerate(tags) if runs.is_odd(tag)), None)
-    if place is None:
+    found = _first(parts, at, runs)
+    if found is None or _may_be_otherwise(found, parts, at, runs):
         return False
-    region = _REGIONS.get(runs.marks[tags[place]])
-    name = tags[place].partition(" ")[0]
-    if region is None or name in VOID or len(tags) > _MAX_TAGS_IN_RUN:
-        return False
-    end = _end(parts, at, place, name)
-    if end is None:
-        return False
-    end_at, end_tags, end_place = end
-    before, behind = tags[:place], end_tags[end_place + 1 :]
-    if region.kind in _CUT and _may_end_elsewhere(parts[at : end_at + 1 : 2], runs):
-        return False
-    if region.kind == NOT_RENDERED:
+    region, before, first, end_at, last, behind = found
+    if region.kind in _CUT:
         parts[at : end_at + 1] = [run_of([*before, region.start, *behind])]
-    elif region.kind == CLOSED:
-        return _cut_behind_summary(
-            parts, at, [*before, region.start], tags[place + 1 :], (end_at, [region.end, *behind])
-        )
-    elif end_at == at:
-        parts[at] = run_of([*before, region.start, *tags[place + 1 : end_place], region.end, *behind])
-    else:
-        inside = tags[place + 1 :]
-        if region.kind == UPPER_CASE and not _put_in_upper_case(parts, at, end_at, [*inside, *end_tags[:end_place]]):
-            return False
-        parts[at] = run_of([*before, region.start, *inside])
-        parts[end_at] = run_of([*end_tags[:end_place], region.end, *behind])
-    return True
+        return True
+    if region.kind == CLOSED:
+        return _cut_behind_summary(parts, at, found, runs)
+    if end_at == at:
+        parts[at] = run_of([*before, region.start, *first, region.end, *behind])
+        return True
+    parts[at] = run_of([*before, region.start, *first])
+    parts[end_at] = run_of([*last, region.end, *behind])
+    return region.kind != UPPER_CASE or _put_in_upper_case(parts, at, end_at)
 
 
-def _end(parts: list[str], start: int, start_place: int, name: str) -> tuple[int, list[str], int] | None:
+def _first(parts: list[str], at: int, runs: Runs) -> _Found | None:
+    """Return the first region that begins in the run at `at`, or None if it is for the walk."""
+    tags, odd = runs.taken_apart(parts[at])
+    region = _REGIONS.get(runs.marks[tags[odd[0]]]) if odd else None
+    if region is None or len(tags) > _MAX_TAGS_IN_RUN:
+        return None
+    place = odd[0]
+    name = tags[place].partition(" ")[0]
+    end = None if name in VOID else _end(parts, at, place, name, runs)
+    if end is None:
+        return None
+    end_at, end_tags, end_place = end
+    if end_at == at:
+        return _Found(region, tags[:place], tags[place + 1 : end_place], at, [], tags[end_place + 1 :])
+    return _Found(region, tags[:place], tags[place + 1 :], end_at, end_tags[:end_place], end_tags[end_place + 1 :])
+
+
+def _may_be_otherwise(found: _Found, parts: list[str], at: int, runs: Runs) -> bool:
+    """Whether something in a region may let it end elsewhere, or be shown otherwise than the region shows it."""
+    kind = found.region.kind
+    if kind in _CUT | {CLOSED} and _may_end_elsewhere(parts[at : found.end_at + 1 : 2], runs):
+        return True
+    if kind not in _SWITCHES:
+        return False
+    inside = [*found.first, *parts[at + 2 : found.end_at : 2], *found.last]
+    has_switch = any(" style=" in run and _SWITCHES[kind].search(run) for run in inside)
+    return has_switch or (kind == INVISIBLE and runs.marks.has_rules)
+
+
+def _end(parts: list[str], start: int, start_place: int, name: str, runs: Runs) -> tuple[int, list[str], int] | None:
     """Return which run has the end of the element that begins in the run at `start`, its tags, and the place there.
 
     Returns None where there is none: something was cut at a wrong place.
     """
     end_tag, with_attributes = f"/{name}", f"{name} "
+    end, inner_start = f"{end_tag}>", f"<{name}"
     depth = 1
     first = start_place + 1
     for at in range(start, len(parts), 2):
-        if name in parts[at]:
-            tags = tags_of(parts[at])
+        run = parts[at]
+        if end in run or inner_start in run or run.startswith(name):
+            tags = runs.taken_apart(run).tags
             for place in range(first, len(tags)):
                 tag = tags[place]
                 if tag == end_tag:
@@ -138,37 +174,29 @@ def _end(parts: list[str], start: int, start_place: int, name: str) -> tuple[int
 
 def _may_end_elsewhere(some: list[str], runs: Runs) -> bool:
     """Whether what is cut holds an element that parsers read by rules of its own, and may let end elsewhere."""
-    odd = [tag for run in some if runs[run] == NOT_PLAIN for tag in tags_of(run) if runs.is_odd(tag)]
+    odd = runs.odd_tags(run for run in some if runs[run] == NOT_PLAIN)
     return any(tag.partition(" ")[0] in _READ_BY_OWN_RULES for tag in odd)
 
 
-def _cut_behind_summary(
-    parts: list[str], at: int, before: list[str], inside: list[str], rest: tuple[int, list[str]]
-) -> bool:
-    """Cut what closed details hide: all behind the `summary`. Returns False where that is not their first child.
-
-    The details begin in the run at `at`, whose tags are those `before` and those `inside`, and end in the run that
-    `rest` names, before the tags that it has.
-    """
-    first = next((tag for tag in inside if tag not in WHITE_SPACE), "")
+def _cut_behind_summary(parts: list[str], at: int, found: _Found, runs: Runs) -> bool:
+    """Cut what closed details hide: all behind the `summary`. Returns False where that is not their first child."""
+    first = next((tag for tag in found.first if tag != SPACE), "")
     if first.partition(" ")[0] != "summary":
         return False
-    parts[at] = run_of([*before, *inside])
-    end = _end(parts, at, len(before) + inside.index(first), "summary")
+    before = [*found.before, found.region.start]
+    parts[at] = run_of([*before, *found.first])
+    end = _end(parts, at, len(before) + found.first.index(first), "summary", runs)
     if end is None:
         return False
     end_at, tags, place = end
-    details_end_at, behind = rest
-    parts[end_at : details_end_at + 1] = [run_of([*tags[: place + 1], *behind])]
+    parts[end_at : found.end_at + 1] = [run_of([*tags[: place + 1], found.region.end, *found.behind])]
     return True
 
 
-def _put_in_upper_case(parts: list[str], at: int, end_at: int, inside: list[str]) -> bool:
-    """Write the texts of a region as it shows them. Returns False if something in it may be read in another way."""
-    tags = [*inside, *parts[at + 2 : end_at : 2]]
+def _put_in_upper_case(parts: list[str], at: int, end_at: int) -> bool:
+    """Write the texts of a region as it shows them. Returns False if white space of them is kept."""
     texts = parts[at + 1 : end_at : 2]
-    if any(" style=" in tag and _SWITCHES.search(tag) for tag in tags) or any(map(KEPT_REFERENCE.search, texts)):
+    if any(map(KEPT_REFERENCE.search, texts)):
         return False
-    # No reference comes of it: those that are written out at the end are in lower case.
-    parts[at + 1 : end_at : 2] = [decoded(text).upper() for text in texts]
+    parts[at + 1 : end_at : 2] = [encoded(decoded(text).upper()) for text in texts]
     return True

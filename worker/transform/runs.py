@@ -1,20 +1,26 @@
-r"""What stands between two texts: a run of tags and white space, and what the reader sees of it.
+r"""What stands between two texts: a run of tags, and what the reader sees of it.
 
 The text of most bodies is its texts with something between them: nothing at a `<b>`, a line feed at a `<br>`, two at
 the edges of a paragraph, a tab between cells. What that is depends on nothing but the run of tags from the one text to
-the next, and on the white space in it and around it. Few runs are all that letters are made of, so what each comes to
-is found out once, by its marks (`worker.transform.marks`), and looked up from then on.
+the next, white space between them included. Few runs are all that letters are made of, so what each comes to is found
+out once, by its marks (`worker.transform.marks`), and looked up from then on.
 
-A run is written as its tags with `&!` between them and `&_` for white space: in `a </b> <i>b` it is `&_&!/b&!&_&!i`.
-The edges of the body are tags too. No tag or text has these: their `&` begins a reference.
+A run is written as it stands, without its first `<`: in `a</b> <i>b` it is `/b> <i>`. The spaces behind it belong to
+it. The edges of the body are the tags of a `body`, which no fragment has. `&_` stands for spaces where a run is taken
+apart; no tag has it, for its `&` begins a reference.
+
+Where a picture or an end of an inline block stands beside a text, a run comes to a mark of that box, because the
+spaces of the text go or stay by it (`laid_out`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, NamedTuple
 
 from worker.transform.marks import (
     BLOCK,
+    BOX,
     BREAK,
     CAPTION,
     CELL,
@@ -22,6 +28,7 @@ from worker.transform.marks import (
     INLINE,
     INLINE_BLOCK,
     INLINE_BLOCK_END,
+    INVISIBLE_BLOCK,
     KEEPS_LINE_FEEDS,
     KEEPS_WHITE_SPACE,
     PARAGRAPH,
@@ -34,32 +41,44 @@ from worker.transform.marks import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from worker.transform.marks import Marks
 
 NOT_PLAIN = "<"
 """What a run comes to that has to be looked at more closely. No text has it: there it is `&lt;`."""
 
-_BODY, _BODY_END = "&^", "&$"
-_NEXT, _SPACE = "&!", "&_"
-_SPACE_ALONE = f"{_NEXT}{_SPACE}{_NEXT}"
-_AFTER_SPACE, _BEFORE_SPACE = f"{_SPACE}>", f"<{_SPACE}"
+_RUN = re.compile(r"<([^<>]*+(?:> *<[^<>]*+)*> *)")
+_NEXT, SPACE = "><", "&_"
+_SPACES_BETWEEN = re.compile("> +(?=<|$)")
+_BODY, _BODY_END = "body", "/body"
 # Tags of our own, written where a region began or ended (`worker.transform.regions`).
-EDGE_TAGS = {INLINE: "&i", BLOCK: "&b", PARAGRAPH: "&p", INLINE_BLOCK: "&(", INLINE_BLOCK_END: "&)"}
+EDGE_TAGS = {
+    INLINE: "&i",
+    BLOCK: "&b",
+    PARAGRAPH: "&p",
+    **{box: box for box in (INLINE_BLOCK, INLINE_BLOCK_END, INVISIBLE_BLOCK)},
+}
 # Written where white space is kept (`worker.transform.kept`).
 KEPT_TAGS = {KEEPS_WHITE_SPACE: "&k", KEEPS_LINE_FEEDS: "&f"}
 _OWN_TAGS = {
-    "": "",
     **dict.fromkeys(KEPT_TAGS.values(), ""),
     _BODY: "",
     _BODY_END: "",
-    _SPACE: " ",
+    SPACE: " ",
     **{tag: mark for mark, tag in EDGE_TAGS.items()},
 }
-WHITE_SPACE = frozenset({"", _SPACE})
 _FOR_OTHERS = REGIONS | {CLEAN_FIRST, WALK}
 _TABLE_MARKS = frozenset({TABLE, CAPTION, ROW, CELL})
 # Stands for the texts around a run: not white space, not a mark.
 _TEXT = "x"
+
+
+class Apart(NamedTuple):
+    """The tags of a run, with one of our own for spaces, and the places among them of those that are not plain."""
+
+    tags: list[str]
+    odd: list[int]
 
 
 class Runs(dict[str, str]):
@@ -71,75 +90,101 @@ class Runs(dict[str, str]):
     def __init__(self, marks: Marks) -> None:
         super().__init__()
         self.marks = marks
+        self._apart: dict[str, Apart] = {}
 
     def shown(self, parts: list[str]) -> tuple[str, list[int]]:
-        """Return the text of a body's texts and runs, references as they are, and where in them a run is not plain."""
+        """Return the texts and what the runs come to, to be `laid_out`, and where a run is not plain.
+
+        If one is not, all runs lose the attributes that no rule of text reads.
+        """
         shown = parts.copy()
         shown[1::2] = found = list(map(self.__getitem__, parts[1::2]))
         text = "".join(shown)
         if NOT_PLAIN not in text:
             return text, []
+        parts[1::2] = [run if run in self else self._without_unread(run) for run in parts[1::2]]
         return text, [2 * number + 1 for number, run in enumerate(found) if run == NOT_PLAIN]
 
-    def odd_tags(self, parts: list[str], odd: list[int]) -> list[str]:
-        """Return the different tags because of which the runs at the `odd` places are not plain."""
-        tags = dict.fromkeys(tags_of(_NEXT.join([parts[at] for at in odd])))
-        return [tag for tag in tags if self.is_odd(tag)]
+    def odd_tags(self, some: Iterable[str]) -> list[str]:
+        """Return the different tags because of which some runs are not plain."""
+        apart = [self.taken_apart(run) for run in some]
+        return list(dict.fromkeys(tags[place] for tags, odd in apart for place in odd))
 
-    def is_odd(self, tag: str) -> bool:
-        """Whether a run with this tag is not plain."""
+    def taken_apart(self, run: str) -> Apart:
+        """Return the tags of a run."""
+        apart = self._apart.get(run)
+        if apart is None:
+            tags = tags_of(run)
+            apart = Apart(tags, [place for place, tag in enumerate(tags) if self._is_odd(tag)])
+            if run in self:
+                self._apart[run] = apart
+        return apart
+
+    def _is_odd(self, tag: str) -> bool:
         return tag not in _OWN_TAGS and self.marks[tag] in _FOR_OTHERS
+
+    def _without_unread(self, run: str) -> str:
+        return run if self.marks.has_rules else UNREAD.sub("", run)
 
     def __missing__(self, run: str) -> str:
         """Find out what a run comes to."""
-        if not self.marks.has_rules:
-            read = UNREAD.sub("", run)
-            if read != run:
-                return self[read]
-        tags = tags_of(run)
-        found = [self.marks[tag] for tag in tags if tag not in _OWN_TAGS]
+        read = self._without_unread(run)
+        if read != run:
+            return self[read]
+        tags, odd = self.taken_apart(run)
         text = NOT_PLAIN
-        if _FOR_OTHERS.isdisjoint(found):
+        if not odd:
             marks = [_OWN_TAGS[tag] if tag in _OWN_TAGS else self.marks[tag] for tag in tags]
             text = _between(marks, text_before=tags[0] != _BODY, text_behind=tags[-1] != _BODY_END)
         if len(run) <= self.MAX_CHARACTERS and all(tag in _OWN_TAGS or tag in self.marks for tag in tags):
             if len(self) >= self.MAX_KEPT:
                 self.clear()
+                self._apart.clear()
             self[run] = text
         return text
 
 
-def texts_and_runs(canonical: str) -> list[str] | None:
+def texts_and_runs(canonical: str) -> list[str]:
     """Return the texts of a serialised body and the runs between them in turn, an empty text at both ends.
 
-    Returns None where a name has a `<` in it, which makes tags out of what is none.
+    A name with a `<` in it leaves one in a text.
     """
-    spaced = collapse(spaces_only(f"<{_BODY}>{canonical}<{_BODY_END}>"))
-    merged = spaced.replace("> ", _AFTER_SPACE).replace(" <", _BEFORE_SPACE).replace("><", _NEXT)
-    parts = merged.replace(">", "<").split("<")
-    return parts if len(parts) == 2 * merged.count("<") + 1 else None
+    return _RUN.split(spaces_only(f"<{_BODY}>{canonical}<{_BODY_END}>"))
 
 
 def tags_of(run: str) -> list[str]:
-    """Return the tags of a run, with one of our own for white space."""
-    return run.replace(_SPACE, _SPACE_ALONE).split(_NEXT)
+    """Return the tags of a run, with one of our own for spaces."""
+    return _SPACES_BETWEEN.sub(f"{_NEXT}{SPACE}>", run)[:-1].split(_NEXT)
 
 
 def run_of(tags: list[str]) -> str:
     """Return the run of these tags."""
-    return _NEXT.join(tags).replace(_SPACE_ALONE, _SPACE)
+    return f"{_NEXT.join(tags)}>"
+
+
+def laid_out(text: str) -> str:
+    """Return what texts and runs came to as lines: without the spaces that they do not show.
+
+    Spaces collapse, and go at the end of a line and of a cell. A picture keeps those before it; an inline block has an
+    end of its own.
+    """
+    text = collapse(text).replace(" \n", "\n").rstrip(" ")
+    if "\t" in text:
+        text = text.replace(" \t", "\t")
+    if BOX not in text:
+        return text
+    return _without_boxes(text.replace(" " + INLINE_BLOCK_END, "").replace(" " + INVISIBLE_BLOCK, ""))
 
 
 def _between(marks: list[str], *, text_before: bool, text_behind: bool) -> str:
     """Return what marks and spaces come to between two texts, or at an edge of the body."""
     before, behind = _TEXT * text_before, _TEXT * text_behind
-    text = _without_marks(collapse(f"{before}{''.join(marks)}{behind}"), set(marks))
+    text = _without_marks(collapse(f"{before}{''.join(marks)}{behind}").strip(" "), set(marks))
     return NOT_PLAIN if text is None else text[len(before) : len(text) - len(behind)]
 
 
 def _without_marks(text: str, kinds: set[str]) -> str | None:
     """Take white space off the ends of lines, and turn the marks into what they become. None for the walk."""
-    text = text.strip(" ")
     if BREAK in kinds:
         text = _without_spaces_around(BREAK, text)
     if not kinds.isdisjoint(_TABLE_MARKS):
@@ -148,18 +193,21 @@ def _without_marks(text: str, kinds: set[str]) -> str | None:
         if CAPTION in text:
             return None
         text = _without_tables(text)
-    if kinds.isdisjoint({PICTURE, INLINE_BLOCK, INLINE_BLOCK_END}):
-        return _without_edges(text, spaces=" ")
-    for edge in (BLOCK, PARAGRAPH):
+    for edge in (BLOCK, PARAGRAPH, INVISIBLE_BLOCK):
         text = _without_spaces_around(edge, text)
     text = text.replace(INLINE_BLOCK + " ", INLINE_BLOCK).replace(" " + INLINE_BLOCK_END, INLINE_BLOCK_END)
-    for mark in (PICTURE, INLINE_BLOCK, INLINE_BLOCK_END):
-        text = text.replace(mark, "")
-    return _without_edges(text, spaces="")
+    return _without_edges(text)
 
 
 def _without_spaces_around(mark: str, text: str) -> str:
     return text.replace(" " + mark, mark).replace(mark + " ", mark)
+
+
+def _without_boxes(text: str) -> str:
+    """Take out the marks of boxes."""
+    for box in (PICTURE, INLINE_BLOCK, INLINE_BLOCK_END, INVISIBLE_BLOCK):
+        text = text.replace(box, "")
+    return text
 
 
 def _without_tables(text: str) -> str:
@@ -169,17 +217,13 @@ def _without_tables(text: str) -> str:
     return text.replace(ROW + CELL, ROW).replace(TABLE + ROW, BLOCK).replace(ROW, "\n").replace(TABLE, BLOCK)
 
 
-def _without_edges(text: str, spaces: str) -> str:
-    """Make each run of edges as many line feeds as its largest asks for, none at both ends.
+def _without_edges(text: str) -> str:
+    """Make each run of edges as many line feeds as its largest asks for, none at the edge of the body.
 
-    `spaces` beside them go too; beside a picture that was there they stay, and it is empty.
+    A box that shows no text does not part a run of edges.
     """
-    if PARAGRAPH in text:
-        around = BLOCK + spaces
-        text = "\n\n".join([line for part in text.split(PARAGRAPH) if (line := part.strip(around))])
-    if BLOCK in text:
-        text = "\n".join([line for part in text.split(BLOCK) if (line := part.strip(spaces) if spaces else part)])
-    return text
+    paragraphs = [[line for line in part.split(BLOCK) if _without_boxes(line)] for part in text.split(PARAGRAPH)]
+    return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
 
 
 def spaces_only(text: str) -> str:

@@ -10,13 +10,14 @@ import html as _html
 import re
 
 import nh3
+from turbohtml import parse_fragment
 
 from worker.transform.caps import within_caps
 from worker.transform.fallback import text_without_structure
 from worker.transform.parse import well_formed
 from worker.transform.safestyle import safe_style
-from worker.transform.standins import needs_stand_ins, tag_names, with_stand_ins
-from worker.transform.stylesheet import has_rules_about_text, with_rules_inlined
+from worker.transform.standins import needs_stand_ins, put_stand_ins, tag_names
+from worker.transform.stylesheet import has_rules_about_text, inline_rules
 
 _TAG_NAMES = """
     a abbr acronym address article aside b bdi bdo big blockquote br caption center cite code col
@@ -89,6 +90,7 @@ def safe_html(html: str) -> str:
     """
     if not within_caps(html):
         return escaped(text_without_structure(html))
+    html = well_formed(html)
     names = tag_names(html)
     if not names <= _TAGS:
         names = {name.lower() for name in names}
@@ -97,14 +99,21 @@ def safe_html(html: str) -> str:
         html = _PRE_WITH_EMPTY_LINE.sub(r"\1\n", html)
     if "\x00" in html:
         html = _NULS.sub("\x00", html)
-    return _CLEANER.clean(well_formed(html))
+    return _CLEANER.clean(html)
 
 
 def _without_loss(html: str, others: set[str]) -> str:
     """Write what elements that go would have said about the text into those that stay."""
-    if "style" in others and has_rules_about_text(html):
-        html = with_rules_inlined(html)
-    return with_stand_ins(html, _TAGS) if needs_stand_ins(html, others) else html
+    has_rules = "style" in others and has_rules_about_text(html)
+    needs_them = needs_stand_ins(html, others)
+    if not has_rules and not needs_them:
+        return html
+    tree = parse_fragment(html, positions=False)
+    if has_rules:
+        inline_rules(tree)
+    if needs_them:
+        put_stand_ins(tree, _TAGS)
+    return tree.inner_html
 
 
 def escaped(text: str) -> str:

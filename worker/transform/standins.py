@@ -7,17 +7,15 @@ this module: what it writes is sanitised like any other body.
 
 from __future__ import annotations
 
-import html as _html
 import re
 from typing import TYPE_CHECKING
 
+from turbohtml import Element
+
 from worker.transform import display
-from worker.transform.parse import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from selectolax.lexbor import LexborNode
+    from collections.abc import Iterable, Iterator, Mapping
 
 _NAME = re.compile(r"<([a-zA-Z][^\s/>]*)")
 _NAME_WITH_STYLE = re.compile(r"<([a-z][^\s/<>]*+)[^<>]*?\b(?:hidden|style|align)\b", re.IGNORECASE)
@@ -28,10 +26,11 @@ _READ_ALIKE = _UNSEEN - {"noscript"}
 _SPECIAL = (frozenset(display.UA_DISPLAY) | display.REPLACED | {"math", "object", "svg"}) - _READ_ALIKE
 _ROOM = "inline-block"
 _OWN_STYLE = {"button": "text-transform:none", "dialog": "float:left"}
-_OPTION = '<span style="display:block;text-transform:none;white-space:normal">'
-_DRAWN_TEXT = '<span style="display:block">'
-_VOID = frozenset({"br", "col", "hr", "img", "wbr"})
+_OPTIONS = ":scope > option, :scope > optgroup > option"
+_OPTION = "display:block;text-transform:none;white-space:normal"
+_DRAWN_TEXT = "display:block"
 _NO_PLACE_FOR_A_SPAN = frozenset({"table", "tbody", "tfoot", "thead", "tr"})
+_READ = ("controls", "data", "hidden", "open", "type")
 
 
 def tag_names(html: str) -> set[str]:
@@ -47,55 +46,37 @@ def needs_stand_ins(html: str, others: set[str]) -> bool:
     return bool(others & _SPECIAL) or not others.isdisjoint(map(str.lower, _NAME_WITH_STYLE.findall(html)))
 
 
-def with_stand_ins(html: str, kept: frozenset[str]) -> str:
-    """Return the body with a `span` in place of each element whose name is not `kept`."""
-    written: list[str] = []
-    waiting: list[LexborNode | str] = _in_stack_order(_siblings(parse(html).root))
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, str):
-            written.append(item)
-        elif item.is_text_node:
-            written.append(_html.escape(item.text_content or "", quote=False))
-        elif item.is_element_node:
-            waiting += _in_stack_order(_replacement(item, kept))
-    return "".join(written)
-
-
-def _in_stack_order(items: Iterator[LexborNode | str]) -> list[LexborNode | str]:
-    return list(items)[::-1]
-
-
-def _siblings(node: LexborNode | None) -> Iterator[LexborNode]:
-    while node is not None:
-        yield node
-        node = node.next
-
-
-def _replacement(node: LexborNode, kept: frozenset[str]) -> Iterator[LexborNode | str]:
-    """Yield what is written for an element: strings, and its children that are still to be written."""
-    tag = (node.tag or "").lower()
-    attributes = node.attributes
-    if tag in kept:
-        yield f"<{tag}{_attributes(attributes)}>"
-        if tag == "pre" and node.child is not None and (node.child.text_content or "").startswith("\n"):
-            yield "\n"  # the one that a parser drops
-        yield from _siblings(node.child)
-        if tag not in _VOID:
-            yield f"</{tag}>"
-    elif tag not in _UNSEEN:
-        parent = (node.parent.tag or "").lower() if node.parent is not None else ""
-        style = _style(tag, attributes)
-        if (not attributes and not style) or parent in _NO_PLACE_FOR_A_SPAN:
-            yield from _siblings(node.child)
+def put_stand_ins(tree: Element, kept: frozenset[str]) -> None:
+    """Put a `span` in place of each element of a tree whose name is not `kept`."""
+    for element in list(tree.iter_elements()):
+        tag = element.tag.lower()
+        if tag in kept or element.parent is None:
+            continue
+        if tag in _UNSEEN:
+            element.decompose()
         else:
-            yield f"<span{_attributes({**attributes, 'style': style})}>"
-            yield from _shown_children(node, tag)
-            yield "</span>"
+            _stand_in(element, tag)
 
 
-def _style(tag: str, attributes: Mapping[str, str | None]) -> str:
-    """Return what the user-agent style sheet says about an element, and then its own `style`."""
+def _stand_in(element: Element, tag: str) -> None:
+    attributes = {name: element.attr(name) or "" for name in _READ if name in element.attrs}
+    style = ";".join(part for part in (_ua_style(tag, attributes), element.attr("style")) if part)
+    has_no_place = isinstance(element.parent, Element) and element.parent.tag in _NO_PLACE_FOR_A_SPAN
+    if has_no_place or not (element.attrs or style):
+        element.unwrap()
+        return
+    if tag == "select":
+        _show_alone(element, element.select(_OPTIONS), _OPTION)
+    elif tag == "svg":
+        _show_alone(element, _drawn_texts(element), _DRAWN_TEXT)
+    elif display.is_replaced(tag, attributes):
+        element.clear()
+    element.tag = "span"
+    element.attrs["style"] = style
+
+
+def _ua_style(tag: str, attributes: Mapping[str, str]) -> str:
+    """Return what the user-agent style sheet says about an element."""
     shown_as = display.ua_display(tag, attributes)
     if shown_as == "inline" and (tag in {"select", "svg"} or display.is_replaced(tag, attributes)):
         shown_as = _ROOM
@@ -103,48 +84,28 @@ def _style(tag: str, attributes: Mapping[str, str | None]) -> str:
         f"display:{shown_as}" if shown_as != "inline" else "",
         "white-space:pre" if tag in display.PREFORMATTED else "",
         _OWN_STYLE.get(tag, ""),
-        attributes.get("style") or "",
     )
     return ";".join(part for part in parts if part)
 
 
-def _shown_children(node: LexborNode, tag: str) -> Iterator[LexborNode | str]:
-    if tag == "select":
-        yield from _as_lines(_options(node), _OPTION)
-    elif tag == "svg":
-        yield from _as_lines(_drawn_texts(node), _DRAWN_TEXT)
-    elif not display.is_replaced(tag, node.attributes):
-        yield from _siblings(node.child)
+def _show_alone(element: Element, lines: Iterable[Element], style: str) -> None:
+    """Leave of an element some in it, each as a line of its own."""
+    shown = list(lines)
+    element.clear()
+    element.extend(shown)
+    for line in shown:
+        line.tag = "span"
+        line.attrs.clear()
+        line.attrs["style"] = style
 
 
-def _as_lines(nodes: Iterator[LexborNode], line: str) -> Iterator[LexborNode | str]:
-    for node in nodes:
-        yield line
-        yield from _siblings(node.child)
-        yield "</span>"
-
-
-def _options(select: LexborNode) -> Iterator[LexborNode]:
-    for child in _siblings(select.child):
-        if child.tag == "option":
-            yield child
-        elif child.tag == "optgroup":
-            yield from (option for option in _siblings(child.child) if option.tag == "option")
-
-
-def _drawn_texts(drawing: LexborNode) -> Iterator[LexborNode]:
+def _drawn_texts(drawing: Element) -> Iterator[Element]:
     """Yield the elements of an SVG that hold text, in tree order."""
-    waiting = _in_stack_order(_siblings(drawing.child))
+    waiting = [drawing]
     while waiting:
-        node = waiting.pop()
-        if isinstance(node, str) or not node.is_element_node:
-            continue
-        tag = (node.tag or "").lower()
+        element = waiting.pop()
+        tag = element.tag.lower()
         if tag in display.SVG_TEXT:
-            yield node
+            yield element
         elif tag in display.SVG_CONTAINERS:
-            waiting += _in_stack_order(_siblings(node.child))
-
-
-def _attributes(attributes: Mapping[str, str | None]) -> str:
-    return "".join(f' {name}="{_html.escape(value or "")}"' for name, value in attributes.items())
+            waiting += [child for child in element.children if isinstance(child, Element)][::-1]

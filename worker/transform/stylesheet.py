@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from turbohtml import parse_fragment
-
 from worker.transform.css import TEXT_PROPERTIES, StyleSheet
-from worker.transform.parse import well_formed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from selectolax.lexbor import LexborHTMLParser
     from turbohtml import Element
 
@@ -47,26 +46,26 @@ def style_sheet(tree: LexborHTMLParser) -> StyleSheet:
     return sheet
 
 
-def with_rules_inlined(html: str) -> str:
-    """Return the body with what its `<style>` rules say about text in `style` attributes.
+def inline_rules(tree: Element) -> None:
+    """Write what the `<style>` rules of a tree say about text into `style` attributes.
 
     For who drops `<style>`: what the rules hide stays hidden without them. What is in a `<template>` is left out: it
     is not shown, and neither its rules nor those around it apply across its edge.
     """
-    tree = parse_fragment(well_formed(html), positions=False)
     tree.remove("template")
     rules = _inlinable(
         tuple(element.text for element in tree.select("style") if is_for_a_screen(element.attr("media")))
     )
     for element in tree.select(rules.selector) if rules.selector else ():
-        _inline(element, rules.sheet)
-    return tree.inner_html
+        style = rules.style_of(element.tag.lower(), element.attr("class"), element.attr("id"))
+        if style:
+            element.attrs["style"] = f"{style};{element.attr('style') or ''}"
 
 
 class _Rules(NamedTuple):
-    """The rules of some style sheets, and one selector for every element that they can match."""
+    """What some style sheets say of an element by its tag, class and id, and one selector for all that they match."""
 
-    sheet: StyleSheet
+    style_of: Callable[[str, str | None, str | None], str]
     selector: str
 
 
@@ -77,7 +76,7 @@ def _read(texts: tuple[str, ...]) -> _Rules:
     speaking = [selector for selector, declared in sheet.rules.items() if declared]
     # Where asking rule by rule would take longer, all.
     named = map(_as_attributes, speaking) if len(speaking) <= _FEW_RULES else "*"
-    return _Rules(sheet, ",".join(named))
+    return _Rules(lru_cache(maxsize=64)(partial(_style, sheet)), ",".join(named))
 
 
 _remembered = lru_cache(maxsize=64)(_read)
@@ -98,12 +97,11 @@ def _as_attributes(selector: str) -> str:
     return {"": tag, ".": f'{tag}[class~="{name}"]', "#": f'{tag}[id="{name}"]'}[mark]
 
 
-def _inline(element: Element, sheet: StyleSheet) -> None:
+def _style(sheet: StyleSheet, tag: str, class_: str | None, id_: str | None) -> str:
+    """Return the declarations for an element as a `style` attribute."""
     rules = {
         (declaration.name, declaration.important): declaration
-        for declaration in sheet.matching(element.tag.lower(), {name: element.attr(name) for name in ("class", "id")})
+        for declaration in sheet.matching(tag, {"class": class_, "id": id_})
         if declaration.value.replace("-", "").isalpha()
     }
-    if rules:
-        inlined = [str(declaration) for declaration in rules.values()]
-        element.attrs["style"] = ";".join([*inlined, element.attr("style") or ""])
+    return ";".join(map(str, rules.values()))
