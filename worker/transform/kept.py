@@ -47,8 +47,8 @@ def with_white_space_kept(canonical: str, odd: list[str], marks: Marks) -> str |
 
     Tags of our own stand in the place of theirs, which are among the `odd` ones.
     """
-    if any(marks[tag] == INLINE_BLOCK for tag in odd):
-        return None  # it may be empty, and as a picture
+    if any(marks[tag] == INLINE_BLOCK or "<" in tag for tag in odd):
+        return None  # an inline block may be empty, and as a picture
     left = _MAX_CHARACTERS_READ
     for tag in odd:
         if marks[tag] not in KEEPING:

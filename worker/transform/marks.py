@@ -4,13 +4,13 @@ r"""What a tag means for text, said in one mark. `worker.transform.runs` says wh
 |------|-----------------------------------------|-------------------------------------------------|
 | none | inline tag; end of a cell, row, section | nothing                                         |
 | `<`  | edge of a block                         | in a run of edges: one line feed                |
-| `>`  | edge of a `p`                           | in a run of edges: two line feeds               |
+| `\v` | edge of a `p`                           | in a run of edges: two line feeds               |
 | `\n` | `br`                                    | itself                                          |
 | `\f` | start of a table                        | edge of a block                                 |
 | `\r` | start of a row                          | line feed, nothing in the table's first row     |
 | `\t` | start of a cell                         | itself, nothing in the row's first cell         |
 | `&c` | start of a caption, whose end is `\f`  | edge of a block, if it is the first in its table |
-| `\0.` | picture, input                         | nothing, but the spaces around it stay          |
+| `>.` | picture, input                          | nothing, but the spaces around it stay          |
 | `&?` | `style`, `script`, comment              | the body is looked at again without them        |
 | `&!` | anything else                           | the body is read by the walk                    |
 
@@ -24,8 +24,8 @@ What reaches up to an end tag that has to be found (`worker.transform.regions`, 
 | `&^` | what is in upper case                   | the same                                        |
 | `&~` | what has another `display` than its name | the same                                       |
 | `&v` | closed `details`                        | the same, without all behind its `summary`     |
-| `&h` | a block that is not visible             | `\0|`: spaces around it go                     |
-| `\0(` | an inline block                        | `\0(` and `\0)`: spaces inside them go          |
+| `&h` | a block that is not visible             | `>|`: spaces around it go                       |
+| `>(` | an inline block                         | `>(` and `>)`: spaces inside them go            |
 
 Nothing of this can be in the text between the tags: there `<`, `>` and `&` are written as references, and
 white space is one space.
@@ -44,11 +44,11 @@ from worker.transform.css import TEXT_PROPERTIES, StyleSheet, declarations
 from worker.transform.style import ROOT, Style, compute
 
 INLINE = ""
-BLOCK, PARAGRAPH = "<", ">"
+BLOCK, PARAGRAPH = "<", "\v"
 BREAK = "\n"
 TABLE, ROW, CELL = "\f", "\r", "\t"
 CAPTION = "&c"
-BOX = "\x00"  # begins the mark of a box, beside which spaces go or stay; no body with one gets here
+BOX = ">"  # begins the mark of a box, beside which spaces go or stay
 PICTURE = BOX + "."
 CLEAN_FIRST = "&?"
 WALK = "&!"
@@ -122,7 +122,7 @@ class Marks(dict[str, str]):
         if len(tag) > self.MAX_READ:
             return WALK  # which reads its declarations once
         mark = mark_of(tag, self._sheet)
-        if mark != WALK and len(tag) <= self.MAX_CHARACTERS:
+        if mark not in {WALK, CLEAN_FIRST} and len(tag) <= self.MAX_CHARACTERS:
             if len(self) >= self.MAX_KEPT:
                 self.clear()
             self[tag] = mark

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 NOT_PLAIN = "<"
 """What a run comes to that has to be looked at more closely. No text has it: there it is `&lt;`."""
 
-_RUN = re.compile(r"<([^<>]*+(?:> *<[^<>]*+)*> *)")
+_RUN = re.compile(r"<([^>]*+> *+(?:<[^>]*+> *+)*)")
 _NEXT, SPACE = "><", "&_"
 _SPACES_BETWEEN = re.compile("> +(?=<|$)")
 _BODY, _BODY_END = "body", "/body"
@@ -57,7 +57,9 @@ EDGE_TAGS = {
     INLINE: "&i",
     BLOCK: "&b",
     PARAGRAPH: "&p",
-    **{box: box for box in (INLINE_BLOCK, INLINE_BLOCK_END, INVISIBLE_BLOCK)},
+    INLINE_BLOCK: "&(",
+    INLINE_BLOCK_END: "&)",
+    INVISIBLE_BLOCK: "&|",
 }
 # Written where white space is kept (`worker.transform.kept`).
 KEPT_TAGS = {KEEPS_WHITE_SPACE: "&k", KEEPS_LINE_FEEDS: "&f"}
@@ -92,18 +94,16 @@ class Runs(dict[str, str]):
         self.marks = marks
         self._apart: dict[str, Apart] = {}
 
-    def shown(self, parts: list[str]) -> tuple[str, list[int]]:
-        """Return the texts and what the runs come to, to be `laid_out`, and where a run is not plain.
-
-        If one is not, all runs lose the attributes that no rule of text reads.
-        """
+    def shown(self, parts: list[str]) -> str:
+        """Return the texts and what the runs come to, to be `laid_out`. It is `NOT_PLAIN` where a run is not plain."""
         shown = parts.copy()
-        shown[1::2] = found = list(map(self.__getitem__, parts[1::2]))
-        text = "".join(shown)
-        if NOT_PLAIN not in text:
-            return text, []
+        shown[1::2] = map(self.__getitem__, parts[1::2])
+        return "".join(shown)
+
+    def odd(self, parts: list[str]) -> list[int]:
+        """Return where a run is not plain. All runs lose the attributes that no rule of text reads."""
         parts[1::2] = [run if run in self else self._without_unread(run) for run in parts[1::2]]
-        return text, [2 * number + 1 for number, run in enumerate(found) if run == NOT_PLAIN]
+        return [at for at in range(1, len(parts), 2) if self[parts[at]] == NOT_PLAIN]
 
     def odd_tags(self, some: Iterable[str]) -> list[str]:
         """Return the different tags because of which some runs are not plain."""
@@ -145,10 +145,7 @@ class Runs(dict[str, str]):
 
 
 def texts_and_runs(canonical: str) -> list[str]:
-    """Return the texts of a serialised body and the runs between them in turn, an empty text at both ends.
-
-    A name with a `<` in it leaves one in a text.
-    """
+    """Return the texts of a serialised body and the runs between them in turn, an empty text at both ends."""
     return _RUN.split(spaces_only(f"<{_BODY}>{canonical}<{_BODY_END}>"))
 
 
