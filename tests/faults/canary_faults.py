@@ -74,17 +74,19 @@ SQLSTATES = ("53100", "57014", "22P02", "XX000")
 RAISES = """
 from worker.jobs import walk
 
-def to_message(communication, rules):
-    raise ValueError(f"cannot read {communication}")
+def to_messages(communications, rules):
+    if communications:
+        raise ValueError(f"cannot read {communications}")
+    return []
 
-walk.to_message = to_message
+walk.to_messages = to_messages
 """
 
 # A library's warning, a task and a thread that nobody asks after, an error in a destructor and in a callback.
 SPEAKS_ASIDE = """
 import asyncio, gc, threading, warnings
 from worker.jobs import walk
-to_message = walk.to_message
+to_messages = walk.to_messages
 
 class Dying:
     def __init__(self, words):
@@ -99,16 +101,16 @@ def fail(words):
 async def forgotten(words):
     fail(words)
 
-def speaking(communication, rules):
-    words = repr(communication)
+def speaking(communications, rules):
+    words = repr(communications)
     warnings.warn(words)
     asyncio.ensure_future(forgotten(words))
     asyncio.get_running_loop().call_soon(fail, words)
     threading.Thread(target=fail, args=(words,)).start()
     Dying(words)
-    return to_message(communication, rules)
+    return to_messages(communications, rules)
 
-walk.to_message = speaking
+walk.to_messages = speaking
 """
 
 

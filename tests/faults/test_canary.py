@@ -23,13 +23,13 @@ SEED = 1
 LOGS_A_BODY = """
 from worker import telemetry
 from worker.jobs import walk
-to_message = walk.to_message
+to_messages = walk.to_messages
 
-def logging(communication, rules):
-    telemetry.get_logger().info("landed", body=repr(communication))
-    return to_message(communication, rules)
+def logging(communications, rules):
+    telemetry.get_logger().info("landed", body=repr(communications))
+    return to_messages(communications, rules)
 
-walk.to_message = logging
+walk.to_messages = logging
 """
 NO_ALLOW_LIST = "from worker import telemetry; telemetry.keep_allowed_fields = lambda *event: event[-1]\n"
 WORDS_OF_ERRORS = 'from worker import telemetry; telemetry.where = lambda error: f"{error}"\n'

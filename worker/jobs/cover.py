@@ -17,7 +17,7 @@ from worker.jobs.progress import Progress, Report
 from worker.jobs.walk import BATCH_BYTES, BATCH_ENTRIES, RESOURCE
 from worker.load import sightings
 from worker.records import Aside, Communication, Message, Page, Rejected, Search
-from worker.transform.message import to_message
+from worker.transform.message import to_messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,7 +153,7 @@ class _Walk:
             # A skipped row shows in the next pass: two in a row must agree.
             newcomers=0,
         )
-        self.messages += [to_message(record, self.rules) for record in usable]
+        self.messages += to_messages(usable, self.rules)
         self.rejected += unusable
         self.waiting_bytes += sum(map(len, page.entries))
 

@@ -19,7 +19,7 @@ from worker.jobs.workplace import open_locked
 from worker.load import ledger, rederive
 from worker.records import Communication, Message
 from worker.telemetry import get_logger
-from worker.transform.message import rules_version, to_message
+from worker.transform.message import rules_version, to_messages
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -117,7 +117,7 @@ class _Replay:
                 return
             after = batch[-1]
             records = [read_resource(version.resource) for version in batch]
-            messages = [to_message(record, self._rules) for record in records if isinstance(record, Communication)]
+            messages = to_messages([one for one in records if isinstance(one, Communication)], self._rules)
             await self._lock.work(rewrite, warehouse, messages)
             self._rewritten += len(messages)
             self._unreadable += len(batch) - len(messages)
@@ -133,7 +133,7 @@ class _Replay:
                 return
             after = batch[-1]
             records = [read_entry(one.entry, one.raw_hash) for one in batch]
-            messages = [to_message(record, self._rules) for record in records if isinstance(record, Communication)]
+            messages = to_messages([one for one in records if isinstance(one, Communication)], self._rules)
             if messages:
                 await self._lock.work(rederive.release, warehouse, messages, run_id=self._run_id)
             self._released += len(messages)

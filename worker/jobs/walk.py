@@ -12,7 +12,7 @@ from worker.jobs import plan
 from worker.load import ledger, marks
 from worker.records import Aside, Communication, Message, Page, Rejected
 from worker.telemetry import get_logger
-from worker.transform.message import to_message
+from worker.transform.message import to_messages
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -146,6 +146,7 @@ class _Walk:
 
     def _take(self, page: Page) -> None:
         keys: list[str | bytes] = []
+        records: list[Communication | Rejected] = []
         strangers = newcomers = 0
         for entry in page.entries:
             raw_hash = hash_entry(entry)
@@ -163,20 +164,24 @@ class _Walk:
                 self.walker.progress.rejected += 1
             else:
                 strangers += not plan.belongs(record, self.claim.search)
-            self._keep(record)
+            records.append(record)
+        self._keep(records)
         self.tally.add_page(page.total, keys, strangers, newcomers)
         self.walker.progress.entries += len(keys)
         self.walker.report(self.walker.progress)
 
-    def _keep(self, record: Communication | Rejected) -> None:
-        """Let a record wait to be landed, unless it lies outside of what is asked for."""
-        if isinstance(record, Rejected):
-            self.rejected.append(record)
-            self.waiting_bytes += len(record.entry)
-        elif self.walker.selection.wants(record):
-            self.messages.append(to_message(record, self.walker.rules))
-            self.seen[record.raw_hash] = marks.Seen(record.id, record.content_hash)
-            self.waiting_bytes += len(record.resource)
+    def _keep(self, records: list[Communication | Rejected]) -> None:
+        """Let records wait to be landed, but for those that lie outside of what is asked for."""
+        wanted = []
+        for record in records:
+            if isinstance(record, Rejected):
+                self.rejected.append(record)
+                self.waiting_bytes += len(record.entry)
+            elif self.walker.selection.wants(record):
+                wanted.append(record)
+                self.seen[record.raw_hash] = marks.Seen(record.id, record.content_hash)
+                self.waiting_bytes += len(record.resource)
+        self.messages += to_messages(wanted, self.walker.rules)
 
     def _looks_unchanged(self, page: Page) -> bool:
         return self.tally.pages == 1 and plan.looks_unchanged(page.total, map(hash_entry, page.entries), self.mark)
@@ -184,6 +189,7 @@ class _Walk:
     def _keys(self, page: Page, *, land: bool) -> list[str | bytes]:
         """Return the keys of a page that is read again; with `land`, what is new on it waits to be landed."""
         keys: list[str | bytes] = []
+        new: list[Communication | Rejected] = []
         for entry in page.entries:
             raw_hash = hash_entry(entry)
             held = self.seen.get(raw_hash)
@@ -192,8 +198,9 @@ class _Walk:
                 keys.append(held.id)
             elif not isinstance(record, Aside | None):
                 keys.append(record.id or raw_hash)
-                if land:
-                    self._keep(record)
+                new.append(record)
+        if land:
+            self._keep(new)
         return keys
 
     def _batch_is_full(self) -> bool:

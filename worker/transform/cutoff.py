@@ -70,6 +70,11 @@ class Decision:
     format: Format
     basis: Basis
 
+    @property
+    def is_html(self) -> bool:
+        """Whether the body is read as HTML."""
+        return self.format is Format.HTML
+
 
 def decide(body: str, sent: datetime | None, cutoff: Cutoff) -> Decision:
     """Decide how to read a body that was sent at `sent` (aware, or None if the resource does not say)."""
