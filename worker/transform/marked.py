@@ -46,28 +46,34 @@ def _runs_with(sheets: tuple[str, ...]) -> Runs | None:
 
 def marked_text(html: str) -> str | None:
     """Return what the walk gives for a body within the caps, or None if the walk has to be asked."""
-    try:
-        octets = html.encode()
-    except UnicodeEncodeError:
-        return None
-    if b"\x00" in octets:
+    if not _is_for_any_parser(html):
         return None
     if "<" not in html and "&" not in html:
         text: str | None = collapse(spaces_only(html)).strip(" ")
     else:
-        text = _text_of(parse_fragment(html, positions=False).inner_html)
+        canonical = parse_fragment(html, positions=False).inner_html
+        # Nothing can be said of what stands in them. The single characters are found in a fraction of the time.
+        if ("!" in canonical and "<!--" in canonical) or ("{" in canonical and "<style" in canonical):
+            text = _text_without_unread(canonical)
+        else:
+            parts = texts_and_runs(canonical)
+            text = _runs.shown(parts)
+            text = decoded(laid_out(text)) if NOT_PLAIN not in text else _odd_text(canonical, parts)
     return None if text is None or _ZERO_WIDTH_SPACE in text else text
 
 
-def _text_of(canonical: str) -> str | None:
-    """Return the text of a serialised body, or None for the walk."""
-    # The single characters are found in a fraction of the time.
-    if ("!" in canonical and "<!--" in canonical) or ("{" in canonical and "<style" in canonical):
-        return _text_without_unread(canonical)
-    parts = texts_and_runs(canonical)
-    text = _runs.shown(parts)
-    if NOT_PLAIN not in text:
-        return decoded(laid_out(text))
+def _is_for_any_parser(html: str) -> bool:
+    """Whether a body is without NUL and lone surrogates."""
+    if html.isascii():
+        return "\x00" not in html
+    try:
+        return b"\x00" not in html.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _odd_text(canonical: str, parts: list[str]) -> str | None:
+    """Return the text of a body that is not plain, or None for the walk."""
     odd = _runs.odd(parts)
     tags = _runs.odd_tags(parts[at] for at in odd)
     if any(tag.startswith(_NOT_TEXT_TAGS) for tag in tags):

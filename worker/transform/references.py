@@ -5,9 +5,8 @@ from __future__ import annotations
 from turbohtml import unescape
 
 
-def decoded(text: str) -> str:
-    """Write out the references of serialised text, in which no other `&` stands."""
-    return unescape(text) if "&" in text else text
+decoded = unescape
+"""Write out the references of serialised text, in which no other `&` stands."""
 
 
 def encoded(text: str) -> str:

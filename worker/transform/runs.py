@@ -48,7 +48,8 @@ if TYPE_CHECKING:
 NOT_PLAIN = "<"
 """What a run comes to that has to be looked at more closely. No text has it: there it is `&lt;`."""
 
-_RUN = re.compile(r"<([^>]*+> *+(?:<[^>]*+> *+)*)")
+# A `<` that begins no tag can be in a name only, and `</body>` is last: what begins to match does.
+_RUN = re.compile(r"<([^>]*+> *+(?:<[^>]*+> *+)*+)")
 _NEXT, SPACE = "><", "&_"
 _SPACES_BETWEEN = re.compile("> +(?=<|$)")
 _BODY, _BODY_END = "body", "/body"
@@ -96,7 +97,7 @@ class Runs(dict[str, str]):
 
     def shown(self, parts: list[str]) -> str:
         """Return the texts and what the runs come to, to be `laid_out`. It is `NOT_PLAIN` where a run is not plain."""
-        shown = parts.copy()
+        shown = parts[:]
         shown[1::2] = map(self.__getitem__, parts[1::2])
         return "".join(shown)
 
