@@ -1,7 +1,7 @@
 """White space that is kept: how it is written in serialised HTML, so that no other white space is taken for it.
 
 In `<pre>`, and under `white-space: pre` and its kin (CSS Text 3 §3), every space counts. There they are written as
-references of our own, which nothing collapses, until the text is done.
+references, which nothing collapses, until the text is done.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from worker.transform.marks import Marks
 
 # No text has these: its `&` is `&amp;`.
-_KEPT = {" ": "&s;", "\n": "&n;", "\t": "&t;", "\r": "&r;"}
+_KEPT = {" ": "&#32;", "\n": "&#10;", "\t": "&#9;", "\r": "&#13;"}
 _KEPT_BREAK = _KEPT["\n"]
-_KEPT_LINE_END = "&l;"  # without the spaces around it
-KEPT_REFERENCE = re.compile(r"&[lnrst];")
+_KEPT_LINE_END = "&#010;"  # without the spaces around it
+KEPT_REFERENCE = re.compile("&#")
 
 # By mark: what is kept, and the tags that are written where it begins and ends.
 KEEPING = {
@@ -36,7 +36,7 @@ _OTHERWISE = {
 }
 # Between a line feed and spaces, a picture keeps the spaces.
 _PICTURE_IN_BETWEEN = re.compile(
-    r"&[ln];(?:[ \t\n\r]|<[^<>]*>)*<(?:img|input)[ >]|<(?:img|input)(?: [^<>]*)?>(?:[ \t\n\r]|<[^<>]*>)*&l;"
+    r"&#0?10;(?:[ \t\n\r]|<[^<>]*>)*<(?:img|input)[ >]|<(?:img|input)(?: [^<>]*)?>(?:[ \t\n\r]|<[^<>]*>)*&#010;"
 )
 # Each costs a look at the body and a copy of it; the walk costs neither.
 _MAX_CHARACTERS_READ = 500_000
@@ -107,13 +107,10 @@ def _written_out(text: str, kind: str) -> str:
     return text
 
 
-def without_kept(text: str) -> str:
-    """Return a text with its kept white space as it is, without the spaces behind or around a line feed that was kept.
+def without_spaces_at_kept_breaks(text: str) -> str:
+    """Return a text without the spaces behind or around a line feed that was kept.
 
     Such a line feed ends a line as a `br` does, but the spaces before it stay.
     """
     text = text.replace(_KEPT_BREAK + " ", _KEPT_BREAK)
-    text = text.replace(" " + _KEPT_LINE_END, _KEPT_LINE_END).replace(_KEPT_LINE_END + " ", _KEPT_LINE_END)
-    for space, reference in _KEPT.items():
-        text = text.replace(reference, space)
-    return text.replace(_KEPT_LINE_END, "\n")
+    return text.replace(" " + _KEPT_LINE_END, _KEPT_LINE_END).replace(_KEPT_LINE_END + " ", _KEPT_LINE_END)

@@ -14,15 +14,19 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from turbohtml import parse_fragment
 
-from worker.transform.kept import KEEPING, with_white_space_kept, without_kept
-from worker.transform.marks import Marks, marks_with
+from worker.transform.kept import KEEPING, with_white_space_kept, without_spaces_at_kept_breaks
+from worker.transform.marks import CLEAN_FIRST, Marks, marks_with
 from worker.transform.references import decoded
 from worker.transform.regions import write_out_regions
-from worker.transform.runs import NOT_PLAIN, Runs, collapse, laid_out, spaces_only, texts_and_runs
+from worker.transform.runs import NOT_PLAIN, Pieces, Runs, collapse, laid_out, spaces_only, texts_and_runs
 from worker.transform.stylesheet import SHORT_SHEETS_CHARACTERS, is_for_a_screen
+
+if TYPE_CHECKING:
+    from worker.transform.runs import Apart
 
 _NOT_TEXT = re.compile(
     r"<!--.*?-->|<style(?P<style>[^<>]*)>(?P<sheet>.*?)</style>|<script(?P<script>[^<>]*)>(?P<code>.*?)</script>",
@@ -31,7 +35,6 @@ _NOT_TEXT = re.compile(
 _MEDIA = re.compile(' media="([^"]*)"')
 _STYLED = re.compile(r" (?:style|class|id)=")
 _FIRST_LINE_FEED = re.compile(r"(<(?:pre|listing)(?: [^<>]*)?>)\n")
-_NOT_TEXT_TAGS = ("!--", "script", "style")
 _ZERO_WIDTH_SPACE = "\u200b"
 
 _runs = Runs(Marks())
@@ -57,8 +60,10 @@ def marked_text(html: str) -> str | None:
             text = _text_without_unread(canonical)
         else:
             parts = texts_and_runs(canonical)
-            text = _runs.shown(parts)
-            text = decoded(laid_out(text)) if NOT_PLAIN not in text else _odd_text(canonical, parts)
+            shown = _runs.shown(parts)
+            text = "".join(shown)
+            is_plain = NOT_PLAIN not in text
+            text = decoded(laid_out(text)) if is_plain else _odd_text(canonical, Pieces(_runs, parts, shown))
     return None if text is None or _ZERO_WIDTH_SPACE in text else text
 
 
@@ -72,13 +77,12 @@ def _is_for_any_parser(html: str) -> bool:
         return False
 
 
-def _odd_text(canonical: str, parts: list[str]) -> str | None:
+def _odd_text(canonical: str, pieces: Pieces) -> str | None:
     """Return the text of a body that is not plain, or None for the walk."""
-    odd = _runs.odd(parts)
-    tags = _runs.odd_tags(parts[at] for at in odd)
-    if any(tag.startswith(_NOT_TEXT_TAGS) for tag in tags):
+    odd = [pieces.apart(at) for at in pieces.odd()]
+    if any(CLEAN_FIRST in apart.marks for apart in odd):
         return _text_without_unread(canonical)
-    return _with_regions(_without_first_line_feeds(canonical), parts, odd, tags, _runs)
+    return _with_regions(_without_first_line_feeds(canonical), pieces, odd)
 
 
 def _text_without_unread(canonical: str) -> str | None:
@@ -89,12 +93,13 @@ def _text_without_unread(canonical: str) -> str | None:
     runs = _runs_under(tuple(sheets), canonical) if sheets else _runs
     if runs is None:
         return None
-    parts = texts_and_runs(cleaned)
-    text = runs.shown(parts)
-    if NOT_PLAIN not in text:
-        return decoded(laid_out(text))
-    odd = runs.odd(parts)
-    return _with_regions(cleaned, parts, odd, runs.odd_tags(parts[at] for at in odd), runs)
+    pieces = _pieces(cleaned, runs)
+    return _with_regions(cleaned, pieces, [pieces.apart(at) for at in pieces.odd()])
+
+
+def _pieces(canonical: str, runs: Runs) -> Pieces:
+    parts = texts_and_runs(canonical)
+    return Pieces(runs, parts, runs.shown(parts))
 
 
 def _cut(part: re.Match[str], sheets: list[str]) -> str:
@@ -112,22 +117,23 @@ def _cut(part: re.Match[str], sheets: list[str]) -> str:
     return ""
 
 
-def _with_regions(canonical: str, parts: list[str], odd: list[int], tags: list[str], runs: Runs) -> str | None:
+def _with_regions(canonical: str, pieces: Pieces, odd: list[Apart]) -> str | None:
     """Return the text of a body after what its odd tags begin is written out. None for the walk."""
-    keeps = any(runs.marks[tag] in KEEPING for tag in tags)
+    runs = pieces.runs
+    keeps = any(not apart.marks.isdisjoint(KEEPING) for apart in odd)
     if keeps:
+        tags = list(dict.fromkeys(apart.tags[place] for apart in odd for place in apart.odd))
         kept = with_white_space_kept(canonical, tags, runs.marks)
         if kept is None:
             return None
-        parts = texts_and_runs(kept)
-        odd = runs.odd(parts)
-    if not write_out_regions(parts, odd, runs):
+        pieces = _pieces(kept, runs)
+    if not write_out_regions(pieces):
         return None
-    text = runs.shown(parts)
+    text = "".join(pieces.shown)
     if NOT_PLAIN in text:
         return None
     text = laid_out(text)
-    return decoded(without_kept(text) if keeps else text)
+    return decoded(without_spaces_at_kept_breaks(text) if keeps else text)
 
 
 def _runs_under(sheets: tuple[str, ...], canonical: str) -> Runs | None:

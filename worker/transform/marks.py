@@ -122,7 +122,7 @@ class Marks(dict[str, str]):
         if len(tag) > self.MAX_READ:
             return WALK  # which reads its declarations once
         mark = mark_of(tag, self._sheet)
-        if mark not in {WALK, CLEAN_FIRST} and len(tag) <= self.MAX_CHARACTERS:
+        if mark != WALK and not tag.startswith("!") and len(tag) <= self.MAX_CHARACTERS:
             if len(self) >= self.MAX_KEPT:
                 self.clear()
             self[tag] = mark

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from turbohtml import unescape
 
-
 decoded = unescape
 """Write out the references of serialised text, in which no other `&` stands."""
 

@@ -24,10 +24,10 @@ from worker.transform.marks import (
     VOID,
 )
 from worker.transform.references import decoded, encoded
-from worker.transform.runs import EDGE_TAGS, NOT_PLAIN, SPACE, run_of
+from worker.transform.runs import EDGE_TAGS, NOT_PLAIN, SPACE
 
 if TYPE_CHECKING:
-    from worker.transform.runs import Runs
+    from worker.transform.runs import Pieces
 
 
 class _Region(NamedTuple):
@@ -63,23 +63,23 @@ _MAX_PARTS_READ = 40_000
 _MAX_TAGS_IN_RUN = 100
 
 
-def write_out_regions(parts: list[str], odd: list[int], runs: Runs) -> bool:
-    """Write out the regions in a body's texts and runs, in place. Returns False if the walk has to be asked.
+def write_out_regions(pieces: Pieces) -> bool:
+    """Write out the regions of a body, in place. Returns False if the walk has to be asked.
 
-    Tags of our own stand where they begin and end, texts are as they are shown in them. They begin in the runs at the
-    `odd` places.
+    Tags of our own stand where they begin and end, texts are as they are shown in them.
     """
-    if len(odd) * len(parts) > _MAX_PARTS_READ:
+    odd = pieces.odd()
+    length = len(pieces.parts)
+    if len(odd) * length > _MAX_PARTS_READ:
         return False
-    length = len(parts)
     last = 0
     for place in odd:
-        at = place - (length - len(parts))
+        at = place - (length - len(pieces.parts))
         if at <= last:
             continue  # cut with a region before it
         last = at
-        while runs[parts[at]] == NOT_PLAIN:
-            if not _write_out_first(parts, at, runs):
+        while pieces.shown[at] == NOT_PLAIN:
+            if not _write_out_first(pieces, at):
                 return False
     return True
 
@@ -99,34 +99,34 @@ class _Found(NamedTuple):
     behind: list[str]
 
 
-def _write_out_first(parts: list[str], at: int, runs: Runs) -> bool:
+def _write_out_first(pieces: Pieces, at: int) -> bool:
     """Write out the first region that begins in the run at `at`. Returns False if it cannot be."""
-    found = _first(parts, at, runs)
-    if found is None or _may_be_otherwise(found, parts, at, runs):
+    found = _first(pieces, at)
+    if found is None or _may_be_otherwise(found, pieces, at):
         return False
     region, before, first, end_at, last, behind = found
     if region.kind in _CUT:
-        parts[at : end_at + 1] = [run_of([*before, region.start, *behind])]
-        return True
-    if region.kind == CLOSED:
-        return _cut_behind_summary(parts, at, found, runs)
-    if end_at == at:
-        parts[at] = run_of([*before, region.start, *first, region.end, *behind])
-        return True
-    parts[at] = run_of([*before, region.start, *first])
-    parts[end_at] = run_of([*last, region.end, *behind])
-    return region.kind != UPPER_CASE or _put_in_upper_case(parts, at, end_at)
+        pieces.put(at, end_at, [*before, region.start, *behind])
+    elif region.kind == CLOSED:
+        return _cut_behind_summary(pieces, at, found)
+    elif end_at == at:
+        pieces.put(at, at, [*before, region.start, *first, region.end, *behind])
+    else:
+        pieces.put(at, at, [*before, region.start, *first])
+        pieces.put(end_at, end_at, [*last, region.end, *behind])
+        return region.kind != UPPER_CASE or _put_in_upper_case(pieces, at, end_at)
+    return True
 
 
-def _first(parts: list[str], at: int, runs: Runs) -> _Found | None:
+def _first(pieces: Pieces, at: int) -> _Found | None:
     """Return the first region that begins in the run at `at`, or None if it is for the walk."""
-    tags, odd = runs.taken_apart(parts[at])
-    region = _REGIONS.get(runs.marks[tags[odd[0]]]) if odd else None
+    tags, odd, _, _ = pieces.apart(at)
+    region = _REGIONS.get(pieces.runs.marks[tags[odd[0]]]) if odd else None
     if region is None or len(tags) > _MAX_TAGS_IN_RUN:
         return None
     place = odd[0]
     name = tags[place].partition(" ")[0]
-    end = None if name in VOID else _end(parts, at, place, name, runs)
+    end = None if name in VOID else _end(pieces, at, place, name)
     if end is None:
         return None
     end_at, end_tags, end_place = end
@@ -135,19 +135,19 @@ def _first(parts: list[str], at: int, runs: Runs) -> _Found | None:
     return _Found(region, tags[:place], tags[place + 1 :], end_at, end_tags[:end_place], end_tags[end_place + 1 :])
 
 
-def _may_be_otherwise(found: _Found, parts: list[str], at: int, runs: Runs) -> bool:
+def _may_be_otherwise(found: _Found, pieces: Pieces, at: int) -> bool:
     """Whether something in a region may let it end elsewhere, or be shown otherwise than the region shows it."""
     kind = found.region.kind
-    if kind in _CUT | {CLOSED} and _may_end_elsewhere(parts[at : found.end_at + 1 : 2], runs):
+    if kind in _CUT | {CLOSED} and _may_end_elsewhere(pieces, at, found.end_at):
         return True
     if kind not in _SWITCHES:
         return False
-    inside = [*found.first, *parts[at + 2 : found.end_at : 2], *found.last]
+    inside = [*found.first, *pieces.parts[at + 2 : found.end_at : 2], *found.last]
     has_switch = any(" style=" in run and _SWITCHES[kind].search(run) for run in inside)
-    return has_switch or (kind == INVISIBLE and runs.marks.has_rules)
+    return has_switch or (kind == INVISIBLE and pieces.runs.marks.has_rules)
 
 
-def _end(parts: list[str], start: int, start_place: int, name: str, runs: Runs) -> tuple[int, list[str], int] | None:
+def _end(pieces: Pieces, start: int, start_place: int, name: str) -> tuple[int, list[str], int] | None:
     """Return which run has the end of the element that begins in the run at `start`, its tags, and the place there.
 
     Returns None where there is none: something was cut at a wrong place.
@@ -156,10 +156,10 @@ def _end(parts: list[str], start: int, start_place: int, name: str, runs: Runs) 
     end, inner_start = f"{end_tag}>", f"<{name}"
     depth = 1
     first = start_place + 1
-    for at in range(start, len(parts), 2):
-        run = parts[at]
+    for at in range(start, len(pieces.parts), 2):
+        run = pieces.parts[at]
         if end in run or inner_start in run or run.startswith(name):
-            tags = runs.taken_apart(run).tags
+            tags = pieces.apart(at).tags
             for place in range(first, len(tags)):
                 tag = tags[place]
                 if tag == end_tag:
@@ -172,31 +172,31 @@ def _end(parts: list[str], start: int, start_place: int, name: str, runs: Runs) 
     return None
 
 
-def _may_end_elsewhere(some: list[str], runs: Runs) -> bool:
-    """Whether what is cut holds an element that parsers read by rules of its own, and may let end elsewhere."""
-    odd = runs.odd_tags(run for run in some if runs[run] == NOT_PLAIN)
-    return any(tag.partition(" ")[0] in _READ_BY_OWN_RULES for tag in odd)
+def _may_end_elsewhere(pieces: Pieces, start: int, end: int) -> bool:
+    """Whether from one run to another there is an element that parsers read by rules of its own."""
+    odd = (pieces.apart(at) for at in range(start, end + 1, 2) if pieces.shown[at] == NOT_PLAIN)
+    return any(not _READ_BY_OWN_RULES.isdisjoint(apart.names) for apart in odd)
 
 
-def _cut_behind_summary(parts: list[str], at: int, found: _Found, runs: Runs) -> bool:
+def _cut_behind_summary(pieces: Pieces, at: int, found: _Found) -> bool:
     """Cut what closed details hide: all behind the `summary`. Returns False where that is not their first child."""
     first = next((tag for tag in found.first if tag != SPACE), "")
     if first.partition(" ")[0] != "summary":
         return False
     before = [*found.before, found.region.start]
-    parts[at] = run_of([*before, *found.first])
-    end = _end(parts, at, len(before) + found.first.index(first), "summary", runs)
+    pieces.put(at, at, [*before, *found.first])
+    end = _end(pieces, at, len(before) + found.first.index(first), "summary")
     if end is None:
         return False
     end_at, tags, place = end
-    parts[end_at : found.end_at + 1] = [run_of([*tags[: place + 1], found.region.end, *found.behind])]
+    pieces.put(end_at, found.end_at, [*tags[: place + 1], found.region.end, *found.behind])
     return True
 
 
-def _put_in_upper_case(parts: list[str], at: int, end_at: int) -> bool:
+def _put_in_upper_case(pieces: Pieces, start: int, end: int) -> bool:
     """Write the texts of a region as it shows them. Returns False if white space of them is kept."""
-    texts = parts[at + 1 : end_at : 2]
+    texts = pieces.parts[start + 1 : end : 2]
     if any(map(KEPT_REFERENCE.search, texts)):
         return False
-    parts[at + 1 : end_at : 2] = [encoded(decoded(text).upper()) for text in texts]
+    pieces.put_texts(start, end, [encoded(decoded(text).upper()) for text in texts])
     return True

@@ -16,6 +16,7 @@ spaces of the text go or stay by it (`laid_out`).
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from worker.transform.marks import (
@@ -41,8 +42,6 @@ from worker.transform.marks import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from worker.transform.marks import Marks
 
 NOT_PLAIN = "<"
@@ -78,10 +77,15 @@ _TEXT = "x"
 
 
 class Apart(NamedTuple):
-    """The tags of a run, with one of our own for spaces, and the places among them of those that are not plain."""
+    """The tags of a run, with one of our own for spaces.
+
+    `odd` are the places among them of those that are not plain, `marks` and `names` their marks and names.
+    """
 
     tags: list[str]
     odd: list[int]
+    marks: frozenset[str]
+    names: frozenset[str]
 
 
 class Runs(dict[str, str]):
@@ -95,28 +99,20 @@ class Runs(dict[str, str]):
         self.marks = marks
         self._apart: dict[str, Apart] = {}
 
-    def shown(self, parts: list[str]) -> str:
-        """Return the texts and what the runs come to, to be `laid_out`. It is `NOT_PLAIN` where a run is not plain."""
+    def shown(self, parts: list[str]) -> list[str]:
+        """Return texts and what the runs between them come to: `NOT_PLAIN` for one that is not plain."""
         shown = parts[:]
         shown[1::2] = map(self.__getitem__, parts[1::2])
-        return "".join(shown)
-
-    def odd(self, parts: list[str]) -> list[int]:
-        """Return where a run is not plain. All runs lose the attributes that no rule of text reads."""
-        parts[1::2] = [run if run in self else self._without_unread(run) for run in parts[1::2]]
-        return [at for at in range(1, len(parts), 2) if self[parts[at]] == NOT_PLAIN]
-
-    def odd_tags(self, some: Iterable[str]) -> list[str]:
-        """Return the different tags because of which some runs are not plain."""
-        apart = [self.taken_apart(run) for run in some]
-        return list(dict.fromkeys(tags[place] for tags, odd in apart for place in odd))
+        return shown
 
     def taken_apart(self, run: str) -> Apart:
         """Return the tags of a run."""
         apart = self._apart.get(run)
         if apart is None:
             tags = tags_of(run)
-            apart = Apart(tags, [place for place, tag in enumerate(tags) if self._is_odd(tag)])
+            odd = [place for place, tag in enumerate(tags) if self._is_odd(tag)]
+            marks = frozenset(self.marks[tags[place]] for place in odd)
+            apart = Apart(tags, odd, marks, frozenset(tags[place].partition(" ")[0] for place in odd))
             if run in self:
                 self._apart[run] = apart
         return apart
@@ -124,25 +120,57 @@ class Runs(dict[str, str]):
     def _is_odd(self, tag: str) -> bool:
         return tag not in _OWN_TAGS and self.marks[tag] in _FOR_OTHERS
 
-    def _without_unread(self, run: str) -> str:
+    def without_unread(self, run: str) -> str:
+        """Return a run without the attributes that no rule of text reads."""
         return run if self.marks.has_rules else UNREAD.sub("", run)
 
     def __missing__(self, run: str) -> str:
         """Find out what a run comes to."""
-        read = self._without_unread(run)
+        read = self.without_unread(run)
         if read != run:
             return self[read]
-        tags, odd = self.taken_apart(run)
+        apart = self.taken_apart(run)
         text = NOT_PLAIN
-        if not odd:
-            marks = [_OWN_TAGS[tag] if tag in _OWN_TAGS else self.marks[tag] for tag in tags]
-            text = _between(marks, text_before=tags[0] != _BODY, text_behind=tags[-1] != _BODY_END)
-        if len(run) <= self.MAX_CHARACTERS and all(tag in _OWN_TAGS or tag in self.marks for tag in tags):
+        if not apart.odd:
+            marks = [_OWN_TAGS[tag] if tag in _OWN_TAGS else self.marks[tag] for tag in apart.tags]
+            text = _between(marks, text_before=apart.tags[0] != _BODY, text_behind=apart.tags[-1] != _BODY_END)
+        if len(run) <= self.MAX_CHARACTERS and all(tag in _OWN_TAGS or tag in self.marks for tag in apart.tags):
             if len(self) >= self.MAX_KEPT:
                 self.clear()
                 self._apart.clear()
             self[run] = text
         return text
+
+
+@dataclass(slots=True)
+class Pieces:
+    """The texts of a body and the runs between them in turn (`parts`), and the same as `runs` have them `shown`."""
+
+    runs: Runs
+    parts: list[str]
+    shown: list[str]
+
+    def odd(self) -> list[int]:
+        """Return where a run is not plain."""
+        return [at for at in range(1, len(self.shown), 2) if self.shown[at] == NOT_PLAIN]
+
+    def apart(self, at: int) -> Apart:
+        """Return the tags of the run at a place."""
+        run = self.parts[at]
+        if run not in self.runs:
+            run = self.parts[at] = self.runs.without_unread(run)
+        return self.runs.taken_apart(run)
+
+    def put(self, first: int, last: int, tags: list[str]) -> None:
+        """Put a run of these tags in the place of two runs and all between them."""
+        run = run_of(tags)
+        self.parts[first : last + 1] = [run]
+        self.shown[first : last + 1] = [self.runs[run]]
+
+    def put_texts(self, first: int, last: int, texts: list[str]) -> None:
+        """Put these texts between the runs from the one place to the other."""
+        self.parts[first + 1 : last : 2] = texts
+        self.shown[first + 1 : last : 2] = texts
 
 
 def texts_and_runs(canonical: str) -> list[str]:
