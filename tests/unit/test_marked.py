@@ -38,7 +38,7 @@ from worker.transform.marks import (
     Marks,
     mark_of,
 )  # fmt: skip
-from worker.transform.runs import Runs, run_of, tags_of, texts_and_runs
+from worker.transform.runs import Pieces, Runs, texts_and_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -86,9 +86,9 @@ class Mistaken(Marks):
         self.update(mistakes)
 
 
-def show_all(parts: list[str], at: int, found: regions._Found, _: object) -> bool:
+def show_all(pieces: Pieces, at: int, found: regions._Found) -> bool:
     """Take closed details for open ones."""
-    parts[at] = run_of([*found.before, *found.first])
+    pieces.put(at, at, [*found.before, *found.first])
     return True
 
 
@@ -168,16 +168,16 @@ def test_most_of_what_letters_are_made_of_takes_the_fast_way() -> None:
         (runs, "_without_tables", lambda text: text.replace("\r", "\n").replace("\f", "<")),
         (runs, "_without_edges", lambda text: text.strip("<\v").replace("\v", "\n\n")),
         (runs, "PARAGRAPH", "|"),
-        (marked, "without_kept", lambda text: text.replace("&s;", " ")),
+        (marked, "without_spaces_at_kept_breaks", lambda text: text),
         (marked, "decoded", lambda text: text.replace("&amp;", "&").replace("&lt;", "<").replace("&nbsp;", "\xa0")),
         (marked, "is_for_a_screen", lambda _: False),
         (marked, "with_white_space_kept", lambda canonical, *_: canonical.replace("<pre>", "<div>")),
         (regions, "encoded", lambda text: text),
         (regions, "_SWITCHES", {}),
         (regions, "_cut_behind_summary", show_all),
-        (regions, "_end", lambda parts, start, place, *_: (start, tags_of(parts[start]), place)),
+        (regions, "_end", lambda pieces, start, place, _: (start, pieces.apart(start).tags, place)),
         (kept, "_OTHERWISE", dict.fromkeys((KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS), re.compile("nothing"))),
-        (kept, "_PICTURE_IN_BETWEEN", re.compile("nothing")),
+        (marked, "has_picture_at_kept_break", lambda _: False),
         (marks, "UNREAD", re.compile(' style="[^"]*"')),
     ],
     ids=range(16),
@@ -188,7 +188,7 @@ def test_a_mistake_in_the_fast_way_is_found(
 ) -> None:
     """Each planted mistake makes the sample differ from the walk."""
     monkeypatch.setattr(module, place, mistake)
-    rare = ["<p style='white-space:pre-line'>a\n<img> b"]
+    rare = ["<p style='white-space:pre-line'>a\n<img> b", "<span style='white-space:pre'>a\n</span> b"]
     assert differences([*rare, *sample(COMMON + RARER, seed=1, count=2_000)]) > 0
 
 
@@ -246,7 +246,8 @@ def test_what_a_tag_means(tag: str, mark: str) -> None:
 def test_runs_keep_no_address_and_a_bounded_number() -> None:
     known = Runs(Marks())
     parts = texts_and_runs('a<a href="https://x.example/ann">b</a><p hidden title="Ann">c</p>')
-    assert known.odd(parts)
+    pieces = Pieces(known, parts, known.shown(parts))
+    assert [pieces.apart(at).tags for at in pieces.odd()] == [["/a", "p hidden"]]
     for number in range(Runs.MAX_KEPT + 10):
         assert known[f'font size="{number}"> '] == " "
         assert len(known) <= Runs.MAX_KEPT

@@ -13,7 +13,7 @@ from worker.transform.parse import well_formed
 _UNSEEN = re.compile(r"<!--|<(script|style)(?=[\s/>])[^<>]*>", re.IGNORECASE)
 _END = {mark: re.compile(mark, re.IGNORECASE) for mark in ("-->", "</script", "</style")}
 _BREAKING_TAG = re.compile(
-    r"</?(?:address|article|aside|blockquote|br|caption|center|d[dlt]|dialog|div|fieldset|fig\w+|footer|form"
+    r"<(?=[a-zA-Z/])/?(?:address|article|aside|blockquote|br|caption|center|d[dlt]|dialog|div|fieldset|fig\w+|footer|form"
     r"|h[1-6r]|header|li|main|menu|nav|ol|option|p|pre|section|summary|table|tbody|tfoot|thead|tr|ul)(?=[\s/>])[^<>]*>",
     re.IGNORECASE,
 )

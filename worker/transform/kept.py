@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _KEPT = {" ": "&#32;", "\n": "&#10;", "\t": "&#9;", "\r": "&#13;"}
 _KEPT_BREAK = _KEPT["\n"]
 _KEPT_LINE_END = "&#010;"  # without the spaces around it
+_BREAKS = (_KEPT_BREAK, _KEPT_LINE_END)
 KEPT_REFERENCE = re.compile("&#")
 
 # By mark: what is kept, and the tags that are written where it begins and ends.
@@ -34,10 +35,6 @@ _OTHERWISE = {
     KEEPS_WHITE_SPACE: re.compile(rf"{_SWITCHES}|<{KEPT_TAGS[KEEPS_LINE_FEEDS]}>", re.IGNORECASE),
     KEEPS_LINE_FEEDS: re.compile(rf"{_SWITCHES}|<{KEPT_TAGS[KEEPS_WHITE_SPACE]}>|<(?:listing|pre)[ >]", re.IGNORECASE),
 }
-# Between a line feed and spaces, a picture keeps the spaces.
-_PICTURE_IN_BETWEEN = re.compile(
-    r"&#0?10;(?:[ \t\n\r]|<[^<>]*>)*<(?:img|input)[ >]|<(?:img|input)(?: [^<>]*)?>(?:[ \t\n\r]|<[^<>]*>)*&#010;"
-)
 # Each costs a look at the body and a copy of it; the walk costs neither.
 _MAX_CHARACTERS_READ = 500_000
 
@@ -65,8 +62,15 @@ def with_white_space_kept(canonical: str, odd: list[str], marks: Marks) -> str |
             content = _in_texts(content, kind)
             canonical = f"{canonical[:start]}{edge}{content}{edge}{canonical[end + len(name) + 3 :]}"
             start = canonical.find(f"<{tag}>", start)
-    has_pictures = "<img" in canonical or "<input" in canonical
-    return None if has_pictures and _PICTURE_IN_BETWEEN.search(canonical) else canonical
+    return canonical
+
+
+def has_picture_at_kept_break(parts: list[str]) -> bool:
+    """Whether a picture stands beside a line feed that is kept: it would keep the spaces there."""
+    return any(
+        ("img" in run or "input" in run) and (before.rstrip(" ").endswith(_BREAKS) or behind.startswith(_KEPT_LINE_END))
+        for before, run, behind in zip(parts[::2], parts[1::2], parts[2::2], strict=False)
+    )
 
 
 def _end_tag(name: str, canonical: str, start: int) -> int:

@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING
 
 from turbohtml import parse_fragment
 
-from worker.transform.kept import KEEPING, with_white_space_kept, without_spaces_at_kept_breaks
+from worker.transform.kept import (
+    KEEPING,
+    has_picture_at_kept_break,
+    with_white_space_kept,
+    without_spaces_at_kept_breaks,
+)
 from worker.transform.marks import CLEAN_FIRST, Marks, marks_with
 from worker.transform.references import decoded
 from worker.transform.regions import write_out_regions
@@ -127,6 +132,8 @@ def _with_regions(canonical: str, pieces: Pieces, odd: list[Apart]) -> str | Non
         if kept is None:
             return None
         pieces = _pieces(kept, runs)
+        if has_picture_at_kept_break(pieces.parts):
+            return None
     if not write_out_regions(pieces):
         return None
     text = "".join(pieces.shown)

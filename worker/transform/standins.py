@@ -41,9 +41,18 @@ def tag_names(html: str) -> set[str]:
 def needs_stand_ins(html: str, others: set[str]) -> bool:
     """Whether the loss of any element named in `others`, in lower case, would change the text."""
     others = others - _READ_ALIKE
-    if not others:
+    if not others.isdisjoint(_SPECIAL):
+        return True
+    if not others or _have_no_attributes(html, others):
         return False
-    return bool(others & _SPECIAL) or not others.isdisjoint(map(str.lower, _NAME_WITH_STYLE.findall(html)))
+    return not others.isdisjoint(map(str.lower, _NAME_WITH_STYLE.findall(html)))
+
+
+def _have_no_attributes(html: str, names: set[str]) -> bool:
+    """Whether all tags with these names are as bare as an `<o:p>`. False where another name begins with one of them."""
+    octets = html.encode().lower()
+    starts = [b"<" + name.encode() for name in names]
+    return all(octets.count(start) == octets.count(start + b">") for start in starts)
 
 
 def put_stand_ins(tree: Element, kept: frozenset[str]) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _STYLE_ELEMENT = re.compile(r"<style", re.IGNORECASE)
 _SCREENS = frozenset({"all", "screen"})
+_TEXT_PROPERTIES = [name.encode() for name in TEXT_PROPERTIES]
 _FEW_RULES = 20
 SHORT_SHEETS_CHARACTERS = 4_000  # what a style sheet comes to is remembered up to this length
 _MARK = re.compile(r"([.#])")
@@ -28,13 +29,13 @@ def has_style_element(html: str) -> bool:
 
 def has_rules_about_text(html: str) -> bool:
     """Whether the body may hold a `<style>` element with a rule that text depends on."""
-    html = html.lower()
-    start = html.find("<style")
+    octets = html.encode().lower()
+    start = octets.find(b"<style")
     if start < 0:
         return False
-    end = html.rfind("</style", start)
-    sheets = html[start:end] if end > 0 else html[start:]
-    return any(name in sheets for name in TEXT_PROPERTIES)
+    end = octets.rfind(b"</style", start)
+    sheets = octets[start:end] if end > 0 else octets[start:]
+    return any(name in sheets for name in _TEXT_PROPERTIES)
 
 
 def style_sheet(tree: LexborHTMLParser) -> StyleSheet:
