@@ -19,14 +19,16 @@ from worker.transform.safestyle import safe_style
 from worker.transform.standins import needs_stand_ins, put_stand_ins, tag_names
 from worker.transform.stylesheet import has_rules_about_text, inline_rules
 
-_TAG_NAMES = """
-    a abbr acronym address article aside b bdi bdo big blockquote br caption center cite code col
-    colgroup data dd del details dfn dir div dl dt em fieldset figcaption figure font footer h1
-    h2 h3 h4 h5 h6 header hgroup hr i img ins kbd label legend li main mark menu nav nobr o:p ol p pre q
-    rp rt rtc ruby s samp section small span strike strong sub summary sup table tbody td tfoot th thead
-    time tr tt u ul var wbr
+_COMMON_NAMES = "p br b div span li td tr a strong i em u ul ol table tbody h2 h3 h1 th font sub sup hr blockquote"
+_OTHER_NAMES = """
+    abbr acronym address article aside bdi bdo big caption center cite code col colgroup data dd del details dfn dir
+    dl dt fieldset figcaption figure footer h4 h5 h6 header hgroup img ins kbd label legend main mark menu nav nobr
+    o:p q rp rt rtc ruby s samp section small strike summary tfoot thead time tt var wbr
 """
-_TAGS = frozenset(_TAG_NAMES.split())
+_NAMES = [*_COMMON_NAMES.split(), *_OTHER_NAMES.split()]
+_TAGS = frozenset({*_NAMES, "pre"})
+# A tag that safe HTML goes without, or a `<pre>`. The names are tried in their order.
+_SPECIAL_TAG = re.compile(rf"<(?!/|(?:{'|'.join(_NAMES)})[\s/>])[a-zA-Z]")
 # Gone with what is in them: what runs, what fetches, what a browser shows something else for, and what parses
 # differently a second time (mutation).
 _CLEAN_NAMES = """
@@ -91,12 +93,11 @@ def safe_html(html: str) -> str:
     if not within_caps(html):
         return escaped(text_without_structure(html))
     html = well_formed(html)
-    names = tag_names(html)
-    if not names <= _TAGS:
-        names = {name.lower() for name in names}
+    if _SPECIAL_TAG.search(html):
+        names = tag_names(html)
         html = _without_loss(html, names - _TAGS)
-    if "pre" in names:
-        html = _PRE_WITH_EMPTY_LINE.sub(r"\1\n", html)
+        if "pre" in names:
+            html = _PRE_WITH_EMPTY_LINE.sub(r"\1\n", html)
     if "\x00" in html:
         html = _NULS.sub("\x00", html)
     return _CLEANER.clean(html)

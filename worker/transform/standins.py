@@ -34,8 +34,8 @@ _READ = ("controls", "data", "hidden", "open", "type")
 
 
 def tag_names(html: str) -> set[str]:
-    """Return every name that stands behind a `<`, as it is written."""
-    return set(_NAME.findall(html))
+    """Return every name that stands behind a `<`, in lower case."""
+    return set(map(str.lower, _NAME.findall(html)))
 
 
 def needs_stand_ins(html: str, others: set[str]) -> bool:
