@@ -24,7 +24,7 @@ import inscriptis  # type: ignore[import-untyped]  # ships no types
 from bs4 import BeautifulSoup
 from selectolax.lexbor import LexborHTMLParser
 
-from tests.bench.bodies import LETTERS, NOTES, mixture
+from tests.bench.bodies import any_letter, dense_letter, mixture, note
 from tests.bench.worst import WORST, at_most_ms
 from worker.transform.innertext import inner_text
 from worker.transform.marked import marked_text
@@ -69,7 +69,9 @@ _OTHERS: dict[str, Callable[[list[str]], object]] = {
     "html-text": _each(html_text.extract_text),
     "inscriptis": _each(inscriptis.get_text),
 }
-_MIXTURES = {"notes": NOTES, "letters": LETTERS}
+_MIXTURES = {"notes": note, "letters": dense_letter, "all shapes": any_letter}
+# Few tags, of which many hide or keep something: BeautifulSoup's time goes by the number of tags.
+_NOT_BESIDE_SOUP = {"all shapes"}
 
 
 def _say(line: str) -> None:
@@ -98,16 +100,23 @@ def _mixture(title: str, seed: int) -> bool:
     """Measure and print one mixture of messages. Returns whether the ratios are kept."""
     bodies = mixture(_MIXTURES[title], Random(seed), _MESSAGES)  # noqa: S311  made-up messages
     mean = sum(map(len, bodies)) / len(bodies)
+    html = [body for body in bodies if "<" in body]
+    tags = sum(body.count("<") for body in html) / len(html)
     fast = sum(marked_text(body) is not None for body in bodies) / len(bodies)
-    _say(f"\n{title}: {len(bodies):,} messages of {mean:.0f} characters, 60 % HTML, {fast:.0%} read without a walk")
+    _say(f"\n{title}: {len(bodies):,} messages of {mean:.0f} characters, 60 % HTML of {tags:.0f} tags each")
+    _say(f"  {fast:.1%} read without a walk")
     spent = _microseconds(_OURS, bodies) | _microseconds(_OTHERS, bodies[:_SOME])
     for name, microseconds in spent.items():
         _say(f"  {name:30} {1e6 / microseconds:10,.0f} messages/s {microseconds:10.1f} µs")
     ratios = [
         ("text / lexbor parse", spent[_TEXT] / spent[_LEXBOR], "at most", 1.0),
         ("text and safe HTML / lexbor parse", spent[_BOTH] / spent[_LEXBOR], "at most", 1.7),
-        ("BeautifulSoup / text", spent[_SOUP] / spent[_TEXT], "at least", 15.0),
     ]
+    soup = spent[_SOUP] / spent[_TEXT]
+    if title in _NOT_BESIDE_SOUP:
+        _say(f"    {'BeautifulSoup / text':40} {soup:6.2f}  (not judged)")
+    else:
+        ratios.append(("BeautifulSoup / text", soup, "at least", 15.0))
     return all([_kept(*ratio) for ratio in ratios])  # noqa: C419  prints each
 
 
@@ -138,13 +147,14 @@ def _grown_heap(title: str, seed: int) -> bool:
     for name, make in _MIXTURES.items():
         bodies = mixture(make, Random(seed), _MESSAGES)  # noqa: S311  made-up messages
         for way, microseconds in _microseconds(_OURS, bodies).items():
-            _say(f"  {name:8} {way:30} {1e6 / microseconds:10,.0f} messages/s {microseconds:10.1f} µs")
+            _say(f"  {name:10} {way:30} {1e6 / microseconds:10,.0f} messages/s {microseconds:10.1f} µs")
     return True
 
 
 _PARTS: dict[str, Callable[[str, int], bool]] = {
     "notes": _mixture,
     "letters": _mixture,
+    "all shapes": _mixture,
     "grown heap": _grown_heap,
     "worst": _worst,
 }

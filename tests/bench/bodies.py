@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MEAN_CHARACTERS = 415
 HTML_SHARE = 0.6
+DENSE = 0.07  # tags a character: with 415 characters about 36 tags a letter
 
 _SENTENCES = (
     "Your results are back and look good.", "Please take two tablets in the morning, with food.",
@@ -42,11 +43,16 @@ def note(random: Random) -> str:
 
 
 def dense_letter(random: Random) -> str:
+    """Return a letter that is dense in tags: tables of results, lists, reminders, a `div` for each line."""
+    while True:
+        body = any_letter(random)
+        if body.count("<") >= DENSE * len(body):
+            return body
+
+
+def any_letter(random: Random) -> str:
     """Return a letter of any shape: tables, Outlook paste, quotes, hidden parts, malformed markup."""
     return letter(random).html
-
-
-NOTES, LETTERS = note, dense_letter
 
 
 def mixture(html: Callable[[Random], str], random: Random, count: int) -> list[str]:
