@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from turbohtml import parse_fragment
 
@@ -26,12 +25,9 @@ from worker.transform.kept import (
 )
 from worker.transform.marks import CLEAN_FIRST, Marks, marks_with
 from worker.transform.references import decoded
-from worker.transform.regions import write_out_regions
+from worker.transform.regions import can_be_written_out, write_out_regions
 from worker.transform.runs import NOT_PLAIN, Pieces, Runs, collapse, laid_out, spaces_only, texts_and_runs
 from worker.transform.stylesheet import SHORT_SHEETS_CHARACTERS, is_for_a_screen
-
-if TYPE_CHECKING:
-    from worker.transform.runs import Apart
 
 _NOT_TEXT = re.compile(
     r"<!--.*?-->|<style(?P<style>[^<>]*)>(?P<sheet>.*?)</style>|<script(?P<script>[^<>]*)>(?P<code>.*?)</script>",
@@ -82,24 +78,13 @@ def _is_for_any_parser(html: str) -> bool:
         return False
 
 
-def _odd_text(canonical: str, pieces: Pieces) -> str | None:
-    """Return the text of a body that is not plain, or None for the walk."""
-    odd = [pieces.apart(at) for at in pieces.odd()]
-    if any(CLEAN_FIRST in apart.marks for apart in odd):
-        return _text_without_unread(canonical)
-    return _with_regions(_without_first_line_feeds(canonical), pieces, odd)
-
-
 def _text_without_unread(canonical: str) -> str | None:
     """Return the text of a body that has comments, scripts or style sheets, or None for the walk."""
     sheets: list[str] = []
     # The line feeds first: behind a comment that is gone another would look like them.
     cleaned = _NOT_TEXT.sub(lambda cut: _cut(cut, sheets), _without_first_line_feeds(canonical))
     runs = _runs_under(tuple(sheets), canonical) if sheets else _runs
-    if runs is None:
-        return None
-    pieces = _pieces(cleaned, runs)
-    return _with_regions(cleaned, pieces, [pieces.apart(at) for at in pieces.odd()])
+    return None if runs is None else _odd_text(cleaned, _pieces(cleaned, runs), is_clean=True)
 
 
 def _pieces(canonical: str, runs: Runs) -> Pieces:
@@ -122,13 +107,19 @@ def _cut(part: re.Match[str], sheets: list[str]) -> str:
     return ""
 
 
-def _with_regions(canonical: str, pieces: Pieces, odd: list[Apart]) -> str | None:
-    """Return the text of a body after what its odd tags begin is written out. None for the walk."""
+def _odd_text(canonical: str, pieces: Pieces, *, is_clean: bool = False) -> str | None:
+    """Return the text of a body that is not plain, or None for the walk."""
+    if not can_be_written_out(pieces):
+        return None
     runs = pieces.runs
+    odd = [pieces.apart(at) for at in pieces.odd()]
+    if not is_clean and any(CLEAN_FIRST in apart.marks for apart in odd):
+        return _text_without_unread(canonical)
     keeps = any(not apart.marks.isdisjoint(KEEPING) for apart in odd)
     if keeps:
         tags = list(dict.fromkeys(apart.tags[place] for apart in odd for place in apart.odd))
-        kept = with_white_space_kept(canonical, tags, runs.marks)
+        clean = canonical if is_clean else _without_first_line_feeds(canonical)
+        kept = with_white_space_kept(clean, tags, runs.marks)
         if kept is None:
             return None
         pieces = _pieces(kept, runs)

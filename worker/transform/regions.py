@@ -58,9 +58,16 @@ _SWITCHES = {
     UPPER_CASE: re.compile(r"text-transform|/\*", re.IGNORECASE),
     INVISIBLE: re.compile(r"visibility|/\*", re.IGNORECASE),
 }
-# Each region costs a look at what follows it. The walk does not.
+# Each region costs a look at what follows it, and a long run at each of its tags. The walk does not.
 _MAX_PARTS_READ = 40_000
-_MAX_TAGS_IN_RUN = 100
+_MAX_CHARACTERS_IN_RUN = 2_000
+
+
+def can_be_written_out(pieces: Pieces) -> bool:
+    """Whether writing out the regions of a body takes no longer than the walk."""
+    odd = pieces.odd()
+    has_long_run = any(len(pieces.parts[at]) > _MAX_CHARACTERS_IN_RUN for at in odd)
+    return not has_long_run and len(odd) * len(pieces.parts) <= _MAX_PARTS_READ
 
 
 def write_out_regions(pieces: Pieces) -> bool:
@@ -68,12 +75,9 @@ def write_out_regions(pieces: Pieces) -> bool:
 
     Tags of our own stand where they begin and end, texts are as they are shown in them.
     """
-    odd = pieces.odd()
     length = len(pieces.parts)
-    if len(odd) * length > _MAX_PARTS_READ:
-        return False
     last = 0
-    for place in odd:
+    for place in pieces.odd():
         at = place - (length - len(pieces.parts))
         if at <= last:
             continue  # cut with a region before it
@@ -122,7 +126,7 @@ def _first(pieces: Pieces, at: int) -> _Found | None:
     """Return the first region that begins in the run at `at`, or None if it is for the walk."""
     tags, odd, _, _ = pieces.apart(at)
     region = _REGIONS.get(pieces.runs.marks[tags[odd[0]]]) if odd else None
-    if region is None or len(tags) > _MAX_TAGS_IN_RUN:
+    if region is None:
         return None
     place = odd[0]
     name = tags[place].partition(" ")[0]
