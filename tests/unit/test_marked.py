@@ -299,6 +299,7 @@ def test_marks_keep_no_address_and_a_bounded_number_of_tags() -> None:
         "<!-->a-->b<!--->c<?x-->d",
         "<table><tr></tr><tr><td>a<td hidden>b<td>c<tr hidden><td>d</table>",
         "<table><tr><td>a</td></tr><tr><td><table><tr><td>b<td>c</table>",
+        "<table><tbody style='display:block'><tr><th>a<tr><td>b</table>c",
         "<table><tr><td>a<caption>x</caption><tr><td>b",
         "a\fb<p>\fc",
         "<p style='white-space:pre-line'>a\n<img> b<img> \nc",

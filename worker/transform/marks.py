@@ -182,7 +182,9 @@ def _regions(name: str, style: Style) -> list[str]:
     regions = [CLOSED] if name == "details" else []  # open ones are for the walk
     if style.display != plain.display and not _is_inline_block(name, style):
         # A `p` has line feeds around it also where its line goes on.
-        is_simple = _edge(name, plain) in EDGES and (name, style.display) != ("p", "inline")
+        is_simple = (
+            plain.display in _SIMPLE and _edge(name, plain) in EDGES and (name, style.display) != ("p", "inline")
+        )
         regions.append(ANOTHER_DISPLAY if is_simple else WALK)
     if style.white_space not in {"normal", "nowrap"}:
         regions.append(_KEEPING.get(style.white_space, WALK))
