@@ -320,6 +320,8 @@ def test_marks_keep_no_address_and_a_bounded_number_of_tags() -> None:
         "<p>a<script>x<!--<script></script><br>y</script>b",
         "<p>a<script>x<!--<script></script><p>y",
         "<table><td><p hidden><select><option>\n<table><b>a",
+        "<span hidden><isindex></span>a",
+        "<span><isindex></span>a",
         "<details><summary>a</summary><select><table>b</details>c",
         "<p style='text-transform:uppercase'>&amp;lt; &lt;b&gt; &amp;nbsp;ß<b>&nbsp;i</b>",
     ],

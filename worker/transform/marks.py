@@ -77,8 +77,8 @@ _VOID_NAMES = """
 VOID = frozenset(_VOID_NAMES.split())
 # Their content is written without references.
 _RAW = frozenset({"iframe", "noembed", "noframes", "plaintext", "script", "style", "xmp"})
-# The walk asks for these by name, or for their children.
-_PECULIAR = display.REPLACED - {"img", "input"} | {"form", "math", "q", "select", "slot", "svg"}
+# The walk asks for these by name, or for their children. An end tag closes `isindex` for one parser, not for another.
+_PECULIAR = display.REPLACED - {"img", "input"} | {"form", "isindex", "math", "q", "select", "slot", "svg"}
 _KEEPING = {
     **dict.fromkeys(("pre", "pre-wrap", "break-spaces"), KEEPS_WHITE_SPACE),
     "pre-line": KEEPS_LINE_FEEDS,

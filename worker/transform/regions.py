@@ -49,9 +49,23 @@ _REGIONS = {
     },
 }
 _CUT = frozenset({NOT_RENDERED, INVISIBLE})
-# HTML standard §13.2.6.4: raw text, foreign content, and "in select", which newer parsers do without.
+# HTML standard §13.2.6.4: raw text, foreign content, "in select", which newer parsers do without, and what some take for
+# special (§13.2.4.2).
 _READ_BY_OWN_RULES = frozenset(
-    {"iframe", "math", "noembed", "noframes", "noscript", "plaintext", "script", "select", "style", "svg"} | {"xmp"}
+    {
+        "iframe",
+        "isindex",
+        "math",
+        "noembed",
+        "noframes",
+        "noscript",
+        "plaintext",
+        "script",
+        "select",
+        "style",
+        "svg",
+        "xmp",
+    }
 )
 # Said in it, they may switch off what holds there.
 _SWITCHES = {
