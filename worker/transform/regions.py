@@ -49,8 +49,8 @@ _REGIONS = {
     },
 }
 _CUT = frozenset({NOT_RENDERED, INVISIBLE})
-# HTML standard §13.2.6.4: raw text, foreign content, "in select", which newer parsers do without, and what some take for
-# special (§13.2.4.2).
+# HTML standard §13.2.6.4: raw text, foreign content, "in select", which newer parsers do without; §13.2.4.2: `isindex`,
+# which some take for special.
 _READ_BY_OWN_RULES = frozenset(
     {
         "iframe",
