@@ -19,6 +19,7 @@ _SCREENS = frozenset({"all", "screen"})
 _TEXT_PROPERTIES = [name.encode() for name in TEXT_PROPERTIES]
 _FEW_RULES = 20
 SHORT_SHEETS_CHARACTERS = 4_000  # what a style sheet comes to is remembered up to this length
+_SHORT_NAMES_CHARACTERS = 200
 _MARK = re.compile(r"([.#])")
 
 
@@ -58,15 +59,18 @@ def inline_rules(tree: Element) -> None:
         tuple(element.text for element in tree.select("style") if is_for_a_screen(element.attr("media")))
     )
     for element in tree.select(rules.selector) if rules.selector else ():
-        style = rules.style_of(element.tag.lower(), element.attr("class"), element.attr("id"))
+        names = (element.tag.lower(), element.attr("class") or "", element.attr("id") or "")
+        is_short = sum(map(len, names)) <= _SHORT_NAMES_CHARACTERS
+        style = rules.remembered(*names) if is_short else _style(rules.sheet, *names)
         if style:
             element.attrs["style"] = f"{style};{element.attr('style') or ''}"
 
 
 class _Rules(NamedTuple):
-    """What some style sheets say of an element by its tag, class and id, and one selector for all that they match."""
+    """Some style sheets, what they say of elements by tag, class and id, and one selector for all that they match."""
 
-    style_of: Callable[[str, str | None, str | None], str]
+    sheet: StyleSheet
+    remembered: Callable[[str, str, str], str]
     selector: str
 
 
@@ -77,7 +81,7 @@ def _read(texts: tuple[str, ...]) -> _Rules:
     speaking = [selector for selector, declared in sheet.rules.items() if declared]
     # Where asking rule by rule would take longer, all.
     named = map(_as_attributes, speaking) if len(speaking) <= _FEW_RULES else "*"
-    return _Rules(lru_cache(maxsize=64)(partial(_style, sheet)), ",".join(named))
+    return _Rules(sheet, lru_cache(maxsize=64)(partial(_style, sheet)), ",".join(named))
 
 
 _remembered = lru_cache(maxsize=64)(_read)
@@ -98,7 +102,7 @@ def _as_attributes(selector: str) -> str:
     return {"": tag, ".": f'{tag}[class~="{name}"]', "#": f'{tag}[id="{name}"]'}[mark]
 
 
-def _style(sheet: StyleSheet, tag: str, class_: str | None, id_: str | None) -> str:
+def _style(sheet: StyleSheet, tag: str, class_: str, id_: str) -> str:
     """Return the declarations for an element as a `style` attribute."""
     rules = {
         (declaration.name, declaration.important): declaration
