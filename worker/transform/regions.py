@@ -51,9 +51,8 @@ _REGIONS = {
 _CUT = frozenset({NOT_RENDERED, INVISIBLE})
 # HTML standard §13.2.6.4: raw text, foreign content, "in select", which newer parsers do without; §13.2.4.2: `isindex`,
 # which some take for special.
-_READ_BY_OWN_RULES = frozenset(
-    "iframe isindex math noembed noframes noscript plaintext script select style svg xmp".split()
-)
+_OWN_RULES_NAMES = "iframe isindex math noembed noframes noscript plaintext script select style svg xmp"
+_READ_BY_OWN_RULES = frozenset(_OWN_RULES_NAMES.split())
 # Said in it, they may switch off what holds there.
 _SWITCHES = {
     UPPER_CASE: re.compile(r"text-transform|/\*", re.IGNORECASE),
