@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tests.rows import to_message
 from worker.extract.entry import read_resource
 from worker.records import Communication
-from worker.transform.message import rules_version, to_message
+from worker.transform.message import rules_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

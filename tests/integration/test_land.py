@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from tests.integration.mirroring import PATIENT, message, places_of, until
+from tests.rows import to_message
 from worker.extract.entry import read_resource
 from worker.jobs.mirror import rules_of
 from worker.load.database import Warehouse, open_warehouse
@@ -19,7 +20,6 @@ from worker.load.land import Landed, land_messages
 from worker.load.migrate import migrate
 from worker.records import Communication
 from worker.settings import read_settings
-from worker.transform.message import to_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from tests.integration.mirroring import Watch, environment, ids_of, message, mirror_settings, run_command
+from tests.rows import to_message
 from worker.errors import LeaseLost, SourceAway
 from worker.extract.entry import read_resource
 from worker.jobs.mirror import rules_of
@@ -25,7 +26,6 @@ from worker.records import Communication, Search
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
 from worker.settings import read_settings
-from worker.transform.message import to_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

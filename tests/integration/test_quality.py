@@ -11,6 +11,7 @@ import pytest
 
 from tests.browser.generator import random_markup
 from tests.integration.mirroring import message
+from tests.rows import to_message
 from tests.unit.corpus import written_messages
 from worker.extract.entry import read_resource
 from worker.jobs.mirror import rules_of
@@ -21,7 +22,6 @@ from worker.records import Communication
 from worker.settings import read_settings
 from worker.transform.caps import MAX_TAGS
 from worker.transform.cutoff import has_markup
-from worker.transform.message import to_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

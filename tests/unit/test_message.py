@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.rows import to_message
 from tests.unit.markup import markup, unhurried
 from worker.records import Body, Communication, Reference
 from worker.transform.cutoff import Cutoff
-from worker.transform.message import Rules, rules_version, to_message
+from worker.transform.message import Rules, rules_version, to_messages
 
 INSTANT = datetime(2022, 10, 27, 0, 0, tzinfo=UTC)
 RULES = Rules(Cutoff(INSTANT, INSTANT + timedelta(hours=1)))
@@ -188,3 +189,14 @@ def test_every_communication_is_a_message(payloads: list[str | None], sent: date
     assert len(message.payloads) == (len(payloads) if len(payloads) > 1 else 0)
     assert (message.body.text is None) == all(payload is None for payload in payloads)
     assert (message.body.html is None) == (message.body.format != "html")
+
+
+SENT = st.sampled_from([BEFORE, INSTANT, AFTER, None])
+PAYLOADS = st.lists(st.none() | st.sampled_from(["a", "<p>a</p>"]) | markup, max_size=3)
+
+
+@unhurried
+@given(st.lists(st.builds(lambda payloads, sent: communication(*payloads, sent=sent), PAYLOADS, SENT), max_size=5))
+def test_a_page_reads_as_its_communications_one_by_one(page: list[Communication]) -> None:
+    """The same body can be plain in one of them and HTML in another."""
+    assert to_messages(page, RULES) == [to_message(one, RULES) for one in page]

@@ -67,11 +67,6 @@ def to_messages(communications: Iterable[Communication], rules: Rules) -> list[M
     return [_message(one, tuple(islice(bodies, len(one.payloads))), rules) for one in communications]
 
 
-def to_message(communication: Communication, rules: Rules) -> Message:
-    """Return the row of one Communication."""
-    return to_messages([communication], rules)[0]
-
-
 def _message(communication: Communication, bodies: tuple[Body, ...], rules: Rules) -> Message:
     direction, patient, practitioner = _sides(communication.sender, communication.recipients)
     return Message(
