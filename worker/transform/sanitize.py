@@ -63,6 +63,7 @@ _PRE_WITH_EMPTY_LINE = re.compile(r"(<pre[^<>]*>\r?\n)(?=\r?\n)", re.IGNORECASE)
 
 # A parser ignores them in text (HTML standard §13.2.6.4.7), after it took a while to report each.
 _NULS = re.compile("\x00{2,}")
+_MANY_CHARACTERS = 1_000
 
 
 def _filter_attribute(_tag: str, attribute: str, value: str) -> str | None:
@@ -92,13 +93,19 @@ def safe_html(html: str) -> str:
     """
     if not within_caps(html):
         return escaped(text_without_structure(html))
-    html = well_formed(html)
+    try:
+        return _cleaned(html)
+    except UnicodeEncodeError:
+        return _cleaned(well_formed(html))
+
+
+def _cleaned(html: str) -> str:
     if _SPECIAL_TAG.search(html):
         names = tag_names(html)
         html = _without_loss(html, names - _TAGS)
         if "pre" in names:
             html = _PRE_WITH_EMPTY_LINE.sub(r"\1\n", html)
-    if "\x00" in html:
+    if len(html) > _MANY_CHARACTERS and "\x00" in html:
         html = _NULS.sub("\x00", html)
     return _CLEANER.clean(html)
 
