@@ -261,10 +261,18 @@ def test_runs_keep_no_address_and_a_bounded_number() -> None:
     parts = texts_and_runs('a<a href="https://x.example/ann">b</a><p hidden title="Ann">c</p>')
     pieces = Pieces(known, parts, known.shown(parts))
     assert [pieces.apart(at).tags for at in pieces.odd()] == [["/a", "p hidden"]]
-    for number in range(Runs.MAX_KEPT + 10):
+    for number in range(Marks.MAX_KEPT + 10):
         assert known[f'font size="{number}"> '] == " "
-        assert len(known) <= Runs.MAX_KEPT
+        assert len(known) <= Marks.MAX_KEPT
     assert not any("ann" in run.lower() for run in known)
+
+
+def test_under_style_sheets_fewer_runs_are_kept() -> None:
+    under_rules = marked._runs_with(("b{display:none}",))
+    assert under_rules is not None
+    for number in range(Marks.MAX_KEPT_UNDER_RULES + 10):
+        assert not under_rules[f'font size="{number}">']
+        assert len(under_rules) <= Marks.MAX_KEPT_UNDER_RULES
 
 
 def test_marks_keep_no_address_and_a_bounded_number_of_tags() -> None:

@@ -106,6 +106,7 @@ class Marks(dict[str, str]):
     """
 
     MAX_KEPT = 4096
+    MAX_KEPT_UNDER_RULES = 256  # of each style sheet, of which many are remembered
     MAX_CHARACTERS = 160
     MAX_READ = 2_000
 
@@ -113,6 +114,7 @@ class Marks(dict[str, str]):
         super().__init__()
         self._sheet = sheet
         self.has_rules = sheet is not None
+        self.max_kept = self.MAX_KEPT_UNDER_RULES if self.has_rules else self.MAX_KEPT
 
     def __missing__(self, tag: str) -> str:
         """Find out the mark of a tag that is not kept."""
@@ -123,7 +125,7 @@ class Marks(dict[str, str]):
             return WALK  # which reads its declarations once
         mark = mark_of(tag, self._sheet)
         if mark != WALK and not tag.startswith("!") and len(tag) <= self.MAX_CHARACTERS:
-            if len(self) >= self.MAX_KEPT:
+            if len(self) >= self.max_kept:
                 self.clear()
             self[tag] = mark
         return mark

@@ -89,9 +89,8 @@ class Apart(NamedTuple):
 
 
 class Runs(dict[str, str]):
-    """What runs of tags come to, under one style sheet. Found out once, then kept, as `Marks` keeps its tags."""
+    """What runs of tags come to, under one style sheet. Found out once, then kept, as many as `Marks` keeps tags."""
 
-    MAX_KEPT = 4096
     MAX_CHARACTERS = 400
 
     def __init__(self, marks: Marks) -> None:
@@ -135,7 +134,7 @@ class Runs(dict[str, str]):
             marks = [_OWN_TAGS[tag] if tag in _OWN_TAGS else self.marks[tag] for tag in apart.tags]
             text = _between(marks, text_before=apart.tags[0] != _BODY, text_behind=apart.tags[-1] != _BODY_END)
         if len(run) <= self.MAX_CHARACTERS and all(tag in _OWN_TAGS or tag in self.marks for tag in apart.tags):
-            if len(self) >= self.MAX_KEPT:
+            if len(self) >= self.marks.max_kept:
                 self.clear()
                 self._apart.clear()
             self[run] = text
