@@ -273,6 +273,9 @@ def test_under_style_sheets_fewer_runs_are_kept() -> None:
     for number in range(Marks.MAX_KEPT_UNDER_RULES + 10):
         assert not under_rules[f'font size="{number}">']
         assert len(under_rules) <= Marks.MAX_KEPT_UNDER_RULES
+    assert under_rules['b title="Ann" id="x">'] == "<"
+    assert 'b id="x">' in under_rules
+    assert not any("ann" in run.lower() for run in under_rules)
 
 
 def test_marks_keep_no_address_and_a_bounded_number_of_tags() -> None:

@@ -96,7 +96,9 @@ _EDGES = {
 _BY_NAME = {"br": BREAK, "wbr": INLINE, "p": PARAGRAPH, "img": PICTURE, "input": PICTURE}
 
 # Read by no rule of text, and many: they are taken off before a tag is looked up. What is in them is not kept.
-UNREAD = re.compile(r' (?:alt|aria-[a-z]+|cite|data-[-a-z0-9]+|href|id|name|rel|src|srcset|target|title)="[^"]*"')
+_UNREAD_NAMES = "alt|aria-[a-z]+|cite|data-[-a-z0-9]+|href|name|rel|src|srcset|target|title"
+UNREAD = re.compile(rf' (?:{_UNREAD_NAMES}|id)="[^"]*"')
+_UNREAD_UNDER_RULES = re.compile(rf' (?:{_UNREAD_NAMES})="[^"]*"')
 
 
 class Marks(dict[str, str]):
@@ -116,9 +118,13 @@ class Marks(dict[str, str]):
         self.has_rules = sheet is not None
         self.max_kept = self.MAX_KEPT_UNDER_RULES if self.has_rules else self.MAX_KEPT
 
+    def without_unread(self, tags: str) -> str:
+        """Return tags without the attributes that no rule of text reads."""
+        return (_UNREAD_UNDER_RULES if self.has_rules else UNREAD).sub("", tags)
+
     def __missing__(self, tag: str) -> str:
         """Find out the mark of a tag that is not kept."""
-        read = tag if self._sheet else UNREAD.sub("", tag)
+        read = self.without_unread(tag)
         if read != tag:
             return self[read]
         if len(tag) > self.MAX_READ:

@@ -37,7 +37,6 @@ from worker.transform.marks import (
     REGIONS,
     ROW,
     TABLE,
-    UNREAD,
     WALK,
 )
 
@@ -119,13 +118,9 @@ class Runs(dict[str, str]):
     def _is_odd(self, tag: str) -> bool:
         return tag not in _OWN_TAGS and self.marks[tag] in _FOR_OTHERS
 
-    def without_unread(self, run: str) -> str:
-        """Return a run without the attributes that no rule of text reads."""
-        return run if self.marks.has_rules else UNREAD.sub("", run)
-
     def __missing__(self, run: str) -> str:
         """Find out what a run comes to."""
-        read = self.without_unread(run)
+        read = self.marks.without_unread(run)
         if read != run:
             return self[read]
         apart = self.taken_apart(run)
@@ -157,7 +152,7 @@ class Pieces:
         """Return the tags of the run at a place."""
         run = self.parts[at]
         if run not in self.runs:
-            run = self.parts[at] = self.runs.without_unread(run)
+            run = self.parts[at] = self.runs.marks.without_unread(run)
         return self.runs.taken_apart(run)
 
     def put(self, first: int, last: int, tags: list[str]) -> None:
