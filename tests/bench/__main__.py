@@ -3,9 +3,14 @@
 CPU time. What is compared runs in turn, batch by batch and round after round, and of every batch the best
 round counts, so that what else the machine does falls on all alike. Exits 1 if a bound is not kept.
 
+Text and safe HTML together are read as the worker reads them, a page at a time. Letters are as dense in tags as
+those on which the bounds were found; beside letters of all shapes, which have half as many, BeautifulSoup is not
+judged: its time goes by the number of tags.
+
 Each part runs in a process of its own, where the threshold from which glibc asks the system for a block stays
-where it is at first. Once a process has let go of a larger block, the heap serves lexbor's arenas, and its
-parse takes a third: a figure that depends on what ran before. It is printed too, and not judged.
+where it is at first, and what it has on its heap it keeps. Once a process has let go of a larger block, the heap
+serves lexbor's arenas, and its parse takes a third: a figure that depends on what ran before. It is printed too,
+and not judged.
 """
 
 from __future__ import annotations
@@ -70,7 +75,6 @@ _OTHERS: dict[str, Callable[[list[str]], object]] = {
     "inscriptis": _each(inscriptis.get_text),
 }
 _MIXTURES = {"notes": note, "letters": dense_letter, "all shapes": any_letter}
-# Few tags, of which many hide or keep something: BeautifulSoup's time goes by the number of tags.
 _NOT_BESIDE_SOUP = {"all shapes"}
 
 
