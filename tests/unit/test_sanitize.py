@@ -10,7 +10,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from tests.unit.corpus import Case, inner_text_cases
 from tests.unit.markup import markup, unhurried
-from worker.transform.innertext import inner_text
+from worker.transform.innertext import inner_text, walked_text
 from worker.transform.sanitize import escaped, safe_html
 
 ATTACKS = [
@@ -122,6 +122,28 @@ def test_safe_html_shows_the_same_words(case: Case) -> None:
 )
 def test_what_is_kept(html: str, safe: str) -> None:
     assert safe_html(html) == safe
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<style>.pre{display:none}</style><p>Hi</p><blink class=pre>x</blink>",
+        "<style>*{visibility:hidden}</style><x>x</x>",
+        "<style>w\\:sdt{display:none} .x{display:block}</style>a<w:sdt class=x>b</w:sdt>c",
+        "<xÉ style='display:none'>x</xÉ>y",
+        "<p>a<x\u212a hidden>x",
+        "<t e='>' style='display:none'>x",
+        "<style>display</style><x e='>' hidden>b",
+        "<y< hidden>x",
+        "<p\x0b hidden>x",
+        "<span\xa0 style='display:none'>x</span\xa0>y",
+        "<dialog style='display:revert'>x</dialog>y",
+        "<p>put on <mask> and go</p><p>x",
+        "<p>a <line>b <text>c <set>d <mi>e",
+    ],
+)
+def test_safe_html_hides_and_shows_what_the_body_does(html: str) -> None:
+    assert walked_text(safe_html(html)) == walked_text(html)
 
 
 @unhurried

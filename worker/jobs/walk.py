@@ -189,7 +189,7 @@ class _Walk:
     def _keys(self, page: Page, *, land: bool) -> list[str | bytes]:
         """Return the keys of a page that is read again; with `land`, what is new on it waits to be landed."""
         keys: list[str | bytes] = []
-        new: list[Communication | Rejected] = []
+        new: dict[bytes, Communication | Rejected] = {}
         for entry in page.entries:
             raw_hash = hash_entry(entry)
             held = self.seen.get(raw_hash)
@@ -198,9 +198,9 @@ class _Walk:
                 keys.append(held.id)
             elif not isinstance(record, Aside | None):
                 keys.append(record.id or raw_hash)
-                new.append(record)
+                new[raw_hash] = record
         if land:
-            self._keep(new)
+            self._keep(list(new.values()))
         return keys
 
     def _batch_is_full(self) -> bool:

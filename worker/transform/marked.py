@@ -25,14 +25,19 @@ from worker.transform.kept import (
 )
 from worker.transform.marks import CLEAN_FIRST, Marks, marks_with
 from worker.transform.references import decoded
-from worker.transform.regions import can_be_written_out, write_out_regions
+from worker.transform.regions import odd_runs, write_out_regions
 from worker.transform.runs import NOT_PLAIN, Pieces, Runs, collapse, laid_out, spaces_only, texts_and_runs
 from worker.transform.stylesheet import SHORT_SHEETS_CHARACTERS, is_for_a_screen
 
 _NOT_TEXT = re.compile(
-    r"<!--.*?-->|<style(?P<style>[^<>]*)>(?P<sheet>.*?)</style>|<script(?P<script>[^<>]*)>(?P<code>.*?)</script>",
+    r"<!--.*?-->|<style(?P<style>(?: [^<>]*)?)>(?P<sheet>.*?)</style>"
+    r"|<script(?P<script>(?: [^<>]*)?)>(?P<code>.*?)</script>",
     re.DOTALL,
 )
+_STARTS = ("<!--", "<style", "<script")
+# Each may be without an end, and looked for to the end of the body.
+_MAX_CHARACTERS_READ = 4_000_000
+_NAME_WITH_START = re.compile("</?[a-z][^<> ]*<(?:!--|style|script)")
 _MEDIA = re.compile(' media="([^"]*)"')
 _STYLED = re.compile(r" (?:style|class|id)=")
 _FIRST_LINE_FEED = re.compile(r"(<(?:pre|listing)(?: [^<>]*)?>)\n")
@@ -59,6 +64,8 @@ def marked_text(html: str) -> str | None:
         # Nothing can be said of what stands in them. The single characters are found in a fraction of the time.
         if ("!" in canonical and "<!--" in canonical) or ("{" in canonical and "<style" in canonical):
             text = _text_without_unread(canonical)
+        elif "\f" in canonical and "<table" in canonical:
+            text = None  # it stands for itself between cells, where other white space does not
         else:
             parts = texts_and_runs(canonical)
             shown = _runs.shown(parts)
@@ -80,6 +87,9 @@ def _is_for_any_parser(html: str) -> bool:
 
 def _text_without_unread(canonical: str) -> str | None:
     """Return the text of a body that has comments, scripts or style sheets, or None for the walk."""
+    starts = sum(map(canonical.count, _STARTS))
+    if starts * len(canonical) > _MAX_CHARACTERS_READ or _NAME_WITH_START.search(canonical):
+        return None
     sheets: list[str] = []
     # The line feeds first: behind a comment that is gone another would look like them.
     cleaned = _NOT_TEXT.sub(lambda cut: _cut(cut, sheets), _without_first_line_feeds(canonical))
@@ -109,10 +119,9 @@ def _cut(part: re.Match[str], sheets: list[str]) -> str:
 
 def _odd_text(canonical: str, pieces: Pieces, *, is_clean: bool = False) -> str | None:
     """Return the text of a body that is not plain, or None for the walk."""
-    if not can_be_written_out(pieces):
+    runs, odd = pieces.runs, odd_runs(pieces)
+    if odd is None:
         return None
-    runs = pieces.runs
-    odd = [pieces.apart(at) for at in pieces.odd()]
     if not is_clean and any(CLEAN_FIRST in apart.marks for apart in odd):
         return _text_without_unread(canonical)
     keeps = any(not apart.marks.isdisjoint(KEEPING) for apart in odd)

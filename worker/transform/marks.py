@@ -41,6 +41,7 @@ import re
 
 from worker.transform import display
 from worker.transform.css import TEXT_PROPERTIES, StyleSheet, declarations
+from worker.transform.elements import ELEMENTS, OFFICE_PREFIXES
 from worker.transform.style import ROOT, Style, compute
 
 INLINE = ""
@@ -95,6 +96,13 @@ _EDGES = {
 }
 _BY_NAME = {"br": BREAK, "wbr": INLINE, "p": PARAGRAPH, "img": PICTURE, "input": PICTURE}
 
+_ATTRIBUTES_OF_EDITORS = """
+    align alink background bgcolor border cellpadding cellspacing checked class clear color colspan dir disabled face
+    height hidden hspace id lang language link media nowrap open role rowspan size span start style type valign vlink
+    vspace width
+"""
+_EDITORS_WRITE = frozenset(_ATTRIBUTES_OF_EDITORS.split())
+
 # Read by no rule of text, and many: they are taken off before a tag is looked up. What is in them is not kept.
 _UNREAD_NAMES = "alt|aria-[a-z]+|cite|data-[-a-z0-9]+|href|name|rel|src|srcset|target|title"
 UNREAD = re.compile(rf' (?:{_UNREAD_NAMES}|id)="[^"]*"')
@@ -104,7 +112,8 @@ _UNREAD_UNDER_RULES = re.compile(rf' (?:{_UNREAD_NAMES})="[^"]*"')
 class Marks(dict[str, str]):
     """Marks by tag, as it stands between its `<` and `>` in serialised HTML, under one style sheet.
 
-    Found out once, then kept: at most `MAX_KEPT` tags, no long one, and none that would hold words of a message.
+    Found out once, then kept: at most `MAX_KEPT` tags, no long one, and none whose name or attributes are not such as
+    editors write: words between a `<` and a `>` are not kept.
     """
 
     MAX_KEPT = 4096
@@ -130,11 +139,19 @@ class Marks(dict[str, str]):
         if len(tag) > self.MAX_READ:
             return WALK  # which reads its declarations once
         mark = mark_of(tag, self._sheet)
-        if mark != WALK and not tag.startswith("!") and len(tag) <= self.MAX_CHARACTERS:
+        if mark != WALK and len(tag) <= self.MAX_CHARACTERS and _is_as_editors_write(tag):
             if len(self) >= self.max_kept:
                 self.clear()
             self[tag] = mark
         return mark
+
+
+def _is_as_editors_write(tag: str) -> bool:
+    parts = _TAG.fullmatch(tag)
+    if parts is None:
+        return False
+    name, attributes = parts[2], [name for name, _ in _ATTRIBUTE.findall(parts[3])]
+    return (name in ELEMENTS or name.partition(":")[0] in OFFICE_PREFIXES) and _EDITORS_WRITE.issuperset(attributes)
 
 
 def mark_of(tag: str, sheet: StyleSheet | None = None) -> str:
@@ -176,7 +193,8 @@ def _start(name: str, attributes: dict[str, str], sheet: StyleSheet | None) -> s
         return WALK
     edge = _edge(name, style)
     if not style.visible:
-        return INVISIBLE if style.display in _SIMPLE - {"inline"} and edge in EDGES else WALK
+        is_block = style.display in _SIMPLE - {"inline"} and edge in EDGES
+        return INVISIBLE if is_block and _is_simple_by_itself(name) else WALK
     regions = _regions(name, style)
     if not regions:
         return edge
@@ -190,15 +208,18 @@ def _regions(name: str, style: Style) -> list[str]:
     regions = [CLOSED] if name == "details" else []  # open ones are for the walk
     if style.display != plain.display and not _is_inline_block(name, style):
         # A `p` has line feeds around it also where its line goes on.
-        is_simple = (
-            plain.display in _SIMPLE and _edge(name, plain) in EDGES and (name, style.display) != ("p", "inline")
-        )
+        is_simple = _is_simple_by_itself(name) and (name, style.display) != ("p", "inline")
         regions.append(ANOTHER_DISPLAY if is_simple else WALK)
     if style.white_space not in {"normal", "nowrap"}:
         regions.append(_KEEPING.get(style.white_space, WALK))
     if style.text_transform != "none":
         regions.append(UPPER_CASE if style.text_transform == "uppercase" else WALK)
     return regions
+
+
+def _is_simple_by_itself(name: str) -> bool:
+    plain = compute(name, {}, ROOT, None)
+    return plain.display in _SIMPLE and _edge(name, plain) in EDGES
 
 
 def marks_with(sheets: tuple[str, ...]) -> Marks | None:

@@ -27,7 +27,7 @@ from worker.transform.references import decoded, encoded
 from worker.transform.runs import EDGE_TAGS, NOT_PLAIN, SPACE
 
 if TYPE_CHECKING:
-    from worker.transform.runs import Pieces
+    from worker.transform.runs import Apart, Pieces
 
 
 class _Region(NamedTuple):
@@ -58,16 +58,22 @@ _SWITCHES = {
     UPPER_CASE: re.compile(r"text-transform|/\*", re.IGNORECASE),
     INVISIBLE: re.compile(r"visibility|/\*", re.IGNORECASE),
 }
-# Each region costs a look at what follows it, and a long run at each of its tags. The walk does not.
+# Each region costs a look at what follows it, and at all tags of its run. The walk does not.
 _MAX_PARTS_READ = 40_000
+_MAX_TAGS_READ = 10_000
 _MAX_CHARACTERS_IN_RUN = 2_000
 
 
-def can_be_written_out(pieces: Pieces) -> bool:
-    """Whether writing out the regions of a body takes no longer than the walk."""
+def odd_runs(pieces: Pieces) -> list[Apart] | None:
+    """Return the runs that are not plain, or None if writing out what begins in them takes longer than the walk."""
     odd = pieces.odd()
     has_long_run = any(len(pieces.parts[at]) > _MAX_CHARACTERS_IN_RUN for at in odd)
-    return not has_long_run and len(odd) * len(pieces.parts) <= _MAX_PARTS_READ
+    if has_long_run or len(odd) * len(pieces.parts) > _MAX_PARTS_READ:
+        return None
+    runs = [pieces.apart(at) for at in odd]
+    parts_read = sum(len(run.odd) for run in runs) * len(pieces.parts)
+    tags_read = sum(len(run.odd) * len(run.tags) for run in runs)
+    return runs if parts_read <= _MAX_PARTS_READ and tags_read <= _MAX_TAGS_READ else None
 
 
 def write_out_regions(pieces: Pieces) -> bool:

@@ -28,7 +28,7 @@ _OTHER_NAMES = """
 _NAMES = [*_COMMON_NAMES.split(), *_OTHER_NAMES.split()]
 _TAGS = frozenset({*_NAMES, "pre"})
 # A tag that safe HTML goes without, or a `<pre>`. The names are tried in their order.
-_SPECIAL_TAG = re.compile(rf"<(?!/|(?:{'|'.join(_NAMES)})[\s/>])[a-zA-Z]")
+_SPECIAL_TAG = re.compile(rf"<(?!/|(?:{'|'.join(_NAMES)})[ \t\n\r\f/>])[a-zA-Z]")
 # Gone with what is in them: what runs, what fetches, what a browser shows something else for, and what parses
 # differently a second time (mutation).
 _CLEAN_NAMES = """
@@ -113,15 +113,16 @@ def _cleaned(html: str) -> str:
 def _without_loss(html: str, others: set[str]) -> str:
     """Write what elements that go would have said about the text into those that stay."""
     has_rules = "style" in others and has_rules_about_text(html)
-    needs_them = needs_stand_ins(html, others)
-    if not has_rules and not needs_them:
+    if not has_rules and not needs_stand_ins(html, others):
         return html
     tree = parse_fragment(html, positions=False)
     if has_rules:
         inline_rules(tree)
-    if needs_them:
+        html = tree.inner_html
+    if needs_stand_ins(html, others):
         put_stand_ins(tree, _TAGS)
-    return tree.inner_html
+        html = tree.inner_html
+    return html
 
 
 def escaped(text: str) -> str:

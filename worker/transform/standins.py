@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING
 from turbohtml import Element
 
 from worker.transform import display
+from worker.transform.css import declarations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_NAME = re.compile(r"<([a-zA-Z][^\s/>]*)")
-_NAME_WITH_STYLE = re.compile(r"<([a-z][^\s/<>]*+)[^<>]*?\b(?:hidden|style|align)\b", re.IGNORECASE)
+# HTML standard §13.2.5.8: what ends a name is no other white space than this.
+_NAME = re.compile(r"<([a-zA-Z][^ \t\n\r\f/>]*)")
+_NAME_WITH_MORE = re.compile(r"<([a-zA-Z][^ \t\n\r\f/>]*+)(?!>)")
 # Not shown, or dropped by every parser of a fragment.
 _UNSEEN = frozenset({"body", "head", "html"} | {tag for tag, shown in display.UA_DISPLAY.items() if shown == "none"})
 # What is in a `noscript` is text to one parser and elements to another.
 _READ_ALIKE = _UNSEEN - {"noscript"}
-_SPECIAL = (frozenset(display.UA_DISPLAY) | display.REPLACED | {"math", "object", "svg"}) - _READ_ALIKE
+_OFFICE = "xml"
 _ROOM = "inline-block"
 _OWN_STYLE = {"button": "text-transform:none", "dialog": "float:left"}
 _OPTIONS = ":scope > option, :scope > optgroup > option"
@@ -39,20 +41,15 @@ def tag_names(html: str) -> set[str]:
 
 
 def needs_stand_ins(html: str, others: set[str]) -> bool:
-    """Whether the loss of any element named in `others`, in lower case, would change the text."""
+    """Whether the loss of any element named in `others`, in lower case, may change the text.
+
+    That of what Office writes does not, as long as it is as bare as an `<o:p>`. Any other name may be one of SVG or
+    MathML, which the cleaner takes away with all that is in it.
+    """
     others = others - _READ_ALIKE
-    if not others.isdisjoint(_SPECIAL):
+    if any(":" not in name and name != _OFFICE for name in others):
         return True
-    if not others or _have_no_attributes(html, others):
-        return False
-    return not others.isdisjoint(map(str.lower, _NAME_WITH_STYLE.findall(html)))
-
-
-def _have_no_attributes(html: str, names: set[str]) -> bool:
-    """Whether all tags with these names are as bare as an `<o:p>`. False where another name begins with one of them."""
-    octets = html.encode().lower()
-    starts = [b"<" + name.encode() for name in names]
-    return all(octets.count(start) == octets.count(start + b">") for start in starts)
+    return bool(others) and not others.isdisjoint(map(str.lower, _NAME_WITH_MORE.findall(html)))
 
 
 def put_stand_ins(tree: Element, kept: frozenset[str]) -> None:
@@ -69,7 +66,7 @@ def put_stand_ins(tree: Element, kept: frozenset[str]) -> None:
 
 def _stand_in(element: Element, tag: str) -> None:
     attributes = {name: element.attr(name) or "" for name in _READ if name in element.attrs}
-    style = ";".join(part for part in (_ua_style(tag, attributes), element.attr("style")) if part)
+    style = ";".join(part for part in (_ua_style(tag, attributes), _own_style(element)) if part)
     has_no_place = isinstance(element.parent, Element) and element.parent.tag in _NO_PLACE_FOR_A_SPAN
     if has_no_place or not (element.attrs or style):
         element.unwrap()
@@ -82,6 +79,14 @@ def _stand_in(element: Element, tag: str) -> None:
         element.clear()
     element.tag = "span"
     element.attrs["style"] = style
+
+
+def _own_style(element: Element) -> str:
+    """Return an element's `style`, without what goes back to the user-agent style sheet: a `span` has another."""
+    style = element.attr("style") or ""
+    if "revert" not in style.lower():
+        return style
+    return ";".join(str(one) for one in declarations(style) if not one.value.startswith("revert"))
 
 
 def _ua_style(tag: str, attributes: Mapping[str, str]) -> str:
