@@ -165,7 +165,7 @@ def test_most_of_what_letters_are_made_of_takes_the_fast_way() -> None:
 
 
 def test_nearly_all_letters_take_the_fast_way() -> None:
-    """A walk takes ten times as long. Whole documents were walked once, unnoticed, for their `title`."""
+    """A walk takes much longer. Whole documents were walked once, unnoticed, for their `title`."""
     random = Random(4)  # noqa: S311  seeded, to be the same again
     letters = [letter(random) for _ in range(3_000)]
     walked = Counter(one.shape for one in letters if marked_text(one.html) is None)

@@ -5,7 +5,7 @@ laid-out page; here the walk keeps as much of the layout as text depends on: `st
 computes to, `whitespace` collapses along each inline formatting context. The walk is a loop with a stack of
 its own: nesting costs no recursion.
 
-Most bodies do not need it: `worker.transform.marked` says the same of them in a quarter of the time.
+Most bodies do not need it: `worker.transform.marked` says the same of them in a fraction of the time.
 """
 
 from __future__ import annotations

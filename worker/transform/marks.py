@@ -27,8 +27,7 @@ What reaches up to an end tag that has to be found (`worker.transform.regions`, 
 | `&h` | a block that is not visible             | `>|`: spaces around it go                       |
 | `>(` | an inline block                         | `>(` and `>)`: spaces inside them go            |
 
-Nothing of this can be in the text between the tags: there `<`, `>` and `&` are written as references, and
-white space is one space.
+A run of marks is turned into text before it is put beside a text. Only marks of boxes stay, and no text has a `>`.
 
 What an element computes to is asked of `worker.transform.style`, with a plain parent. Whatever of it depends
 on the parent, or needs more than these marks can say, is `&!`.
@@ -96,24 +95,22 @@ _EDGES = {
 }
 _BY_NAME = {"br": BREAK, "wbr": INLINE, "p": PARAGRAPH, "img": PICTURE, "input": PICTURE}
 
-_ATTRIBUTES_OF_EDITORS = """
-    align alink background bgcolor border cellpadding cellspacing checked class clear color colspan dir disabled face
-    height hidden hspace id lang language link media nowrap open role rowspan size span start style type valign vlink
-    vspace width
+# Read by some rule of text, or of a few values that editors write.
+_KEPT_ATTRIBUTES = """
+    align bgcolor border cellpadding cellspacing class clear color colspan controls data dir face height hidden lang
+    open rowspan size span start style type valign width
 """
-_EDITORS_WRITE = frozenset(_ATTRIBUTES_OF_EDITORS.split())
-
-# Read by no rule of text, and many: they are taken off before a tag is looked up. What is in them is not kept.
-_UNREAD_NAMES = "alt|aria-[a-z]+|cite|data-[-a-z0-9]+|href|name|rel|src|srcset|target|title"
-UNREAD = re.compile(rf' (?:{_UNREAD_NAMES}|id)="[^"]*"')
-_UNREAD_UNDER_RULES = re.compile(rf' (?:{_UNREAD_NAMES})="[^"]*"')
+_KEPT = "|".join(_KEPT_ATTRIBUTES.split())
+# The others are many, and may hold words: they are taken off before a tag is looked up.
+UNREAD = re.compile(rf' (?!(?:{_KEPT})=)[^ "=<>/]+="[^"]*"')
+_UNREAD_UNDER_RULES = re.compile(rf' (?!(?:{_KEPT}|id)=)[^ "=<>/]+="[^"]*"')
 
 
 class Marks(dict[str, str]):
     """Marks by tag, as it stands between its `<` and `>` in serialised HTML, under one style sheet.
 
-    Found out once, then kept: at most `MAX_KEPT` tags, no long one, and none whose name or attributes are not such as
-    editors write: words between a `<` and a `>` are not kept.
+    Found out once, then kept: at most `MAX_KEPT` tags, no long one, and none with a name or an attribute that HTML does
+    not have: words of a message between a `<` and a `>` are not kept.
     """
 
     MAX_KEPT = 4096
@@ -139,19 +136,16 @@ class Marks(dict[str, str]):
         if len(tag) > self.MAX_READ:
             return WALK  # which reads its declarations once
         mark = mark_of(tag, self._sheet)
-        if mark != WALK and len(tag) <= self.MAX_CHARACTERS and _is_as_editors_write(tag):
+        if mark != WALK and len(tag) <= self.MAX_CHARACTERS and _has_known_name(tag):
             if len(self) >= self.max_kept:
                 self.clear()
             self[tag] = mark
         return mark
 
 
-def _is_as_editors_write(tag: str) -> bool:
-    parts = _TAG.fullmatch(tag)
-    if parts is None:
-        return False
-    name, attributes = parts[2], [name for name, _ in _ATTRIBUTE.findall(parts[3])]
-    return (name in ELEMENTS or name.partition(":")[0] in OFFICE_PREFIXES) and _EDITORS_WRITE.issuperset(attributes)
+def _has_known_name(tag: str) -> bool:
+    name = tag.partition(" ")[0].removeprefix("/")
+    return name in ELEMENTS or name.partition(":")[0] in OFFICE_PREFIXES
 
 
 def mark_of(tag: str, sheet: StyleSheet | None = None) -> str:
