@@ -35,9 +35,9 @@ _NOT_TEXT = re.compile(
     re.DOTALL,
 )
 _STARTS = ("<!--", "<style", "<script")
-# Each may be without an end, and looked for to the end of the body.
-_MAX_CHARACTERS_READ = 4_000_000
-_NAME_WITH_START = re.compile("</?[a-z][^<> ]*<(?:!--|style|script)")
+# Each may be without an end, which is looked for up to the end of the body.
+_MANY_CHARACTERS = 4_000
+_FEW_STARTS = 20
 _MEDIA = re.compile(' media="([^"]*)"')
 _STYLED = re.compile(r" (?:style|class|id)=")
 _FIRST_LINE_FEED = re.compile(r"(<(?:pre|listing)(?: [^<>]*)?>)\n")
@@ -87,12 +87,13 @@ def _is_for_any_parser(html: str) -> bool:
 
 def _text_without_unread(canonical: str) -> str | None:
     """Return the text of a body that has comments, scripts or style sheets, or None for the walk."""
-    starts = sum(map(canonical.count, _STARTS))
-    if starts * len(canonical) > _MAX_CHARACTERS_READ or _NAME_WITH_START.search(canonical):
+    if len(canonical) > _MANY_CHARACTERS and sum(map(canonical.count, _STARTS)) > _FEW_STARTS:
         return None
     sheets: list[str] = []
     # The line feeds first: behind a comment that is gone another would look like them.
     cleaned = _NOT_TEXT.sub(lambda cut: _cut(cut, sheets), _without_first_line_feeds(canonical))
+    if cleaned.count("<") != cleaned.count(">"):
+        return None  # a name with a `<` in it looked like one of them
     runs = _runs_under(tuple(sheets), canonical) if sheets else _runs
     return None if runs is None else _odd_text(cleaned, _pieces(cleaned, runs), is_clean=True)
 

@@ -67,12 +67,17 @@ _MAX_CHARACTERS_IN_RUN = 2_000
 def odd_runs(pieces: Pieces) -> list[Apart] | None:
     """Return the runs that are not plain, or None if writing out what begins in them takes longer than the walk."""
     odd = pieces.odd()
-    has_long_run = any(len(pieces.parts[at]) > _MAX_CHARACTERS_IN_RUN for at in odd)
-    if has_long_run or len(odd) * len(pieces.parts) > _MAX_PARTS_READ:
+    if len(odd) * len(pieces.parts) > _MAX_PARTS_READ:
         return None
-    runs = [pieces.apart(at) for at in odd]
-    parts_read = sum(len(run.odd) for run in runs) * len(pieces.parts)
-    tags_read = sum(len(run.odd) * len(run.tags) for run in runs)
+    runs = []
+    parts_read = tags_read = 0
+    for at in odd:
+        if len(pieces.parts[at]) > _MAX_CHARACTERS_IN_RUN:
+            return None
+        run = pieces.apart(at)
+        runs.append(run)
+        parts_read += len(run.odd) * len(pieces.parts)
+        tags_read += len(run.odd) * len(run.tags)
     return runs if parts_read <= _MAX_PARTS_READ and tags_read <= _MAX_TAGS_READ else None
 
 
