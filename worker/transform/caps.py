@@ -31,7 +31,7 @@ MAX_SELECTOR_MATCHES = 500_000
 MAX_REOPENED_ELEMENTS = 60_000
 MAX_REOPENED_CHARACTERS = 2_000_000
 # Less than this cannot hold anyone.
-SHORT_CHARACTERS = 1_000
+_SHORT = 1_000
 _FEW_TAGS = 200
 _MODERATE = 8 * 1024
 
@@ -50,7 +50,7 @@ _SIMPLE_TAG = re.compile(r"""[a-z]+(?:\s++[-\w]++(?:=(?:"[^"]*+"|'[^']*+'|[^\s"'
 
 def within_caps(html: str) -> bool:
     """Whether parsing, walking and sanitising this body is bounded. Linear in the body's length."""
-    if len(html) <= SHORT_CHARACTERS:
+    if len(html) <= _SHORT:
         return True
     if len(html) > MAX_CHARACTERS:
         return False

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from worker.transform import display
-from worker.transform.caps import SHORT_CHARACTERS, within_caps
+from worker.transform.caps import within_caps
 from worker.transform.fallback import text_without_structure
 from worker.transform.marked import marked_text
 from worker.transform.parse import parse
@@ -41,7 +41,7 @@ def inner_text(html: str) -> str:
     Any string is read, none raises. A body over the caps (`worker.transform.caps`) keeps its text and loses
     its structure (`worker.transform.fallback`).
     """
-    if len(html) > SHORT_CHARACTERS and not within_caps(html):
+    if not within_caps(html):
         return text_without_structure(html)
     text = marked_text(html)
     return walked_text(html) if text is None else text

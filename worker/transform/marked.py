@@ -24,9 +24,10 @@ from worker.transform.kept import (
     without_spaces_at_kept_breaks,
 )
 from worker.transform.marks import CLEAN_FIRST, Marks, marks_with
+from worker.transform.pieces import Pieces, pieces_of
 from worker.transform.references import decoded
 from worker.transform.regions import odd_runs, write_out_regions
-from worker.transform.runs import NOT_PLAIN, Pieces, Runs, collapse, laid_out, spaces_only, texts_and_runs
+from worker.transform.runs import NOT_PLAIN, Runs, collapse, laid_out, spaces_only, texts_and_runs
 from worker.transform.stylesheet import SHORT_SHEETS_CHARACTERS, is_for_a_screen
 
 _NOT_TEXT = re.compile(
@@ -95,12 +96,7 @@ def _text_without_unread(canonical: str) -> str | None:
     if cleaned.count("<") != cleaned.count(">"):
         return None  # a name with a `<` in it looked like one of them
     runs = _runs_under(tuple(sheets), canonical) if sheets else _runs
-    return None if runs is None else _odd_text(cleaned, _pieces(cleaned, runs), is_clean=True)
-
-
-def _pieces(canonical: str, runs: Runs) -> Pieces:
-    parts = texts_and_runs(canonical)
-    return Pieces(runs, parts, runs.shown(parts))
+    return None if runs is None else _odd_text(cleaned, pieces_of(cleaned, runs), is_clean=True)
 
 
 def _cut(part: re.Match[str], sheets: list[str]) -> str:
@@ -132,7 +128,7 @@ def _odd_text(canonical: str, pieces: Pieces, *, is_clean: bool = False) -> str 
         kept = with_white_space_kept(clean, tags, runs.marks)
         if kept is None:
             return None
-        pieces = _pieces(kept, runs)
+        pieces = pieces_of(kept, runs)
         if has_picture_at_kept_break(pieces.parts):
             return None
     if not write_out_regions(pieces):

@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import html
 import re
+from functools import lru_cache
 
 from worker.transform import display
 from worker.transform.css import TEXT_PROPERTIES, StyleSheet, declarations
@@ -170,7 +171,7 @@ def _end(name: str) -> str:
     """Return the mark of an end tag: the edge that the element has by itself. Others have the walk at their start."""
     if name == "table":
         return BLOCK
-    edge = _edge(name, compute(name, {}, ROOT, None))
+    edge = _edge(name, _by_itself(name))
     if edge == CAPTION:
         return TABLE  # what follows it is the first row
     return INLINE if edge in {TABLE, ROW, CELL, WALK, INLINE_BLOCK} else edge
@@ -198,7 +199,7 @@ def _start(name: str, attributes: dict[str, str], sheet: StyleSheet | None) -> s
 
 def _regions(name: str, style: Style) -> list[str]:
     """Return what makes an element's end, or the text in it, another than its name says."""
-    plain = compute(name, {}, ROOT, None)
+    plain = _by_itself(name)
     regions = [CLOSED] if name == "details" else []  # open ones are for the walk
     if style.display != plain.display and not _is_inline_block(name, style):
         # A `p` has line feeds around it also where its line goes on.
@@ -211,8 +212,14 @@ def _regions(name: str, style: Style) -> list[str]:
     return regions
 
 
+@lru_cache(maxsize=256)
+def _by_itself(name: str) -> Style:
+    """Return the style of an element without attributes."""
+    return compute(name, {}, ROOT, None)
+
+
 def _is_simple_by_itself(name: str) -> bool:
-    plain = compute(name, {}, ROOT, None)
+    plain = _by_itself(name)
     return plain.display in _SIMPLE and _edge(name, plain) in EDGES
 
 

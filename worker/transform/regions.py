@@ -27,7 +27,8 @@ from worker.transform.references import decoded, encoded
 from worker.transform.runs import EDGE_TAGS, NOT_PLAIN, SPACE
 
 if TYPE_CHECKING:
-    from worker.transform.runs import Apart, Pieces
+    from worker.transform.pieces import Pieces
+    from worker.transform.runs import Apart
 
 
 class _Region(NamedTuple):

@@ -112,17 +112,16 @@ def _cleaned(html: str) -> str:
 
 def _without_loss(html: str, others: set[str]) -> str:
     """Write what elements that go would have said about the text into those that stay."""
-    has_rules = "style" in others and has_rules_about_text(html)
-    if not has_rules and not needs_stand_ins(html, others):
-        return html
-    tree = parse_fragment(html, positions=False)
-    if has_rules:
+    tree = None
+    if "style" in others and has_rules_about_text(html):
+        tree = parse_fragment(html, positions=False)
         inline_rules(tree)
         html = tree.inner_html
-    if needs_stand_ins(html, others):
-        put_stand_ins(tree, _TAGS)
-        html = tree.inner_html
-    return html
+    if not needs_stand_ins(html, others):
+        return html
+    tree = parse_fragment(html, positions=False) if tree is None else tree
+    put_stand_ins(tree, _TAGS)
+    return tree.inner_html
 
 
 def escaped(text: str) -> str:
