@@ -135,8 +135,8 @@ class ReadHtml(NamedTuple):
 def read_html(bodies: Sequence[str]) -> dict[str, ReadHtml]:
     """Return what is read of each body.
 
-    First the texts of all, then the HTML of all: a page of them takes an eighth less time than one by one, for which
-    the processor has to fetch the code of one parser after the other again (`make bench`).
+    First the texts of all, then the HTML of all: one by one the processor would have to fetch the code of one parser
+    after the other again, which takes longer.
     """
     texts = [inner_text(body) for body in bodies]
     html = [safe_html(body) if within_caps(body) else None for body in bodies]
