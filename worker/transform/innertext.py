@@ -25,7 +25,7 @@ from worker.transform.tables import cell_follows, last_section, row_follows
 from worker.transform.whitespace import InlineFlow, Results, join, transform_case
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from selectolax.lexbor import LexborNode
 
@@ -127,7 +127,8 @@ class _Walk:
 
     def _element(self, node: LexborNode, tag: str, parent: _Box | None) -> _Box | None:
         """Run steps 1 to 9 for an element, up to its children."""
-        style = self._style_of(node, parent.style if parent else ROOT)
+        attributes = node.attributes
+        style = compute(tag, attributes, parent.style if parent else ROOT, self._sheet)
         if style.display == "none" or style.display in display.TABLE_COLUMNS or tag == "wbr":
             return None
         if tag == "br":
@@ -135,10 +136,10 @@ class _Walk:
             return None
         if parent is not None and parent.draws and tag in display.SVG_TEXT:
             style = replace(style, display="block")
-        box = self._open(node, tag, style, parent)
+        box = self._open(node, tag, attributes, style, parent)
         if tag == "select":
             self._options(box)
-        if tag == "select" or display.is_replaced(tag, node.attributes):
+        if tag == "select" or display.is_replaced(tag, attributes):
             self._close(box)
             return None
         return box
@@ -152,10 +153,12 @@ class _Walk:
         if style.visible:
             self._results.append("\n")
 
-    def _open(self, node: LexborNode, tag: str, style: Style, parent: _Box | None) -> _Box:
+    def _open(
+        self, node: LexborNode, tag: str, attributes: Mapping[str, str | None], style: Style, parent: _Box | None
+    ) -> _Box:
         """Open an element's box, and put down what goes before and will go behind its children."""
         around = parent.flow if parent else self._root_flow
-        placement = _placement(node, tag, style, parent)
+        placement = _placement(tag, attributes, style, parent)
         if placement == "block":
             around.end_line()
         box = _Box(
@@ -166,7 +169,7 @@ class _Walk:
             flow=around if placement == "inline" else InlineFlow(self._results),
             parent=parent,
             draws=tag == "svg" or (parent is not None and parent.draws and tag not in display.SVG_TEXT),
-            closed=tag == "details" and "open" not in node.attributes,
+            closed=tag == "details" and "open" not in attributes,
         )
         # Steps 2 and 3: what is not visible, or has no box of its own, gives its items and nothing around.
         if style.visible and style.display != "contents":
@@ -247,7 +250,7 @@ def _is_passed_over(tag: str, parent: _Box) -> bool:
     return parent.draws and tag not in display.SVG_CONTAINERS | display.SVG_TEXT
 
 
-def _placement(node: LexborNode, tag: str, style: Style, parent: _Box | None) -> str:
+def _placement(tag: str, attributes: Mapping[str, str | None], style: Style, parent: _Box | None) -> str:
     if style.out_of_flow:
         return "aside"
     if style.display in display.TABLE_PARTS and parent is not None and parent.placement == "inline":
@@ -255,6 +258,6 @@ def _placement(node: LexborNode, tag: str, style: Style, parent: _Box | None) ->
     if style.display in display.ATOMIC_INLINE:
         return "atomic"
     if style.display in display.INLINE:
-        stands_alone = tag in {"svg", "select"} or display.is_replaced(tag, node.attributes)
+        stands_alone = tag in {"svg", "select"} or display.is_replaced(tag, attributes)
         return "atomic" if stands_alone else "inline"
     return "block"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from worker.transform.css import Declaration, StyleSheet, by_importance, declarations
 from worker.transform.display import ITEM_CONTAINERS, KEYWORDS, PREFORMATTED, TWO_WORDS, blockify, ua_display
+from worker.transform.elements import ELEMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,6 +30,7 @@ _INITIAL = {
     "display": "inline",
 }
 _INHERITED = ("visibility", "white-space", "text-transform")
+_READ = frozenset({"align", "controls", "hidden", "open", "style", "type"})
 _HIDING = frozenset({"hidden", "collapse"})
 
 
@@ -48,6 +51,17 @@ ROOT = Style("block", False, True, "visible", "normal", "none")
 
 def compute(tag: str, attributes: Mapping[str, str | None], parent: Style, sheet: StyleSheet | None) -> Style:
     """Return an element's style, from its tag, its attributes, its parent's style and the `<style>` rules."""
+    if sheet is None and tag in ELEMENTS and attributes.keys().isdisjoint(_READ):
+        return _by_name(tag, parent)
+    return _computed(tag, attributes, parent, sheet)
+
+
+@lru_cache(maxsize=1024)
+def _by_name(tag: str, parent: Style) -> Style:
+    return _computed(tag, {}, parent, None)
+
+
+def _computed(tag: str, attributes: Mapping[str, str | None], parent: Style, sheet: StyleSheet | None) -> Style:
     values = _ua_values(tag, attributes, parent)
     declared: list[Declaration] = sheet.matching(tag, attributes) if sheet else []
     inline = attributes.get("style")
