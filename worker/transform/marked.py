@@ -3,8 +3,9 @@
 The fast way for what most bodies are. Its parser (turbohtml) writes the tree out as the HTML standard's
 fragment serialisation (§13.3): every element with its end tag, `<`, `>` and `&` in text and attributes as
 references. So the texts can be had by splitting, and what the reader sees between two of them be looked up
-(`worker.transform.runs`). What reaches further than from one text to the next is written out first: comments
-and style sheets here, white space that is kept in `worker.transform.kept`, the rest in `worker.transform.regions`.
+(`worker.transform.runs`). What reaches further than from one text to the next is written out first: comments and style
+sheets here, the rest in `worker.transform.regions`. The plainest bodies are read without the parser
+(`worker.transform.steps`).
 
 It gives what the walk gives, or None where the marks cannot say it. The walk
 (`worker.transform.innertext.walked_text`) is the reference, and tests hold this against it.
@@ -17,17 +18,15 @@ from functools import lru_cache
 
 from turbohtml import parse_fragment
 
-from worker.transform.kept import (
-    KEEPING,
-    has_picture_at_kept_break,
-    with_white_space_kept,
-    without_spaces_at_kept_breaks,
-)
-from worker.transform.marks import CLEAN_FIRST, Marks, marks_with
-from worker.transform.pieces import Pieces, pieces_of
+from worker.transform.chains import write_out_chains
+from worker.transform.kept import without_spaces_at_kept_breaks
+from worker.transform.layout import MARK, NOT_PLAIN, collapse, laid_out, spaces_only, without_marks
+from worker.transform.marks import Marks, marks_with
+from worker.transform.pieces import Pieces
 from worker.transform.references import decoded
-from worker.transform.regions import odd_runs, write_out_regions
-from worker.transform.runs import NOT_PLAIN, Runs, collapse, laid_out, spaces_only, texts_and_runs
+from worker.transform.regions import write_out_regions
+from worker.transform.runs import Runs, without_first_line_feeds
+from worker.transform.steps import Known, stepped
 from worker.transform.stylesheet import SHORT_SHEETS_CHARACTERS, is_for_a_screen
 
 _NOT_TEXT = re.compile(
@@ -41,17 +40,18 @@ _MANY_CHARACTERS = 4_000
 _FEW_STARTS = 20
 _MEDIA = re.compile(' media="([^"]*)"')
 _STYLED = re.compile(r" (?:style|class|id)=")
-_FIRST_LINE_FEED = re.compile(r"(<(?:pre|listing)(?: [^<>]*)?>)\n")
 _ZERO_WIDTH_SPACE = "\u200b"
 
-_runs = Runs(Marks())
+_known = Known(Runs(Marks()))
 
 
 @lru_cache(maxsize=64)
 def _runs_with(sheets: tuple[str, ...]) -> Runs | None:
     """Return what runs come to under these `<style>` texts, or None if some rule depends on the parent."""
     marks = marks_with(sheets)
-    return None if marks is None else Runs(marks)
+    if marks is None:
+        return None
+    return Runs(marks) if marks.has_rules else _known.runs
 
 
 def marked_text(html: str) -> str | None:
@@ -61,18 +61,8 @@ def marked_text(html: str) -> str | None:
     if "<" not in html and "&" not in html:
         text: str | None = collapse(spaces_only(html)).strip(" ")
     else:
-        canonical = parse_fragment(html, positions=False).inner_html
-        # Nothing can be said of what stands in them. The single characters are found in a fraction of the time.
-        if ("!" in canonical and "<!--" in canonical) or ("{" in canonical and "<style" in canonical):
-            text = _text_without_unread(canonical)
-        elif "\f" in canonical and "<table" in canonical:
-            text = None  # it stands for itself between cells, where other white space does not
-        else:
-            parts = texts_and_runs(canonical)
-            shown = _runs.shown(parts)
-            text = "".join(shown)
-            is_plain = NOT_PLAIN not in text
-            text = decoded(laid_out(text)) if is_plain else _odd_text(canonical, Pieces(_runs, parts, shown))
+        found = stepped(html, _known)
+        text = _text_of_parsed(html) if found is None else _text(_known.runs, *found)
     return None if text is None or _ZERO_WIDTH_SPACE in text else text
 
 
@@ -86,17 +76,25 @@ def _is_for_any_parser(html: str) -> bool:
         return False
 
 
-def _text_without_unread(canonical: str) -> str | None:
-    """Return the text of a body that has comments, scripts or style sheets, or None for the walk."""
+def _text_of_parsed(html: str) -> str | None:
+    """Return the text of a body that its parser is asked about, or None for the walk."""
+    canonical = parse_fragment(html, positions=False).inner_html
+    if "\f" in canonical and "<table" in canonical:
+        return None  # it stands for itself between cells, where other white space does not
+    canonical = without_first_line_feeds(canonical)
+    if "<!--" not in canonical and "<style" not in canonical and "<script" not in canonical:
+        return _text(_known.runs, *_known.runs.read(canonical))
     if len(canonical) > _MANY_CHARACTERS and sum(map(canonical.count, _STARTS)) > _FEW_STARTS:
         return None
     sheets: list[str] = []
-    # The line feeds first: behind a comment that is gone another would look like them.
-    cleaned = _NOT_TEXT.sub(lambda cut: _cut(cut, sheets), _without_first_line_feeds(canonical))
+    cleaned = _NOT_TEXT.sub(lambda cut: _cut(cut, sheets), canonical)
     if cleaned.count("<") != cleaned.count(">"):
         return None  # a name with a `<` in it looked like one of them
-    runs = _runs_under(tuple(sheets), canonical) if sheets else _runs
-    return None if runs is None else _odd_text(cleaned, pieces_of(cleaned, runs), is_clean=True)
+    # One in a template is for nothing outside, and long ones are not remembered.
+    if sheets and ("<template" in canonical or sum(map(len, sheets)) > SHORT_SHEETS_CHARACTERS):
+        return None
+    runs = _runs_with(tuple(sheets)) if sheets else _known.runs
+    return None if runs is None else _text(runs, *runs.read(cleaned))
 
 
 def _cut(part: re.Match[str], sheets: list[str]) -> str:
@@ -114,39 +112,21 @@ def _cut(part: re.Match[str], sheets: list[str]) -> str:
     return ""
 
 
-def _odd_text(canonical: str, pieces: Pieces, *, is_clean: bool = False) -> str | None:
+def _text(runs: Runs, parts: list[str], shown: list[str]) -> str | None:
+    """Return the text of a body by its texts and runs, or None for the walk."""
+    text = "".join(shown)
+    if MARK in text:
+        if NOT_PLAIN in text:
+            return _odd_text(Pieces(runs, parts, shown))
+        return decoded(without_marks(laid_out(text)))
+    return decoded(laid_out(text))
+
+
+def _odd_text(pieces: Pieces) -> str | None:
     """Return the text of a body that is not plain, or None for the walk."""
-    runs, odd = pieces.runs, odd_runs(pieces)
-    if odd is None:
+    if not (write_out_chains(pieces) or write_out_regions(pieces)):
         return None
-    if not is_clean and any(CLEAN_FIRST in apart.marks for apart in odd):
-        return _text_without_unread(canonical)
-    keeps = any(not apart.marks.isdisjoint(KEEPING) for apart in odd)
-    if keeps:
-        tags = list(dict.fromkeys(apart.tags[place] for apart in odd for place in apart.odd))
-        clean = canonical if is_clean else _without_first_line_feeds(canonical)
-        kept = with_white_space_kept(clean, tags, runs.marks)
-        if kept is None:
-            return None
-        pieces = pieces_of(kept, runs)
-        if has_picture_at_kept_break(pieces.parts):
-            return None
-    if not write_out_regions(pieces):
+    text = without_marks(laid_out("".join(pieces.shown)))
+    if MARK in text:
         return None
-    text = "".join(pieces.shown)
-    if NOT_PLAIN in text:
-        return None
-    text = laid_out(text)
-    return decoded(without_spaces_at_kept_breaks(text) if keeps else text)
-
-
-def _runs_under(sheets: tuple[str, ...], canonical: str) -> Runs | None:
-    """Return what runs come to under style sheets; None for long ones, and where one may be in a template."""
-    if sum(map(len, sheets)) > SHORT_SHEETS_CHARACTERS or "<template" in canonical:
-        return None
-    return _runs_with(sheets)
-
-
-def _without_first_line_feeds(canonical: str) -> str:
-    """Take off what is written behind `<pre>` where its text begins with a line feed: a parser drops the first."""
-    return _FIRST_LINE_FEED.sub(r"\1", canonical) if "<pre" in canonical or "<listing" in canonical else canonical
+    return decoded(without_spaces_at_kept_breaks(text) if pieces.keeps else text)

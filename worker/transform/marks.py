@@ -1,16 +1,16 @@
-r"""What a tag means for text, said in one mark. `worker.transform.runs` says what marks come to together.
+r"""What a tag means for text, said in one mark. `worker.transform.layout` says what marks come to together.
 
 | mark | stands for                              | becomes                                         |
 |------|-----------------------------------------|-------------------------------------------------|
 | none | inline tag; end of a cell, row, section | nothing                                         |
-| `<`  | edge of a block                         | in a run of edges: one line feed                |
+| `>`  | edge of a block                         | in a run of edges: one line feed                |
 | `\v` | edge of a `p`                           | in a run of edges: two line feeds               |
 | `\n` | `br`                                    | itself                                          |
 | `\f` | start of a table                        | edge of a block                                 |
 | `\r` | start of a row                          | line feed, nothing in the table's first row     |
 | `\t` | start of a cell                         | itself, nothing in the row's first cell         |
 | `&c` | start of a caption, whose end is `\f`  | edge of a block, if it is the first in its table |
-| `>.` | picture, input                          | nothing, but the spaces around it stay          |
+| `<.` | picture, input; both ends of a `q`      | nothing, but the spaces around it stay          |
 | `&?` | `style`, `script`, comment              | the body is looked at again without them        |
 | `&!` | anything else                           | the body is read by the walk                    |
 
@@ -24,10 +24,12 @@ What reaches up to an end tag that has to be found (`worker.transform.regions`, 
 | `&^` | what is in upper case                   | the same                                        |
 | `&~` | what has another `display` than its name | the same                                       |
 | `&v` | closed `details`                        | the same, without all behind its `summary`     |
-| `&h` | a block that is not visible             | `>|`: spaces around it go                       |
-| `>(` | an inline block                         | `>(` and `>)`: spaces inside them go            |
+| `&d` | an SVG drawing                          | an inline block, its texts blocks in it         |
+| `&r` | what shows another thing than its content | a picture                                      |
+| `&h` | a block that is not visible             | `<]`: spaces around it go                       |
+| `<(` | an inline block                         | `<(` and `<)`: spaces inside them go            |
 
-A run of marks is turned into text before it is put beside a text. Only marks of boxes stay, and no text has a `>`.
+A run of marks is turned into text before it is put beside a text. Only marks of boxes stay, and no text has a `<`.
 
 What an element computes to is asked of `worker.transform.style`, with a plain parent. Whatever of it depends
 on the parent, or needs more than these marks can say, is `&!`.
@@ -37,30 +39,29 @@ from __future__ import annotations
 
 import html
 import re
-from functools import lru_cache
 
 from worker.transform import display
 from worker.transform.css import TEXT_PROPERTIES, StyleSheet, declarations
-from worker.transform.elements import ELEMENTS, OFFICE_PREFIXES
+from worker.transform.elements import ELEMENTS, OFFICE_ISLAND, OFFICE_PREFIXES, SVG_ELEMENTS
 from worker.transform.style import ROOT, Style, compute
 
 INLINE = ""
-BLOCK, PARAGRAPH = "<", "\v"
+BLOCK, PARAGRAPH = ">", "\v"
 BREAK = "\n"
 TABLE, ROW, CELL = "\f", "\r", "\t"
 CAPTION = "&c"
-BOX = ">"  # begins the mark of a box, beside which spaces go or stay
-PICTURE = BOX + "."
+PICTURE = "<."
 CLEAN_FIRST = "&?"
 WALK = "&!"
 NOT_RENDERED = "&-"
 KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS, UPPER_CASE, ANOTHER_DISPLAY = "&=", "&|", "&^", "&~"
 CLOSED = "&v"
+DRAWING, REPLACED = "&d", "&r"
 INVISIBLE = "&h"
-INLINE_BLOCK, INLINE_BLOCK_END, INVISIBLE_BLOCK = BOX + "(", BOX + ")", BOX + "|"
+INLINE_BLOCK, INLINE_BLOCK_END, INVISIBLE_BLOCK = "<(", "<)", "<]"
 EDGES = (INLINE, BLOCK, PARAGRAPH)
 REGIONS = frozenset(
-    {NOT_RENDERED, INLINE_BLOCK, INVISIBLE}
+    {NOT_RENDERED, INLINE_BLOCK, INVISIBLE, DRAWING, REPLACED}
     | {
         region + edge
         for region in (KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS, UPPER_CASE, ANOTHER_DISPLAY, CLOSED)
@@ -79,7 +80,7 @@ VOID = frozenset(_VOID_NAMES.split())
 # Their content is written without references.
 _RAW = frozenset({"iframe", "noembed", "noframes", "plaintext", "script", "style", "xmp"})
 # The walk asks for these by name, or for their children. An end tag closes `isindex` for one parser, not for another.
-_PECULIAR = display.REPLACED - {"img", "input"} | {"form", "isindex", "math", "q", "select", "slot", "svg"}
+_PECULIAR = frozenset({"form", "iframe", "isindex", "math", "select", "slot"})
 _KEEPING = {
     **dict.fromkeys(("pre", "pre-wrap", "break-spaces"), KEEPS_WHITE_SPACE),
     "pre-line": KEEPS_LINE_FEEDS,
@@ -94,24 +95,25 @@ _EDGES = {
     **dict.fromkeys(display.INLINE - {"contents", "math"} | display.TABLE_SECTIONS | display.TABLE_COLUMNS, INLINE),
     **dict.fromkeys(display.BLOCK_LEVEL - {"table", "table-caption"}, BLOCK),
 }
-_BY_NAME = {"br": BREAK, "wbr": INLINE, "p": PARAGRAPH, "img": PICTURE, "input": PICTURE}
+_BY_NAME = {"br": BREAK, "wbr": INLINE, "p": PARAGRAPH, "img": PICTURE, "input": PICTURE, "q": PICTURE, "svg": DRAWING}
 
+_KNOWN_NAMES = ELEMENTS | SVG_ELEMENTS | {OFFICE_ISLAND}
 # Read by some rule of text, or of a few values that editors write.
-_KEPT_ATTRIBUTES = """
+_READ_ATTRIBUTES = """
     align bgcolor border cellpadding cellspacing class clear color colspan controls data dir face height hidden lang
     open rowspan size span start style type valign width
 """
-_KEPT = "|".join(_KEPT_ATTRIBUTES.split())
-# The others are many, and may hold words: they are taken off before a tag is looked up.
-UNREAD = re.compile(rf' (?!(?:{_KEPT})=)[^ "=<>/]+="[^"]*"')
-_UNREAD_UNDER_RULES = re.compile(rf' (?!(?:{_KEPT}|id)=)[^ "=<>/]+="[^"]*"')
+READ_ATTRIBUTES = frozenset(_READ_ATTRIBUTES.split())
+# As a serialiser writes them, one after the other, so that no value is taken for one. Behind a `>`, white space is
+# between tags.
+_WRITTEN_ATTRIBUTE = re.compile(r"""(?<![> \n\t\r])[ \n\t\r]([^ \n\t\r>/]+?)="[^"]*\"""")
 
 
 class Marks(dict[str, str]):
     """Marks by tag, as it stands between its `<` and `>` in serialised HTML, under one style sheet.
 
-    Found out once, then kept: at most `MAX_KEPT` tags, no long one, and none with a name or an attribute that HTML does
-    not have: words of a message between a `<` and a `>` are not kept.
+    Found out once, then kept: so many tags at most, no long one, and none with a name or an attribute that no rule
+    reads, which may be words of a message. Values of the attributes that are read stay as they are written.
     """
 
     MAX_KEPT = 4096
@@ -122,12 +124,16 @@ class Marks(dict[str, str]):
     def __init__(self, sheet: StyleSheet | None = None) -> None:
         super().__init__()
         self._sheet = sheet
+        self._read = READ_ATTRIBUTES if sheet is None else READ_ATTRIBUTES | {"id"}
         self.has_rules = sheet is not None
         self.max_kept = self.MAX_KEPT_UNDER_RULES if self.has_rules else self.MAX_KEPT
 
     def without_unread(self, tags: str) -> str:
-        """Return tags without the attributes that no rule of text reads."""
-        return (_UNREAD_UNDER_RULES if self.has_rules else UNREAD).sub("", tags)
+        """Return tags without the attributes that no rule of text reads. They are many, and may hold words."""
+        return _WRITTEN_ATTRIBUTE.sub(self._if_read, tags)
+
+    def _if_read(self, attribute: re.Match[str]) -> str:
+        return attribute[0] if attribute[1] in self._read else ""
 
     def __missing__(self, tag: str) -> str:
         """Find out the mark of a tag that is not kept."""
@@ -137,16 +143,17 @@ class Marks(dict[str, str]):
         if len(tag) > self.MAX_READ:
             return WALK  # which reads its declarations once
         mark = mark_of(tag, self._sheet)
-        if mark != WALK and len(tag) <= self.MAX_CHARACTERS and _has_known_name(tag):
+        if len(tag) <= self.MAX_CHARACTERS and _is_known(tag):
             if len(self) >= self.max_kept:
                 self.clear()
             self[tag] = mark
         return mark
 
 
-def _has_known_name(tag: str) -> bool:
-    name = tag.partition(" ")[0].removeprefix("/")
-    return name in ELEMENTS or name.partition(":")[0] in OFFICE_PREFIXES
+def _is_known(tag: str) -> bool:
+    """Whether a tag without unread attributes has a name of HTML, SVG or Office, and nothing that is no attribute."""
+    name = _WRITTEN_ATTRIBUTE.sub("", tag).removeprefix("/")
+    return name in _KNOWN_NAMES or (" " not in name and name.partition(":")[0] in OFFICE_PREFIXES)
 
 
 def mark_of(tag: str, sheet: StyleSheet | None = None) -> str:
@@ -174,7 +181,7 @@ def _end(name: str) -> str:
     edge = _edge(name, _by_itself(name))
     if edge == CAPTION:
         return TABLE  # what follows it is the first row
-    return INLINE if edge in {TABLE, ROW, CELL, WALK, INLINE_BLOCK} else edge
+    return INLINE if edge in {TABLE, ROW, CELL, WALK, INLINE_BLOCK, DRAWING} else edge
 
 
 def _start(name: str, attributes: dict[str, str], sheet: StyleSheet | None) -> str:
@@ -191,6 +198,8 @@ def _start(name: str, attributes: dict[str, str], sheet: StyleSheet | None) -> s
         is_block = style.display in _SIMPLE - {"inline"} and edge in EDGES
         return INVISIBLE if is_block and _is_simple_by_itself(name) else WALK
     regions = _regions(name, style)
+    if display.is_replaced(name, attributes) and name not in _BY_NAME:
+        return WALK if regions else PICTURE if name in VOID else REPLACED
     if not regions:
         return edge
     is_simple = len(regions) == 1 and style.display in _SIMPLE and edge in EDGES
@@ -212,7 +221,6 @@ def _regions(name: str, style: Style) -> list[str]:
     return regions
 
 
-@lru_cache(maxsize=256)
 def _by_itself(name: str) -> Style:
     """Return the style of an element without attributes."""
     return compute(name, {}, ROOT, None)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from turbohtml import unescape
 
 decoded = unescape
-"""Write out the references of serialised text, in which no other `&` stands."""
+"""Write out the references of a text."""
 
 
 def encoded(text: str) -> str:
     """Write a text as serialised HTML has it."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def in_upper_case(text: str) -> str:
+    """Write a serialised text in capitals."""
+    return encoded(decoded(text).upper())

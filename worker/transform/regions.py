@@ -9,26 +9,32 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from worker.transform.kept import KEPT_REFERENCE
+from worker.transform.drawings import texts_as_blocks
+from worker.transform.kept import KEPT_REFERENCE, has_picture_at_kept_break, kept_in_texts
+from worker.transform.layout import NOT_PLAIN
 from worker.transform.marks import (
     ANOTHER_DISPLAY,
     CLOSED,
+    DRAWING,
     EDGES,
     INLINE,
     INLINE_BLOCK,
     INLINE_BLOCK_END,
     INVISIBLE,
     INVISIBLE_BLOCK,
+    KEEPS_LINE_FEEDS,
+    KEEPS_WHITE_SPACE,
     NOT_RENDERED,
+    PICTURE,
+    REPLACED,
     UPPER_CASE,
     VOID,
 )
-from worker.transform.references import decoded, encoded
-from worker.transform.runs import EDGE_TAGS, NOT_PLAIN, SPACE
+from worker.transform.references import in_upper_case
+from worker.transform.runs import EDGE_TAGS, run_of, split, written
 
 if TYPE_CHECKING:
     from worker.transform.pieces import Pieces
-    from worker.transform.runs import Apart
 
 
 class _Region(NamedTuple):
@@ -42,14 +48,19 @@ class _Region(NamedTuple):
 _REGIONS = {
     NOT_RENDERED: _Region(NOT_RENDERED, EDGE_TAGS[INLINE], EDGE_TAGS[INLINE]),
     INVISIBLE: _Region(INVISIBLE, EDGE_TAGS[INVISIBLE_BLOCK], ""),
+    REPLACED: _Region(REPLACED, EDGE_TAGS[PICTURE], ""),
+    DRAWING: _Region(DRAWING, EDGE_TAGS[INLINE_BLOCK], EDGE_TAGS[INLINE_BLOCK_END]),
     INLINE_BLOCK: _Region(INLINE_BLOCK, EDGE_TAGS[INLINE_BLOCK], EDGE_TAGS[INLINE_BLOCK_END]),
     **{
         kind + edge: _Region(kind, EDGE_TAGS[edge], EDGE_TAGS[edge])
-        for kind in (UPPER_CASE, ANOTHER_DISPLAY, CLOSED)
+        for kind in (UPPER_CASE, ANOTHER_DISPLAY, CLOSED, KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS)
         for edge in EDGES
     },
 }
-_CUT = frozenset({NOT_RENDERED, INVISIBLE})
+_KEEPING = frozenset(kind + edge for kind in (KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS) for edge in EDGES)
+_AS_PICTURES = frozenset({INLINE_BLOCK, DRAWING, REPLACED})
+_REWRITTEN = _KEEPING | {UPPER_CASE + edge for edge in EDGES}
+_CUT = frozenset({NOT_RENDERED, INVISIBLE, REPLACED})
 # HTML standard §13.2.6.4: raw text, foreign content, "in select", which newer parsers do without; §13.2.4.2: `isindex`,
 # which some take for special.
 _OWN_RULES_NAMES = "iframe isindex math noembed noframes noscript plaintext script select style svg xmp"
@@ -63,23 +74,8 @@ _SWITCHES = {
 _MAX_PARTS_READ = 40_000
 _MAX_TAGS_READ = 10_000
 _MAX_CHARACTERS_IN_RUN = 2_000
-
-
-def odd_runs(pieces: Pieces) -> list[Apart] | None:
-    """Return the runs that are not plain, or None if writing out what begins in them takes longer than the walk."""
-    odd = pieces.odd()
-    if len(odd) * len(pieces.parts) > _MAX_PARTS_READ:
-        return None
-    runs = []
-    parts_read = tags_read = 0
-    for at in odd:
-        if len(pieces.parts[at]) > _MAX_CHARACTERS_IN_RUN:
-            return None
-        run = pieces.apart(at)
-        runs.append(run)
-        parts_read += len(run.odd) * len(pieces.parts)
-        tags_read += len(run.odd) * len(run.tags)
-    return runs if parts_read <= _MAX_PARTS_READ and tags_read <= _MAX_TAGS_READ else None
+# So does a look at the texts of a region.
+_MAX_CHARACTERS_READ = 100_000
 
 
 def write_out_regions(pieces: Pieces) -> bool:
@@ -87,17 +83,30 @@ def write_out_regions(pieces: Pieces) -> bool:
 
     Tags of our own stand where they begin and end, texts are as they are shown in them.
     """
-    length = len(pieces.parts)
-    last = 0
-    for place in pieces.odd():
-        at = place - (length - len(pieces.parts))
-        if at <= last:
-            continue  # cut with a region before it
-        last = at
-        while pieces.shown[at] == NOT_PLAIN:
-            if not _write_out_first(pieces, at):
-                return False
-    return True
+    if not _takes_less_than_a_walk(pieces):
+        return False
+    while NOT_PLAIN in pieces.shown:
+        if not _write_out_first(pieces, pieces.shown.index(NOT_PLAIN)):
+            return False
+    return not (pieces.keeps and has_picture_at_kept_break(pieces.parts))
+
+
+def _takes_less_than_a_walk(pieces: Pieces) -> bool:
+    """Whether what begins in the odd runs of a body is written out in less time than the walk takes."""
+    odd, parts = pieces.odd(), len(pieces.parts)
+    if len(odd) * parts > _MAX_PARTS_READ or any(len(pieces.parts[at]) > _MAX_CHARACTERS_IN_RUN for at in odd):
+        return False
+    runs = [pieces.apart(at) for at in odd]
+    keeping = [run for run in runs if not run.marks.isdisjoint(_KEEPING)]
+    if keeping and any(run.marks & _AS_PICTURES for run in runs):
+        return False  # it may be empty, and as a picture (`has_picture_at_kept_break`)
+    rewriting = [run for run in runs if not run.marks.isdisjoint(_REWRITTEN)]
+    tags = sum(part.count("<") + 1 for part in pieces.parts[1::2])
+    return (
+        sum(len(run.odd) for run in runs) * (parts + tags) <= _MAX_PARTS_READ
+        and sum(len(run.odd) * len(run.tags) for run in runs) <= _MAX_TAGS_READ
+        and sum(len(run.odd) for run in rewriting) * sum(map(len, pieces.parts)) <= _MAX_CHARACTERS_READ
+    )
 
 
 class _Found(NamedTuple):
@@ -125,6 +134,8 @@ def _write_out_first(pieces: Pieces, at: int) -> bool:
         pieces.put(at, end_at, [*before, region.start, *behind])
     elif region.kind == CLOSED:
         return _cut_behind_summary(pieces, at, found)
+    elif region.kind in {KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS, DRAWING}:
+        return _rewrite(pieces, at, found)
     elif end_at == at:
         pieces.put(at, at, [*before, region.start, *first, region.end, *behind])
     else:
@@ -196,7 +207,7 @@ def _may_end_elsewhere(pieces: Pieces, start: int, end: int) -> bool:
 
 def _cut_behind_summary(pieces: Pieces, at: int, found: _Found) -> bool:
     """Cut what closed details hide: all behind the `summary`. Returns False where that is not their first child."""
-    first = next((tag for tag in found.first if tag != SPACE), "")
+    first = next((tag for tag in found.first if not tag.isspace()), "")
     if first.partition(" ")[0] != "summary":
         return False
     before = [*found.before, found.region.start]
@@ -214,5 +225,27 @@ def _put_in_upper_case(pieces: Pieces, start: int, end: int) -> bool:
     texts = pieces.parts[start + 1 : end : 2]
     if any(map(KEPT_REFERENCE.search, texts)):
         return False
-    pieces.put_texts(start, end, [encoded(decoded(text).upper()) for text in texts])
+    pieces.put_texts(start, end, list(map(in_upper_case, texts)))
+    return True
+
+
+def _rewrite(pieces: Pieces, at: int, found: _Found) -> bool:
+    """Write out white space that is kept in a region, or what is drawn in it. Returns False if it is for the walk."""
+    region, before, first, end_at, last, behind = found
+    between = "".join(
+        part if place % 2 else f"<{part}" for place, part in enumerate(pieces.parts[at + 1 : end_at], start=1)
+    )
+    content = written(first) + between + written(last)
+    if region.kind != DRAWING:
+        rewritten = kept_in_texts(content, region.kind)
+        pieces.keeps = True
+    # The walk's parser takes a `sup` for a part of a drawing, which it ends (HTML standard §13.2.6.5).
+    elif pieces.runs.marks.has_rules or any("sup" in run for run in pieces.parts[1::2]):
+        return False
+    else:
+        rewritten = texts_as_blocks(content)
+    if rewritten is None:
+        return False
+    canonical = f"<{run_of([*before, region.start])}{rewritten}<{run_of([region.end, *behind])}"
+    pieces.put_parts(at, end_at, split(canonical)[1:-1])
     return True

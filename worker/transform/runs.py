@@ -5,12 +5,8 @@ the edges of a paragraph, a tab between cells. What that is depends on nothing b
 the next, white space between them included. Few runs are all that letters are made of, so what each comes to is found
 out once, by its marks (`worker.transform.marks`), and looked up from then on.
 
-A run is written as it stands, without its first `<`: in `a</b> <i>b` it is `/b> <i>`. The spaces behind it belong to
-it. The edges of the body are the tags of a `body`, which no fragment has. `&_` stands for spaces where a run is taken
-apart; no tag has it, for its `&` begins a reference.
-
-Where a picture or an end of an inline block stands beside a text, a run comes to a mark of that box, because the
-spaces of the text go or stay by it (`laid_out`).
+A run is written as it stands, without its first `<`: in `a</b> <i>b` it is `/b> <i>`. The white space behind it belongs
+to it. The edges of a body are tags of a name that none has.
 """
 
 from __future__ import annotations
@@ -18,38 +14,32 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from worker.transform.layout import NOT_PLAIN, between
 from worker.transform.marks import (
     BLOCK,
-    BOX,
-    BREAK,
-    CAPTION,
-    CELL,
     CLEAN_FIRST,
     INLINE,
     INLINE_BLOCK,
     INLINE_BLOCK_END,
     INVISIBLE_BLOCK,
-    KEEPS_LINE_FEEDS,
-    KEEPS_WHITE_SPACE,
     PARAGRAPH,
     PICTURE,
     REGIONS,
-    ROW,
-    TABLE,
     WALK,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from worker.transform.marks import Marks
 
-NOT_PLAIN = "<"
-"""What a run comes to that has to be looked at more closely. No text has it: there it is `&lt;`."""
+START, END = "<\x00>", "</\x00>"
+"""Tags of our own at the edges of a body. No body that is split has a NUL."""
 
-# A `<` that begins no tag can be in a name only, and `</body>` is last: what begins to match does.
-_RUN = re.compile(r"<([^>]*+> *+(?:<[^>]*+> *+)*+)")
-_NEXT, SPACE = "><", "&_"
-_SPACES_BETWEEN = re.compile("> +(?=<|$)")
-_BODY, _BODY_END = "body", "/body"
+# Behind every `<` there is a `>`, that of the body's end at the latest: what begins to match does.
+_RUN = re.compile(r"<([^>]*+>[ \n\t\r]*+(?:<[^>]*+>[ \n\t\r]*+)*+)")
+_START_TAG, _END_TAG = START[1:-1], END[1:-1]
+_FIRST_LINE_FEED = re.compile(r"(<(?:pre|listing)(?: [^>]*)?>)\n")
 # Tags of our own, written where a region began or ended (`worker.transform.regions`).
 EDGE_TAGS = {
     INLINE: "&i",
@@ -57,25 +47,15 @@ EDGE_TAGS = {
     PARAGRAPH: "&p",
     INLINE_BLOCK: "&(",
     INLINE_BLOCK_END: "&)",
-    INVISIBLE_BLOCK: "&|",
+    INVISIBLE_BLOCK: "&]",
+    PICTURE: "&.",
 }
-# Written where white space is kept (`worker.transform.kept`).
-KEPT_TAGS = {KEEPS_WHITE_SPACE: "&k", KEEPS_LINE_FEEDS: "&f"}
-_OWN_TAGS = {
-    **dict.fromkeys(KEPT_TAGS.values(), ""),
-    _BODY: "",
-    _BODY_END: "",
-    SPACE: " ",
-    **{tag: mark for mark, tag in EDGE_TAGS.items()},
-}
+_OWN_TAGS = {_START_TAG: "", _END_TAG: "", **{tag: mark for mark, tag in EDGE_TAGS.items()}}
 _FOR_OTHERS = REGIONS | {CLEAN_FIRST, WALK}
-_TABLE_MARKS = frozenset({TABLE, CAPTION, ROW, CELL})
-# Stands for the texts around a run: not white space, not a mark.
-_TEXT = "x"
 
 
 class Apart(NamedTuple):
-    """The tags of a run, with one of our own for spaces.
+    """The tags of a run, and the white space between and behind them.
 
     `odd` are the places among them of those that are not plain, `marks` and `names` their marks and names.
     """
@@ -84,6 +64,17 @@ class Apart(NamedTuple):
     odd: list[int]
     marks: frozenset[str]
     names: frozenset[str]
+
+
+class Chain(NamedTuple):
+    """What runs come to that follow each other, and how the texts between them are shown.
+
+    `keeps` is true if white space of a text is kept.
+    """
+
+    shown: list[str]
+    ways: list[Callable[[str], str]]
+    keeps: bool
 
 
 class Runs(dict[str, str]):
@@ -95,6 +86,12 @@ class Runs(dict[str, str]):
         super().__init__()
         self.marks = marks
         self._apart: dict[str, Apart] = {}
+        self.chains: dict[tuple[str, ...], Chain | None] = {}
+
+    def read(self, canonical: str) -> tuple[list[str], list[str]]:
+        """Return the texts of a serialised body and the runs between them in turn, and the same as shown."""
+        parts = texts_and_runs(canonical)
+        return parts, self.shown(parts)
 
     def shown(self, parts: list[str]) -> list[str]:
         """Return texts and what the runs between them come to: `NOT_PLAIN` for one that is not plain."""
@@ -103,7 +100,7 @@ class Runs(dict[str, str]):
         return shown
 
     def taken_apart(self, run: str) -> Apart:
-        """Return the tags of a run."""
+        """Return the tags of a run, and which of them are odd."""
         apart = self._apart.get(run)
         if apart is None:
             tags = tags_of(run)
@@ -115,7 +112,15 @@ class Runs(dict[str, str]):
         return apart
 
     def _is_odd(self, tag: str) -> bool:
-        return tag not in _OWN_TAGS and self.marks[tag] in _FOR_OTHERS
+        return not tag.isspace() and tag not in _OWN_TAGS and self.marks[tag] in _FOR_OTHERS
+
+    def _mark(self, tag: str) -> str:
+        if tag.isspace():
+            return " "
+        return _OWN_TAGS[tag] if tag in _OWN_TAGS else self.marks[tag]
+
+    def _is_kept(self, tag: str) -> bool:
+        return tag.isspace() or tag in _OWN_TAGS or tag in self.marks
 
     def __missing__(self, run: str) -> str:
         """Find out what a run comes to."""
@@ -125,102 +130,48 @@ class Runs(dict[str, str]):
         apart = self.taken_apart(run)
         text = NOT_PLAIN
         if not apart.odd:
-            marks = [_OWN_TAGS[tag] if tag in _OWN_TAGS else self.marks[tag] for tag in apart.tags]
-            text = _between(marks, text_before=apart.tags[0] != _BODY, text_behind=apart.tags[-1] != _BODY_END)
-        if len(run) <= self.MAX_CHARACTERS and all(tag in _OWN_TAGS or tag in self.marks for tag in apart.tags):
+            marks = list(map(self._mark, apart.tags))
+            text = between(marks, text_before=apart.tags[0] != _START_TAG, text_behind=_END_TAG not in apart.tags)
+        if len(run) <= self.MAX_CHARACTERS and all(map(self._is_kept, apart.tags)):
             if len(self) >= self.marks.max_kept:
                 self.clear()
                 self._apart.clear()
+                self.chains.clear()
             self[run] = text
         return text
 
 
-def texts_and_runs(canonical: str) -> list[str]:
+def texts_and_runs(html: str) -> list[str]:
     """Return the texts of a serialised body and the runs between them in turn, an empty text at both ends."""
-    return _RUN.split(spaces_only(f"<{_BODY}>{canonical}<{_BODY_END}>"))
+    return split(f"{START}{html}{END}")
+
+
+def split(html: str) -> list[str]:
+    """Return the texts of serialised HTML and the runs between them in turn."""
+    return _RUN.split(html)
 
 
 def tags_of(run: str) -> list[str]:
-    """Return the tags of a run, with one of our own for spaces."""
-    return _SPACES_BETWEEN.sub(f"{_NEXT}{SPACE}>", run)[:-1].split(_NEXT)
+    """Return the tags of a run, and the white space between and behind them."""
+    tags = []
+    first, *others = run.split(">")
+    tags.append(first)
+    for part in others:
+        spaces, _, tag = part.partition("<")
+        tags += filter(None, (spaces, tag))
+    return tags
 
 
 def run_of(tags: list[str]) -> str:
     """Return the run of these tags."""
-    return f"{_NEXT.join(tags)}>"
+    return written(tags)[1:]
 
 
-def laid_out(text: str) -> str:
-    """Return what texts and runs came to as lines: without the spaces that they do not show.
-
-    Spaces collapse, and go at the end of a line and of a cell. A picture keeps those before it; an inline block has an
-    end of its own.
-    """
-    text = collapse(text).replace(" \n", "\n").rstrip(" ")
-    if "\t" in text:
-        text = text.replace(" \t", "\t")
-    if BOX not in text:
-        return text
-    return _without_boxes(text.replace(" " + INLINE_BLOCK_END, "").replace(" " + INVISIBLE_BLOCK, ""))
+def written(tags: list[str]) -> str:
+    """Return tags and white space as serialised HTML."""
+    return "".join(tag if tag.isspace() else f"<{tag}>" for tag in tags)
 
 
-def _between(marks: list[str], *, text_before: bool, text_behind: bool) -> str:
-    """Return what marks and spaces come to between two texts, or at an edge of the body."""
-    before, behind = _TEXT * text_before, _TEXT * text_behind
-    text = _without_marks(collapse(f"{before}{''.join(marks)}{behind}").strip(" "), set(marks))
-    return NOT_PLAIN if text is None else text[len(before) : len(text) - len(behind)]
-
-
-def _without_marks(text: str, kinds: set[str]) -> str | None:
-    """Take white space off the ends of lines, and turn the marks into what they become. None for the walk."""
-    if BREAK in kinds:
-        text = _without_spaces_around(BREAK, text)
-    if not kinds.isdisjoint(_TABLE_MARKS):
-        text = _without_spaces_around(TABLE, text)
-        text = text.replace(CAPTION + " ", CAPTION).replace(TABLE + CAPTION, BLOCK)
-        if CAPTION in text:
-            return None
-        text = _without_tables(text)
-    for edge in (BLOCK, PARAGRAPH, INVISIBLE_BLOCK):
-        text = _without_spaces_around(edge, text)
-    text = text.replace(INLINE_BLOCK + " ", INLINE_BLOCK).replace(" " + INLINE_BLOCK_END, INLINE_BLOCK_END)
-    return _without_edges(text)
-
-
-def _without_spaces_around(mark: str, text: str) -> str:
-    return text.replace(" " + mark, mark).replace(mark + " ", mark)
-
-
-def _without_boxes(text: str) -> str:
-    """Take out the marks of boxes."""
-    for box in (PICTURE, INLINE_BLOCK, INLINE_BLOCK_END, INVISIBLE_BLOCK):
-        text = text.replace(box, "")
-    return text
-
-
-def _without_tables(text: str) -> str:
-    """Put line feeds between rows and tabs between cells: HTML standard §3.2.7, steps 6 and 7."""
-    for mark in (ROW, CELL):
-        text = _without_spaces_around(mark, text)
-    return text.replace(ROW + CELL, ROW).replace(TABLE + ROW, BLOCK).replace(ROW, "\n").replace(TABLE, BLOCK)
-
-
-def _without_edges(text: str) -> str:
-    """Make each run of edges as many line feeds as its largest asks for, none at the edge of the body.
-
-    A box that shows no text does not part a run of edges.
-    """
-    paragraphs = [[line for line in part.split(BLOCK) if _without_boxes(line)] for part in text.split(PARAGRAPH)]
-    return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
-
-
-def spaces_only(text: str) -> str:
-    """Return the text with a space for every character that collapses."""
-    return text.replace("\n", " ").replace("\t", " ").replace("\r", " ")
-
-
-def collapse(text: str) -> str:
-    """Return the text with one space for each run of spaces."""
-    while "  " in text:
-        text = text.replace("  ", " ")
-    return text
+def without_first_line_feeds(canonical: str) -> str:
+    """Take off what is written behind `<pre>` where its text begins with a line feed: a parser drops the first."""
+    return _FIRST_LINE_FEED.sub(r"\1", canonical) if "<pre" in canonical or "<listing" in canonical else canonical

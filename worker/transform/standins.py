@@ -14,6 +14,7 @@ from turbohtml import Element
 
 from worker.transform import display
 from worker.transform.css import declarations
+from worker.transform.elements import OFFICE_ISLAND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +26,6 @@ _NAME_WITH_MORE = re.compile(r"<([a-zA-Z][^ \t\n\r\f/>]*+)(?!>)")
 _UNSEEN = frozenset({"body", "head", "html"} | {tag for tag, shown in display.UA_DISPLAY.items() if shown == "none"})
 # What is in a `noscript` is text to one parser and elements to another.
 _READ_ALIKE = _UNSEEN - {"noscript"}
-_OFFICE = "xml"
 _ROOM = "inline-block"
 _OWN_STYLE = {"button": "text-transform:none", "dialog": "float:left"}
 _OPTIONS = ":scope > option, :scope > optgroup > option"
@@ -47,7 +47,7 @@ def needs_stand_ins(html: str, others: set[str]) -> bool:
     MathML, which the cleaner takes away with all that is in it.
     """
     others = others - _READ_ALIKE
-    if any(":" not in name and name != _OFFICE for name in others):
+    if any(":" not in name and name != OFFICE_ISLAND for name in others):
         return True
     return bool(others) and not others.isdisjoint(map(str.lower, _NAME_WITH_MORE.findall(html)))
 

@@ -1,0 +1,139 @@
+"""A body that is read step by step, without the parser: what is asked of it, what is kept, and what is left to it."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from tests.bench.bodies import note
+from worker.transform.marks import Marks
+from worker.transform.references import decoded
+from worker.transform.runs import END, START, Runs
+from worker.transform.steps import Known, stepped, written_where_open
+
+
+def written(body: str, known: Known | None = None) -> str | None:
+    """Return a body as its steps write it, or None if it is left to the parser."""
+    read = stepped(body, known or Known(Runs(Marks())))
+    if read is None:
+        return None
+    texts_and_runs = [f"<{part}" if at % 2 else part for at, part in enumerate(read[0])]
+    return "".join(texts_and_runs).removeprefix(START).removesuffix(END)
+
+
+@pytest.mark.parametrize(
+    ("body", "canonical"),
+    [
+        ("", ""),
+        ("a<br>b", "a<br>b"),
+        ("<p>a<p>b", "<p>a</p><p>b</p>"),
+        ("<UL CLASS=x>\n<LI>a<LI>b</UL>", '<ul class="x">\n<li>a</li><li>b</li></ul>'),
+        ("<table><tr><td>a<td>b</table>c", "<table><tbody><tr><td>a</td><td>b</td></tr></tbody></table>c"),
+        ("a</p>b", "a<p></p>b"),
+        ("<p>a<table><tr><td>b</table>", "<p>a</p><table><tbody><tr><td>b</td></tr></tbody></table>"),
+        ("<a href='x y' title=z>a</a>", "<a>a</a>"),
+        ("<pre>\na</pre>", "<pre>a</pre>"),
+        ("<html><head><title>a</title></head><body bgcolor=x>b</body></html>", "<title>a</title>b"),
+        (
+            "<!--[if gte mso 9]><xml><o:x></o:x></xml><![endif]--><p>a<![if !y]>b<![endif]><o:p></o:p>",
+            "<p>a<&i>b<o:p></o:p></p>",
+        ),
+        ("<pre>\n\na</pre>", "<pre>\na</pre>"),
+        ("a\r\nb<br>\rc", "a\nb<br>\nc"),
+        ("a &amp; b&nbsp;<b>AT&T; c</b> & d", None),
+        ("a &amp; b&nbsp;<b>c</b> & d, R& D", "a &amp; b&nbsp;<b>c</b> &amp; d, R&amp; D"),
+    ],
+)
+def test_a_body_is_written_as_the_parser_writes_it(body: str, canonical: str | None) -> None:
+    assert written(body) == canonical
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<b>a<p>b</b>c</p>",
+        "<p><b>a<p>b",
+        "<div><i>a</div>b",
+        "<a>b<a>c</a>",
+        "a</b>c",
+        "<table>a<tr><td>b</table>",
+        "<table><tr>a</table>",
+        "<form>a</form>",
+        "<!-- a --><p>b</p>",
+        "<!--[if mso]>a<![endif]-->b",
+        "<title>a<b>c</b></title>d",
+        "<select><option>a</select>",
+        "<svg><b>a</svg>",
+        "a &am<b>p; c</b>",
+        "a&#32;b",
+        "a&#x20;b",
+        "a&Tab;b",
+        "a&nbsp",
+        "a > b<br>",
+        "a < b<br>",
+        "<b title='>'>a</b>",
+        "<!-- a -->b<br>",
+        "<style>p{}</style>a",
+        "<p ann>a",
+        "<p class=\ue000>a\ue000",
+    ],
+)
+def test_what_open_elements_do_not_say_is_left_to_the_parser(body: str) -> None:
+    assert written(body) is None
+
+
+@pytest.mark.parametrize(
+    ("run", "names", "expected"),
+    [
+        ("/p>\n<p>", ("div", "p"), ("/p>\n<p>", ("div", "p"))),
+        ("li>", ("ul", "li"), ("/li><li>", ("ul", "li"))),
+        ("/b>", ("p", "b"), ("/b>", ("p",))),
+        ("p>", ("p", "b"), None),
+        ("/div> ", ("p",), ("&i> ", ("p",))),
+        ("/td></tr>", ("table", "tbody", "tr", "td"), None),
+    ],
+)
+def test_what_a_run_comes_to(run: str, names: tuple[str, ...], expected: tuple[str, tuple[str, ...]] | None) -> None:
+    assert written_where_open(run, names) == expected
+
+
+def test_no_words_are_kept_and_a_bounded_number_of_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = Known(Runs(Marks()))
+    for body in (
+        '<a href="https://x.example/ann">b</a>',
+        "<a href=https://x.example/ann>b</a>",
+        "<A TITLE='Ann'>b</A>",
+        "<p ann>b",
+        "b<ann>c",
+        "take <ann@x.example> b<br>",
+    ):
+        stepped(body, known)
+    assert known
+    assert not any("ann" in run.lower() for steps in known.values() for run in steps)
+    monkeypatch.setattr(Known, "MAX_KEPT", 30)
+    for number in range(40):
+        stepped(f"<font size={number}>b</font>", known)
+    assert sum(map(len, known.values())) <= 30
+
+
+def test_a_body_asks_about_a_few_runs_only() -> None:
+    known = Known(Runs(Marks()))
+    many = "".join(f"<font size={number}>b</font>" for number in range(100))
+    assert stepped(many, known) is None
+    assert sum(map(len, known.values())) == Known.MAX_ASKED
+
+
+def test_notes_need_no_parser() -> None:
+    """Without steps they would be read all the same, only slower."""
+    random = Random(1)  # noqa: S311  seeded, to be the same again
+    known = Known(Runs(Marks()))
+    bodies = [note(random) for _ in range(500)]
+    read = [stepped(body, known) for body in [*bodies, *bodies]][len(bodies) :]
+    assert None not in read
+
+
+def test_texts_keep_their_references() -> None:
+    read = stepped("<p>a &lt;b&gt; &frac12;&#8217;&#x2014;</p>", Known(Runs(Marks())))
+    assert read is not None
+    assert decoded("".join(read[1])) == "a <b> ½’—"
