@@ -3,8 +3,8 @@
 CPU time. What is compared runs in turn, batch by batch and round after round, and of every batch the best
 round counts, so that what else the machine does falls on all alike. Exits 1 if a bound is not kept.
 
-Text and safe HTML together are read as the worker reads a page: a batch is one. Letters are of all shapes; dense
-letters have about twice their tags, by whose number BeautifulSoup's time goes.
+Text and safe HTML together are read as the worker reads a page: a batch is one. Letters are of all shapes, one each;
+dense letters are piled up of short parts, and have about twice their tags, by whose number BeautifulSoup's time goes.
 
 Each part runs in a process of its own, where the threshold from which glibc asks the system for a block stays
 where it is at first, and what it has on its heap it keeps. Once a process has let go of a larger block, the heap
@@ -28,7 +28,7 @@ import inscriptis  # type: ignore[import-untyped]  # ships no types
 from bs4 import BeautifulSoup
 from selectolax.lexbor import LexborHTMLParser
 
-from tests.bench.bodies import any_letter, dense_letter, mixture, note
+from tests.bench.bodies import any_letter, letter_of_parts, mixture, note
 from tests.bench.worst import WORST, at_most_ms
 from worker.transform.innertext import inner_text
 from worker.transform.marked import marked_text
@@ -67,7 +67,7 @@ _OTHERS: dict[str, Callable[[list[str]], object]] = {
     "html-text": _each(html_text.extract_text),
     "inscriptis": _each(inscriptis.get_text),
 }
-_MIXTURES = {"notes": note, "letters": any_letter, "dense letters": dense_letter}
+_MIXTURES = {"notes": note, "letters": any_letter, "dense letters": letter_of_parts}
 
 
 def _say(line: str) -> None:

@@ -104,6 +104,12 @@ WORST = {
     "pictures between lines": "<p style='white-space:pre-line'>x" + "<img>" * (MAX_TAGS - 10),
     "closed details": "<details><summary>x</summary>x</details>" * (MAX_TAGS // 4 - 10),
     "unlike names": "".join(f"<x{number}>a</x{number}>" for number in range(MAX_TAGS // 2 - 10)),
+    "regions over many tags": "<s style='display:block'>" * 14 + "x" + "<s1></s1>" * 1_130 + "y" + "</s>" * 14,
+    "regions over many tags, under rules": (
+        "<style>s{display:block}</style>" + ("<s>" * 20 + "x") * 22 + "<s1></s1>" * 800 + "y" + "</s>" * 440
+    ),
+    "names in names": f"<p{' a' * 1_200}{'=b' * 1_200}>x",
+    "preformatted words": "<pre>" * 18 + "some words " * 500 + "</pre>" * 18,
     "regions in one run": f"<style>x{{display:block}}</style>{'<x>' * (MAX_DEPTH - 20)}{'a<br>' * 1_900}",
     "empty regions in one run": f"<style>x{{display:none}}</style>{'<x></x>' * 280}{'a<br>' * 1_500}",
     "regions in some runs": f"{('<x style=display:block>' * 70 + 'a') * 6}{'a<br>' * 1_900}",
