@@ -16,6 +16,7 @@ from tests.browser.letters import letter
 from tests.unit.corpus import Case, inner_text_cases
 from tests.unit.markup import PIECES, markup, unhurried
 from worker.transform import chains, kept, layout, marked, regions, runs, steps
+from worker.transform.chains import write_out_chains
 from worker.transform.display import KEYWORDS
 from worker.transform.elements import ELEMENTS
 from worker.transform.innertext import inner_text, walked_text
@@ -312,6 +313,16 @@ def test_runs_keep_no_address_and_a_bounded_number() -> None:
         assert known[f'font size="{number}"> '] == " "
         assert len(known) <= Marks.MAX_KEPT
     assert not any("ann" in run.lower() for run in known)
+
+
+def test_chains_keep_no_words_and_a_bounded_number() -> None:
+    known = Runs(Marks())
+    for number in range(Marks.MAX_KEPT + 10):
+        html = f'<p hidden="" title="Ann">a</p>b<br>c<font size="{number}" hidden="">d</font>e<ann hidden="">f</ann>'
+        write_out_chains(Pieces(known, *known.read(html)))
+        assert len(known.chains) <= Marks.MAX_KEPT
+        assert number > 0 or len(known.chains) == 2
+    assert not any("ann" in run.lower() for chain in known.chains for run in chain)
 
 
 def test_under_style_sheets_fewer_runs_are_kept() -> None:
