@@ -139,15 +139,17 @@ def stepped(html: str, known: Known) -> tuple[list[str], list[str]] | None:
 
     Texts have the references that they were written with. Takes a body without NUL.
     """
-    if "{" in html or "\f" in html or "< " in html or ("!" in html and "<!-- " in html):
-        return None  # a style sheet, white space of another kind, a `<` that is text, or a comment with words
+    if "{" in html or "\f" in html or ("!" in html and "<!-- " in html):
+        return None  # a style sheet, white space of another kind, or a comment with words
     if "\r" in html:
         html = html.replace("\r\n", "\n").replace("\r", "\n")
-    has_references = "&" in html
-    parts = texts_and_runs(html.replace("& ", "&amp; ") if has_references else html)
+    parts = texts_and_runs(html)
     texts = "\x00".join(parts[::2])
-    if ">" in texts or (has_references and _OTHER_REFERENCE.search(texts)):
+    if ">" in texts:
         return None
+    if "&" in texts and _OTHER_REFERENCE.search(texts):
+        # A space behind it may not show, and what follows that is no part of a reference.
+        return stepped(html.replace("& ", "&amp; "), known) if "& " in html else None
     shown = parts[:]
     steps = known.at_start()
     for at in range(1, len(parts), 2):
