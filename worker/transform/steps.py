@@ -48,8 +48,8 @@ _COMMENT = re.compile("<!--.*?-->", re.DOTALL)
 _FORMATTING = re.compile(r"</?(?:a|b|big|code|em|font|i|s|small|strike|strong|tt|u)(?=[ \n\t\r/>])", re.IGNORECASE)
 _TEXT = "\ue000"  # no tag that a step is taken with has it
 _TEXT_AND_END_TAGS = re.compile(rf"{_TEXT}((?:</[^<>]+>)*)\Z")
-# Any but references that all parsers read alike, whatever follows, and that come to no white space that collapses; and
-# but an `&` that begins none.
+# An `&`, except where it begins a finished reference that comes to no white space that collapses, or plainly none. The
+# numbers leave out what parsers read unlike.
 _OTHER_REFERENCE = re.compile(
     r"""
     &(?!
