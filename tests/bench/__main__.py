@@ -4,7 +4,7 @@ CPU time. What is compared runs in turn, batch by batch and round after round, a
 round counts, so that what else the machine does falls on all alike. Exits 1 if a bound is not kept.
 
 Text and safe HTML together are read as the worker reads a page: a batch is one. Letters are of all shapes, one each;
-dense letters are piled up of short parts, and have about twice their tags, by whose number BeautifulSoup's time goes.
+letters of many parts have about twice their tags, by whose number BeautifulSoup's time goes.
 
 Each part runs in a process of its own, where the threshold from which glibc asks the system for a block stays
 where it is at first, and what it has on its heap it keeps. Once a process has let go of a larger block, the heap
@@ -67,7 +67,7 @@ _OTHERS: dict[str, Callable[[list[str]], object]] = {
     "html-text": _each(html_text.extract_text),
     "inscriptis": _each(inscriptis.get_text),
 }
-_MIXTURES = {"notes": note, "letters": any_letter, "dense letters": letter_of_parts}
+_MIXTURES = {"notes": note, "letters": any_letter, "letters of many parts": letter_of_parts}
 
 
 def _say(line: str) -> None:
@@ -139,14 +139,14 @@ def _grown_heap(title: str, seed: int) -> bool:
     for name, make in _MIXTURES.items():
         bodies = mixture(make, Random(seed), _MESSAGES)  # noqa: S311  made-up messages
         for way, microseconds in _microseconds(_OURS, bodies).items():
-            _say(f"  {name:13} {way:30} {1e6 / microseconds:10,.0f} messages/s {microseconds:10.1f} µs")
+            _say(f"  {name:21} {way:30} {1e6 / microseconds:10,.0f} messages/s {microseconds:10.1f} µs")
     return True
 
 
 _PARTS: dict[str, Callable[[str, int], bool]] = {
     "notes": _mixture,
     "letters": _mixture,
-    "dense letters": _mixture,
+    "letters of many parts": _mixture,
     "grown heap": _grown_heap,
     "worst": _worst,
 }

@@ -38,14 +38,14 @@ _VALUE = r"""=(?:"[^"<>]*+"|'[^'<>]*+'|[^ \n\t\r"'<>=`]++)"""
 _BARE = "checked|disabled|hidden|noshade|nowrap|open"
 _ATTRIBUTE = re.compile(rf"""{_SPACE}([^ \n\t\r"'<>=`/]++){_VALUE}(?={_SPACE}|/?>)""")
 # Whatever has another attribute than these may hold words of a message, which are not kept.
-_TAG = rf"</?(?:{_NAME})(?:{_SPACE}+(?:(?:{_READ}){_VALUE}|(?:{_BARE})(?={_SPACE}|/?>)))*+{_SPACE}*/?>"
+_TAG = rf"</?(?:{_NAME})(?:{_SPACE}++(?:(?:{_READ}){_VALUE}|(?:{_BARE})(?={_SPACE}|/?>)))*{_SPACE}*/?>"
 # What Office writes around what is for its own eyes: a comment, or nothing.
-_CONDITION = r"<!(?:--)?\[(?:if [ !()|&\w.]*|endif)\](?:--)?>"
+_CONDITION = r"<!(?:--)?\[(?:if (?:[gl]te?|mso|ie|vml|support[a-z]++|[ !()|&0-9.])*|endif)\](?:--)?>"
 _OFFICE_NAME = rf"</?(?:{'|'.join(sorted(OFFICE_PREFIXES))}):[a-z]*+/?>"
 _TAGS = re.compile(rf"{_SPACE}*(?:(?:{_TAG}|{_OFFICE_NAME}|{_CONDITION}){_SPACE}*)*", re.IGNORECASE | re.ASCII)
 _NOTHING = f"<{EDGE_TAGS[INLINE]}>"  # written for tags that the parser ignores
 _COMMENT = re.compile("<!--.*?-->", re.DOTALL)
-_FORMATTING = re.compile(r"</?(?:a|b|big|code|em|font|i|s|small|strike|strong|tt|u)(?=[ \n\t\r/>])", re.IGNORECASE)
+_FORMATTING = re.compile(r"</?(?:a|b|big|code|em|font|i|s|small|strike|strong|tt|u)(?=[ \n\t\r/>])")
 _TEXT = "\ue000"  # no tag that a step is taken with has it
 _TEXT_AND_END_TAGS = re.compile(rf"{_TEXT}((?:</[^<>]+>)*)\Z")
 # An `&`, except where it begins a finished reference that comes to no white space that collapses, or plainly none. The
