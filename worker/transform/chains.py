@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from worker.transform.kept import has_picture, with_line_feeds_kept, with_white_space_kept
 from worker.transform.layout import NOT_PLAIN
-from worker.transform.marks import INLINE_BLOCK
+from worker.transform.marks import INLINE_BLOCK, UNSEEN_TEXT
 from worker.transform.pieces import Pieces
 from worker.transform.references import in_upper_case
-from worker.transform.regions import write_out_regions
+from worker.transform.regions import ends_in_space, write_out_regions
 from worker.transform.runs import Chain, Runs
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ def _as_it_is(text: str) -> str:
 
 def _cut(_text: str) -> str:
     return ""
+
+
+def _unseen(text: str) -> str:
+    return NOT_PLAIN if ends_in_space(text) else ""
 
 
 _WAYS: tuple[Callable[[str], str], ...] = (_as_it_is, in_upper_case, with_white_space_kept, with_line_feeds_kept)
@@ -102,13 +106,14 @@ def _of_samples(written: tuple[str, ...], runs: Runs) -> Chain | None:
         return None
     if pieces.keeps and any(has_picture(run) for run in written):
         return None  # it may stand beside a line feed that is kept
+    cut = _unseen if UNSEEN_TEXT in rest else _cut
     shown: list[str] = []
     ways: list[Callable[[str], str]] = []
     for sample in samples:
-        way = next((way for way in _WAYS if way(sample) in rest), _cut)
-        if way is _cut and sample[0] in rest.lower():
+        way = next((way for way in _WAYS if way(sample) in rest), cut)
+        if way is cut and sample[0] in rest.lower():
             return None  # shown in more ways than one
-        before, _, rest = ("", "", rest) if way is _cut else rest.partition(way(sample))
+        before, _, rest = ("", "", rest) if way is cut else rest.partition(way(sample))
         shown.append(before)
         ways.append(way)
     return Chain([*shown, rest], ways, keeps=pieces.keeps)

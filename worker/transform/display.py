@@ -59,8 +59,8 @@ TABLE_COLUMNS = frozenset({"table-column", "table-column-group"})
 TABLE_PARTS = TABLE_SECTIONS | {"table-row", "table-cell"}
 TABLES = frozenset({"table", "inline-table"})
 INLINE = frozenset({"inline", "contents", "ruby", "ruby-text", "ruby-base", "math"})
-# Parents that make no box of white space alone (CSS Tables 3 §2.2, CSS Flexbox 1 §4).
-DROPS_WHITE_SPACE = TABLES | TABLE_SECTIONS | TABLE_COLUMNS | ITEM_CONTAINERS | {"table-row"}
+# Parents that make no box of white space alone (CSS Tables 3 §2.2).
+DROPS_WHITE_SPACE = TABLES | TABLE_SECTIONS | TABLE_COLUMNS | {"table-row"}
 
 # Values of `display` (CSS Display 3 §2); the two-word forms are kept under their short equivalents (§2.8).
 KEYWORDS = BLOCK_LEVEL | ATOMIC_INLINE | TABLE_PARTS | TABLE_COLUMNS | INLINE | {"none"}

@@ -121,7 +121,7 @@ class _Walk:
         if parent.draws or parent.closed:
             return
         style = parent.style
-        if style.display in display.DROPS_WHITE_SPACE and _ONLY_COLLAPSIBLE.fullmatch(text):
+        if _drops_white_space(style) and _ONLY_COLLAPSIBLE.fullmatch(text):
             return
         parent.flow.add(transform_case(text, style.text_transform), style.white_space, visible=style.visible)
 
@@ -225,11 +225,12 @@ class _Walk:
         if not select.style.visible:
             return
         for child in _children(select.node):
-            options = _children(child) if child.tag == "optgroup" else (child,)
+            if child.tag not in {"option", "optgroup"}:
+                continue
             self._results.append(1)
-            for option in options:
+            for option in _children(child) if child.tag == "optgroup" else (child,):
                 if option.tag == "option":
-                    self._results.extend((1, _COLLAPSIBLE.sub(" ", option.text(deep=True)).strip(" "), 1))
+                    self._results.extend((1, _COLLAPSIBLE.sub(" ", _option_text(option)).strip(" "), 1))
             self._results.append(1)
 
 
@@ -239,6 +240,23 @@ def _children(node: LexborNode) -> Iterator[LexborNode]:
     while child is not None:
         yield child
         child = child.next
+
+
+def _option_text(option: LexborNode) -> str:
+    """Return the text of an option, that of scripts left out (HTML standard §4.10.10)."""
+    nodes = option.traverse(include_text=True)
+    return "".join(
+        node.text_content or ""
+        for node in nodes
+        if node.is_text_node and (node.parent is None or node.parent.tag != "script")
+    )
+
+
+def _drops_white_space(style: Style) -> bool:
+    """Whether white space by itself makes no box in an element. Where it collapses, it goes beside items anyway."""
+    if style.display in display.ITEM_CONTAINERS:
+        return style.white_space not in {"normal", "nowrap"}
+    return style.display in display.DROPS_WHITE_SPACE
 
 
 def _is_passed_over(tag: str, parent: _Box) -> bool:

@@ -44,7 +44,7 @@ def kept_in_texts(content: str, kind: str) -> str | None:
     """Return serialised HTML with the white space of its texts written out, not that in its tags. None for the walk."""
     if "<" not in content:
         return _WRITTEN_OUT[kind](content)
-    if content.count("<") != content.count(">") or _OTHERWISE[kind].search(content):
+    if _OTHERWISE[kind].search(content):
         return None
     texts_and_tags = content.replace(">", "<").split("<")
     return "".join(

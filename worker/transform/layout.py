@@ -19,6 +19,7 @@ from worker.transform.marks import (
     PICTURE,
     ROW,
     TABLE,
+    UNSEEN_TEXT,
 )
 
 MARK = "<"
@@ -84,7 +85,7 @@ def _without_spaces_around(mark: str, text: str) -> str:
 
 def _without_boxes(text: str) -> str:
     """Take out the marks of boxes."""
-    for box in (PICTURE, INLINE_BLOCK, INLINE_BLOCK_END, INVISIBLE_BLOCK):
+    for box in (PICTURE, INLINE_BLOCK, INLINE_BLOCK_END, INVISIBLE_BLOCK, UNSEEN_TEXT):
         text = text.replace(box, "")
     return text
 

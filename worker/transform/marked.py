@@ -43,6 +43,7 @@ _STYLED = re.compile(r" (?:style|class|id)=")
 _ZERO_WIDTH_SPACE = "\u200b"
 
 _known = Known(Runs(Marks()))
+_known_without_formatting = Known(_known.runs, leaves_out_formatting=True)
 
 
 @lru_cache(maxsize=64)
@@ -61,7 +62,7 @@ def marked_text(html: str) -> str | None:
     if "<" not in html and "&" not in html:
         text: str | None = collapse(spaces_only(html)).strip(" ")
     else:
-        found = stepped(html, _known)
+        found = stepped(html, _known, _known_without_formatting)
         text = _text_of_parsed(html) if found is None else _text(_known.runs, *found)
     return None if text is None or _ZERO_WIDTH_SPACE in text else text
 
@@ -81,6 +82,8 @@ def _text_of_parsed(html: str) -> str | None:
     canonical = parse_fragment(html, positions=False).inner_html
     if "\f" in canonical and "<table" in canonical:
         return None  # it stands for itself between cells, where other white space does not
+    if "<select" in canonical and any(map(canonical.__contains__, ("<style", "<script", "<table"))):
+        return None  # options may show their words; parsers end a list of options unlike in a table
     canonical = without_first_line_feeds(canonical)
     if "<!--" not in canonical and "<style" not in canonical and "<script" not in canonical:
         return _text(_known.runs, *_known.runs.read(canonical))

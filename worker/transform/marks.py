@@ -25,6 +25,9 @@ What reaches up to an end tag that has to be found (`worker.transform.regions`, 
 | `&~` | what has another `display` than its name | the same                                       |
 | `&v` | closed `details`                        | the same, without all behind its `summary`     |
 | `&d` | an SVG drawing                          | an inline block, its texts blocks in it         |
+| `&o` | a list of options                       | an inline block, its options blocks in it       |
+| `&f` | a flex or grid container                | the edge that follows it, its items blocks in it |
+| `&u` | a line's part that is not visible       | `<|`, for a text that begins and ends in words  |
 | `&r` | what shows another thing than its content | a picture                                      |
 | `&h` | a block that is not visible             | `<]`: spaces around it go                       |
 | `<(` | an inline block                         | `<(` and `<)`: spaces inside them go            |
@@ -56,15 +59,15 @@ WALK = "&!"
 NOT_RENDERED = "&-"
 KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS, UPPER_CASE, ANOTHER_DISPLAY = "&=", "&|", "&^", "&~"
 CLOSED = "&v"
-DRAWING, REPLACED = "&d", "&r"
-INVISIBLE = "&h"
-INLINE_BLOCK, INLINE_BLOCK_END, INVISIBLE_BLOCK = "<(", "<)", "<]"
+DRAWING, OPTIONS, ITEMS, REPLACED = "&d", "&o", "&f", "&r"
+INVISIBLE, UNSEEN = "&h", "&u"
+INLINE_BLOCK, INLINE_BLOCK_END, INVISIBLE_BLOCK, UNSEEN_TEXT = "<(", "<)", "<]", "<|"
 EDGES = (INLINE, BLOCK, PARAGRAPH)
 REGIONS = frozenset(
-    {NOT_RENDERED, INLINE_BLOCK, INVISIBLE, DRAWING, REPLACED}
+    {NOT_RENDERED, INLINE_BLOCK, INVISIBLE, UNSEEN, DRAWING, OPTIONS, REPLACED}
     | {
         region + edge
-        for region in (KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS, UPPER_CASE, ANOTHER_DISPLAY, CLOSED)
+        for region in (KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS, UPPER_CASE, ANOTHER_DISPLAY, CLOSED, ITEMS)
         for edge in EDGES
     }
 )
@@ -80,12 +83,13 @@ VOID = frozenset(_VOID_NAMES.split())
 # Their content is written without references.
 _RAW = frozenset({"iframe", "noembed", "noframes", "plaintext", "script", "style", "xmp"})
 # The walk asks for these by name, or for their children. An end tag closes `isindex` for one parser, not for another.
-_PECULIAR = frozenset({"form", "iframe", "isindex", "math", "select", "slot"})
+_PECULIAR = frozenset({"form", "iframe", "isindex", "math", "slot"})
 _KEEPING = {
     **dict.fromkeys(("pre", "pre-wrap", "break-spaces"), KEEPS_WHITE_SPACE),
     "pre-line": KEEPS_LINE_FEEDS,
 }
 _SIMPLE = frozenset({"block", "flow-root", "inline", "list-item"})
+_CONTAINERS = display.ITEM_CONTAINERS & display.BLOCK_LEVEL
 _WIDE_KEYWORDS = frozenset({"inherit", "initial", "revert", "revert-layer", "unset"})
 _EDGES = {
     "table": TABLE,
@@ -194,16 +198,26 @@ def _start(name: str, attributes: dict[str, str], sheet: StyleSheet | None) -> s
     if is_open or name in _PECULIAR or style.out_of_flow:
         return WALK
     edge = _edge(name, style)
+    if name == "select":
+        return OPTIONS if style == _by_itself(name) else WALK
     if not style.visible:
-        is_block = style.display in _SIMPLE - {"inline"} and edge in EDGES
-        return INVISIBLE if is_block and _is_simple_by_itself(name) else WALK
+        return _unseen(name, style)
     regions = _regions(name, style)
     if display.is_replaced(name, attributes) and name not in _BY_NAME:
         return WALK if regions else PICTURE if name in VOID else REPLACED
     if not regions:
         return edge
+    if regions == [ANOTHER_DISPLAY] and style.display in _CONTAINERS and edge in EDGES:
+        return ITEMS + edge
     is_simple = len(regions) == 1 and style.display in _SIMPLE and edge in EDGES
     return regions[0] + edge if is_simple and regions[0] != WALK else WALK
+
+
+def _unseen(name: str, style: Style) -> str:
+    """Return the mark of an element that is not visible."""
+    if not _is_simple_by_itself(name) or style.display not in _SIMPLE or _edge(name, style) not in EDGES:
+        return WALK
+    return UNSEEN if style.display == "inline" else INVISIBLE
 
 
 def _regions(name: str, style: Style) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from worker.transform.drawings import texts_as_blocks
+from worker.transform.boxes import drawn_texts, items, options
 from worker.transform.kept import KEPT_REFERENCE, has_picture_at_kept_break, kept_in_texts
 from worker.transform.layout import NOT_PLAIN
 from worker.transform.marks import (
@@ -22,11 +22,15 @@ from worker.transform.marks import (
     INLINE_BLOCK_END,
     INVISIBLE,
     INVISIBLE_BLOCK,
+    ITEMS,
     KEEPS_LINE_FEEDS,
     KEEPS_WHITE_SPACE,
     NOT_RENDERED,
+    OPTIONS,
     PICTURE,
     REPLACED,
+    UNSEEN,
+    UNSEEN_TEXT,
     UPPER_CASE,
     VOID,
 )
@@ -34,6 +38,9 @@ from worker.transform.references import in_upper_case
 from worker.transform.runs import EDGE_TAGS, run_of, split, written
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.transform.marks import Marks
     from worker.transform.pieces import Pieces
 
 
@@ -49,26 +56,31 @@ _REGIONS = {
     NOT_RENDERED: _Region(NOT_RENDERED, EDGE_TAGS[INLINE], EDGE_TAGS[INLINE]),
     INVISIBLE: _Region(INVISIBLE, EDGE_TAGS[INVISIBLE_BLOCK], ""),
     REPLACED: _Region(REPLACED, EDGE_TAGS[PICTURE], ""),
+    UNSEEN: _Region(UNSEEN, EDGE_TAGS[UNSEEN_TEXT], ""),
     DRAWING: _Region(DRAWING, EDGE_TAGS[INLINE_BLOCK], EDGE_TAGS[INLINE_BLOCK_END]),
+    OPTIONS: _Region(OPTIONS, EDGE_TAGS[INLINE_BLOCK], EDGE_TAGS[INLINE_BLOCK_END]),
     INLINE_BLOCK: _Region(INLINE_BLOCK, EDGE_TAGS[INLINE_BLOCK], EDGE_TAGS[INLINE_BLOCK_END]),
     **{
         kind + edge: _Region(kind, EDGE_TAGS[edge], EDGE_TAGS[edge])
-        for kind in (UPPER_CASE, ANOTHER_DISPLAY, CLOSED, KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS)
+        for kind in (UPPER_CASE, ANOTHER_DISPLAY, CLOSED, ITEMS, KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS)
         for edge in EDGES
     },
 }
 _KEEPING = frozenset(kind + edge for kind in (KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS) for edge in EDGES)
-_AS_PICTURES = frozenset({INLINE_BLOCK, DRAWING, REPLACED})
-_REWRITTEN = _KEEPING | {UPPER_CASE + edge for edge in EDGES}
-_CUT = frozenset({NOT_RENDERED, INVISIBLE, REPLACED})
+_ITEMS = frozenset(ITEMS + edge for edge in EDGES)
+# They may be as pictures (`has_picture_at_kept_break`), or have their own ways with white space.
+_NOT_WHERE_IT_IS_KEPT = frozenset({INLINE_BLOCK, DRAWING, OPTIONS, REPLACED, UNSEEN}) | _ITEMS
+_REWRITTEN = _KEEPING | _ITEMS | {UPPER_CASE + edge for edge in EDGES}
+_SPACES = frozenset({"", " ", "\n", "\t", "\r"})
+_CUT = frozenset({NOT_RENDERED, INVISIBLE, REPLACED, UNSEEN})
 # HTML standard §13.2.6.4: raw text, foreign content, "in select", which newer parsers do without; §13.2.4.2: `isindex`,
 # which some take for special.
 _OWN_RULES_NAMES = "iframe isindex math noembed noframes noscript plaintext script select style svg xmp"
 _READ_BY_OWN_RULES = frozenset(_OWN_RULES_NAMES.split())
-# Said in it, they may switch off what holds there.
+# In it, they are shown otherwise, or may be.
 _SWITCHES = {
-    UPPER_CASE: re.compile(r"text-transform|/\*", re.IGNORECASE),
-    INVISIBLE: re.compile(r"visibility|/\*", re.IGNORECASE),
+    UPPER_CASE: re.compile(r'style="[^"]*(?:text-transform|/\*)|<select', re.IGNORECASE),
+    INVISIBLE: re.compile(r'style="[^"]*(?:visibility|/\*)', re.IGNORECASE),
 }
 # Each region costs a look at what follows it, and at all tags of its run. The walk does not.
 _MAX_PARTS_READ = 40_000
@@ -98,8 +110,8 @@ def _takes_less_than_a_walk(pieces: Pieces) -> bool:
         return False
     runs = [pieces.apart(at) for at in odd]
     keeping = [run for run in runs if not run.marks.isdisjoint(_KEEPING)]
-    if keeping and any(run.marks & _AS_PICTURES for run in runs):
-        return False  # it may be empty, and as a picture (`has_picture_at_kept_break`)
+    if keeping and any(run.marks & _NOT_WHERE_IT_IS_KEPT for run in runs):
+        return False
     rewriting = [run for run in runs if not run.marks.isdisjoint(_REWRITTEN)]
     tags = sum(part.count("<") + 1 for part in pieces.parts[1::2])
     return (
@@ -134,7 +146,7 @@ def _write_out_first(pieces: Pieces, at: int) -> bool:
         pieces.put(at, end_at, [*before, region.start, *behind])
     elif region.kind == CLOSED:
         return _cut_behind_summary(pieces, at, found)
-    elif region.kind in {KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS, DRAWING}:
+    elif region.kind in _REWRITES:
         return _rewrite(pieces, at, found)
     elif end_at == at:
         pieces.put(at, at, [*before, region.start, *first, region.end, *behind])
@@ -165,13 +177,25 @@ def _first(pieces: Pieces, at: int) -> _Found | None:
 def _may_be_otherwise(found: _Found, pieces: Pieces, at: int) -> bool:
     """Whether something in a region may let it end elsewhere, or be shown otherwise than the region shows it."""
     kind = found.region.kind
+    if kind == UNSEEN and not _is_a_text_alone(found, pieces, at):
+        return True
     if kind in _CUT | {CLOSED} and _may_end_elsewhere(pieces, at, found.end_at):
         return True
     if kind not in _SWITCHES:
         return False
     inside = [*found.first, *pieces.parts[at + 2 : found.end_at : 2], *found.last]
-    has_switch = any(" style=" in run and _SWITCHES[kind].search(run) for run in inside)
+    has_switch = any(map(_SWITCHES[kind].search, (f"<{run}" for run in inside)))
     return has_switch or (kind == INVISIBLE and pieces.runs.marks.has_rules)
+
+
+def _is_a_text_alone(found: _Found, pieces: Pieces, at: int) -> bool:
+    is_text = found.end_at == at + 2 and not found.first and not found.last
+    return is_text and not ends_in_space(pieces.parts[at + 1])
+
+
+def ends_in_space(text: str) -> bool:
+    """Whether a text ends in white space. Not to be seen, it would hide the white space behind it, which collapses."""
+    return text[-1:] in _SPACES
 
 
 def _end(pieces: Pieces, start: int, start_place: int, name: str) -> tuple[int, list[str], int] | None:
@@ -229,23 +253,32 @@ def _put_in_upper_case(pieces: Pieces, start: int, end: int) -> bool:
     return True
 
 
+_REWRITES: dict[str, Callable[[str, Marks], str | None]] = {
+    KEEPS_WHITE_SPACE: lambda content, _: kept_in_texts(content, KEEPS_WHITE_SPACE),
+    KEEPS_LINE_FEEDS: lambda content, _: kept_in_texts(content, KEEPS_LINE_FEEDS),
+    DRAWING: drawn_texts,
+    OPTIONS: options,
+    ITEMS: items,
+}
+
+
 def _rewrite(pieces: Pieces, at: int, found: _Found) -> bool:
-    """Write out white space that is kept in a region, or what is drawn in it. Returns False if it is for the walk."""
+    """Write out white space that is kept in a region, or what stands in a box. Returns False if it is for the walk."""
     region, before, first, end_at, last, behind = found
     between = "".join(
         part if place % 2 else f"<{part}" for place, part in enumerate(pieces.parts[at + 1 : end_at], start=1)
     )
     content = written(first) + between + written(last)
-    if region.kind != DRAWING:
-        rewritten = kept_in_texts(content, region.kind)
-        pieces.keeps = True
-    # The walk's parser takes a `sup` for a part of a drawing, which it ends (HTML standard §13.2.6.5).
-    elif pieces.runs.marks.has_rules or any("sup" in run for run in pieces.parts[1::2]):
+    if content.count("<") != content.count(">"):
         return False
-    else:
-        rewritten = texts_as_blocks(content)
+    # The walk's parser takes a `sup` for a part of a drawing, which it ends (HTML standard §13.2.6.5).
+    marks = pieces.runs.marks
+    if region.kind == DRAWING and (marks.has_rules or any("sup" in run for run in pieces.parts[1::2])):
+        return False
+    rewritten = _REWRITES[region.kind](content, marks)
     if rewritten is None:
         return False
+    pieces.keeps |= region.kind in {KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS}
     canonical = f"<{run_of([*before, region.start])}{rewritten}<{run_of([region.end, *behind])}"
     pieces.put_parts(at, end_at, split(canonical)[1:-1])
     return True

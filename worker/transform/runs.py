@@ -25,6 +25,7 @@ from worker.transform.marks import (
     PARAGRAPH,
     PICTURE,
     REGIONS,
+    UNSEEN_TEXT,
     WALK,
 )
 
@@ -49,6 +50,7 @@ EDGE_TAGS = {
     INLINE_BLOCK_END: "&)",
     INVISIBLE_BLOCK: "&]",
     PICTURE: "&.",
+    UNSEEN_TEXT: "&|",
 }
 _OWN_TAGS = {_START_TAG: "", _END_TAG: "", **{tag: mark for mark, tag in EDGE_TAGS.items()}}
 _FOR_OTHERS = REGIONS | {CLEAN_FIRST, WALK}

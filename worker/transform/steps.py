@@ -7,19 +7,22 @@ body is read step by step.
 
 What else a parser remembers is kept out. Formatting elements are opened again by later text where their end was not
 written (§13.2.4.3 "The list of active formatting elements"): no step is taken in which the parser opens or closes other
-ones than the tags say. Text in a table goes before it: its character does not come out where it was put in. The other
-insertion modes follow from the open elements, but for elements with which no step is taken.
+ones than the tags say. A body with such a run is read once more without formatting elements: where nothing else but
+blocks shows, nothing of them does. Text in a table goes before it: its character does not come out where it was put in.
+The other insertion modes follow from the open elements, but for elements with which no step is taken.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
 from turbohtml import parse_fragment
 
 from worker.transform.elements import OFFICE_PREFIXES
-from worker.transform.marks import INLINE, READ_ATTRIBUTES
+from worker.transform.layout import NOT_PLAIN
+from worker.transform.marks import CLOSED, EDGES, INLINE, ITEMS, READ_ATTRIBUTES
 from worker.transform.runs import EDGE_TAGS, END, START, texts_and_runs, without_first_line_feeds
 
 if TYPE_CHECKING:
@@ -28,14 +31,15 @@ if TYPE_CHECKING:
 _NAMES = """
     a abbr address article aside b bdi bdo big blockquote body br caption center cite code col colgroup dd del details
     dfn div dl dt em fieldset figcaption figure font footer h1 h2 h3 h4 h5 h6 head header hr html i img input ins kbd
-    label legend li main mark meta nav o:p ol p pre q s samp section small span strike strong sub summary sup table
-    tbody td textarea tfoot th thead time title tr tt u ul var wbr xml
+    label legend li main mark meta nav o:p ol optgroup option p pre q s samp section
+    select small span strike strong sub summary sup table tbody td textarea tfoot th thead time title tr tt u ul var wbr
+    xml
 """
 _NAME = "|".join(_NAMES.split())
 _READ = "|".join(sorted(READ_ATTRIBUTES))
 _SPACE = r"[ \n\t\r]"
 _VALUE = r"""=(?:"[^"<>]*+"|'[^'<>]*+'|[^ \n\t\r"'<>=`]++)"""
-_BARE = "checked|disabled|hidden|noshade|nowrap|open"
+_BARE = "checked|disabled|hidden|multiple|noshade|nowrap|open|selected"
 _ATTRIBUTE = re.compile(rf"""{_SPACE}([^ \n\t\r"'<>=`/]++){_VALUE}(?={_SPACE}|/?>)""")
 # Whatever has another attribute than these may hold words of a message, which are not kept.
 _TAG = rf"</?(?:{_NAME})(?:{_SPACE}++(?:(?:{_READ}){_VALUE}|(?:{_BARE})(?={_SPACE}|/?>)))*{_SPACE}*/?>"
@@ -45,7 +49,22 @@ _OFFICE_NAME = rf"</?(?:{'|'.join(sorted(OFFICE_PREFIXES))}):[a-z]*+/?>"
 _TAGS = re.compile(rf"{_SPACE}*(?:(?:{_TAG}|{_OFFICE_NAME}|{_CONDITION}){_SPACE}*)*", re.IGNORECASE | re.ASCII)
 _NOTHING = f"<{EDGE_TAGS[INLINE]}>"  # written for tags that the parser ignores
 _COMMENT = re.compile("<!--.*?-->", re.DOTALL)
-_FORMATTING = re.compile(r"</?(?:a|b|big|code|em|font|i|s|small|strike|strong|tt|u)(?=[ \n\t\r/>])")
+_FORMATTING_NAME = rf"(?:a|b|big|code|em|font|i|s|small|strike|strong|tt|u)(?={_SPACE}|/?>)"
+_FORMATTING = re.compile(rf"</?{_FORMATTING_NAME}")
+_FORMATTING_TAG = re.compile(rf"</?{_FORMATTING_NAME}[^<>]*>", re.IGNORECASE)
+_LEFT_OUT = "<!---->"
+_MAY_SHOW = re.compile(rf"<{_FORMATTING_NAME}[^<>]*{_SPACE}(?:hidden|style)", re.IGNORECASE)
+# They end with a formatting element around them, as they are none of the "special" ones (HTML standard §13.2.4.2).
+_NOT_SPECIAL_NAMES = """
+    abbr bdi bdo cite del dfn ins kbd label legend mark o:p optgroup option q samp span sub sup time var xml
+"""
+_NOT_SPECIAL = frozenset(_NOT_SPECIAL_NAMES.split())
+_SHOWS_END = frozenset({"legend", "optgroup", "option", "q"})
+_END_THAT_SHOWS = re.compile(rf"</?(?:{'|'.join(sorted(_SHOWS_END))})(?={_SPACE}|/?>)", re.IGNORECASE)
+_HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+_HEADING_START = re.compile("<h[1-6]", re.IGNORECASE)
+# Shown by what their children are, which formatting elements may come around.
+_BY_CHILDREN = frozenset(kind + edge for kind in (CLOSED, ITEMS) for edge in EDGES)
 _TEXT = "\ue000"  # no tag that a step is taken with has it
 _TEXT_AND_END_TAGS = re.compile(rf"{_TEXT}((?:</[^<>]+>)*)\Z")
 # An `&`, except where it begins a finished reference that comes to no white space that collapses, or plainly none. The
@@ -64,68 +83,67 @@ _OTHER_REFERENCE = re.compile(
 )
 
 
-class Step(NamedTuple):
-    """A run as the parser writes it, what it comes to, and what runs come to behind it."""
-
-    run: str
-    shown: str
-    behind: Open
+Step: TypeAlias = "tuple[str, str, Open]"
+"""A run as the parser writes it, what it comes to, and what is open behind it."""
 
 
-class Open(dict[str, "Step | None"]):
-    """What runs come to where elements of certain `names` are open. None for a run with which no step is taken."""
+@dataclass(slots=True)
+class Open:
+    """The elements that are open at a place, and the steps that are taken there.
 
-    MAX_CHARACTERS = 400
-    MAX_DEPTH = 40
+    With runs that are `refused`, none is.
+    """
 
-    def __init__(self, names: tuple[str, ...], known: Known) -> None:
-        super().__init__()
-        self._names = names
-        self._known = known
-
-    def __missing__(self, run: str) -> Step | None:
-        """Find out what a run comes to."""
-        read = _ATTRIBUTE.sub(_if_read, run)
-        if read in self:
-            return self[read]
-        is_short = len(read) <= self.MAX_CHARACTERS and len(self._names) <= self.MAX_DEPTH
-        if not is_short or not _TAGS.fullmatch(_source(read)) or not self._known.may_ask():
-            return None
-        written = written_where_open(read, self._names)
-        step = None
-        if written is not None:
-            step = Step(written[0], self._known.runs[written[0]], self._known[written[1]])
-        self[read] = step
-        return step
+    names: tuple[str, ...]
+    steps: dict[str, Step] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
 
 
-class Known(dict[tuple[str, ...], Open]):
+class Known:
     """What runs come to, by the names of the elements that are open.
 
     Found out once, then kept for good. A few runs are asked about in one body, and none once it is full: what is not
-    known by then is read with the parser.
+    known by then is read with the parser. Of plain bodies it can be found out as if they had no formatting elements.
     """
 
     MAX_KEPT = 8192
     MAX_ASKED = 20  # in one body
+    MAX_CHARACTERS = 400
+    MAX_DEPTH = 40
 
-    def __init__(self, runs: Runs) -> None:
-        super().__init__()
+    def __init__(self, runs: Runs, *, leaves_out_formatting: bool = False) -> None:
         self.runs = runs
+        self.leaves_out_formatting = leaves_out_formatting
+        self.places: dict[tuple[str, ...], Open] = {}
         self._kept = 0
         self._asked = 0
 
-    def __missing__(self, names: tuple[str, ...]) -> Open:
-        """Begin with nothing known."""
-        self[names] = found = Open(names, self)
-        return found
-
     def at_start(self) -> Open:
-        """Return what runs come to where nothing is open, for one more body."""
+        """Return the steps that are taken where nothing is open, for one more body."""
         self._asked = 0
-        return self[()]
+        return self._where(())
 
-    def may_ask(self) -> bool:
+    def step(self, there: Open, run: str) -> Step | None:
+        """Return the step that a run is, or None if none is taken with it."""
+        read = _ATTRIBUTE.sub(_if_read, run)
+        if read in there.steps:
+            return there.steps[read]
+        is_short = len(read) <= self.MAX_CHARACTERS and len(there.names) <= self.MAX_DEPTH
+        if read in there.refused or not is_short or not _TAGS.fullmatch(_source(read)) or not self._may_ask():
+            return None
+        step = self._find_out(there, read)
+        if step is None:
+            there.refused.add(read)
+        else:
+            there.steps[read] = step
+        return step
+
+    def _where(self, names: tuple[str, ...]) -> Open:
+        if names not in self.places:
+            self.places[names] = Open(names)
+        return self.places[names]
+
+    def _may_ask(self) -> bool:
         """Whether the parser is to be asked about one more run, which is counted."""
         if self._kept >= self.MAX_KEPT or self._asked >= self.MAX_ASKED:
             return False
@@ -133,31 +151,64 @@ class Known(dict[tuple[str, ...], Open]):
         self._asked += 1
         return True
 
+    def _find_out(self, there: Open, run: str) -> Step | None:
+        tags = run.lower()
+        if "select" in tags and ("table" in tags or "table" in there.names):
+            return None  # where parsers end it unlike
+        if self.leaves_out_formatting:
+            if _formatting_may_show(run, there.names):
+                return None
+            run = _FORMATTING_TAG.sub(_LEFT_OUT, f"<{run}")[1:]
+        found = written_where_open(run, there.names)
+        if found is None:
+            return None
+        written, names = found
+        shown = self.runs[written]
+        if self.leaves_out_formatting and shown == NOT_PLAIN:
+            apart = self.runs.taken_apart(written)
+            if not (_NOT_SPECIAL.isdisjoint(apart.names) and _BY_CHILDREN.isdisjoint(apart.marks)):
+                return None
+        return written, shown, self._where(names)
 
-def stepped(html: str, known: Known) -> tuple[list[str], list[str]] | None:
+
+def stepped(html: str, *ways: Known) -> tuple[list[str], list[str]] | None:
     """Return a body's texts and runs in turn as if it were serialised, and the same as shown. None for the parser.
 
-    Texts have the references that they were written with. Takes a body without NUL.
+    The `ways` are tried one after the other. Texts have the references that they were written with. Takes a body
+    without NUL.
     """
     if "{" in html or "\f" in html or ("!" in html and "<!-- " in html):
         return None  # a style sheet, white space of another kind, or a comment with words
     if "\r" in html:
         html = html.replace("\r\n", "\n").replace("\r", "\n")
+    if "< " in html:
+        html = html.replace("< ", "&lt; ")  # which begins no tag
     parts = texts_and_runs(html)
     texts = "\x00".join(parts[::2])
     if ">" in texts:
         return None
     if "&" in texts and _OTHER_REFERENCE.search(texts):
         # A space behind it may not show, and what follows that is no part of a reference.
-        return stepped(html.replace("& ", "&amp; "), known) if "& " in html else None
-    shown = parts[:]
-    steps = known.at_start()
+        return stepped(html.replace("& ", "&amp; "), *ways) if "& " in html else None
+    for known in ways:
+        found = _steps(parts, known)
+        if found is not None:
+            return found
+    return None
+
+
+def _steps(parts: list[str], known: Known) -> tuple[list[str], list[str]] | None:
+    written, shown = parts[:], parts[:]
+    there = known.at_start()
     for at in range(1, len(parts), 2):
-        step = steps[parts[at]]
-        if step is None:
-            return None
-        parts[at], shown[at], steps = step
-    return parts, shown
+        try:
+            written[at], shown[at], there = there.steps[parts[at]]
+        except KeyError:
+            step = known.step(there, parts[at])
+            if step is None:
+                return None
+            written[at], shown[at], there = step
+    return written, shown
 
 
 def written_where_open(run: str, names: tuple[str, ...]) -> tuple[str, tuple[str, ...]] | None:
@@ -175,7 +226,7 @@ def written_where_open(run: str, names: tuple[str, ...]) -> tuple[str, tuple[str
     written, end_tags = canonical[len(before) : end.start()], end[1]
     if _TEXT in written or _FORMATTING.findall(tags.lower()) != _FORMATTING.findall(written):
         return None
-    written = without_first_line_feeds(_COMMENT.sub("", written))
+    written = _COMMENT.sub("", without_first_line_feeds(written))
     if is_first:
         written = START + written
     if is_last:
@@ -184,6 +235,18 @@ def written_where_open(run: str, names: tuple[str, ...]) -> tuple[str, tuple[str
     if not written.startswith("<"):
         written = _NOTHING + written
     return written[1:], behind
+
+
+def _formatting_may_show(run: str, names: tuple[str, ...]) -> bool:
+    """Whether a run has formatting elements that show by themselves, or by what ends with them."""
+    tags = f"<{run}"
+    # One that begins ends one that is open, but not if a formatting element is open in it.
+    headings = len(_HEADING_START.findall(tags))
+    if headings and headings + len(_HEADINGS.intersection(names)) > 1:
+        return True
+    if not _FORMATTING_TAG.search(tags):
+        return False
+    return bool(_MAY_SHOW.search(tags) or _END_THAT_SHOWS.search(tags) or not _SHOWS_END.isdisjoint(names))
 
 
 def _if_read(attribute: re.Match[str]) -> str:
