@@ -55,6 +55,27 @@ def test_a_body_is_written_as_the_parser_writes_it(body: str, canonical: str | N
 
 
 @pytest.mark.parametrize(
+    ("body", "canonical"),
+    [
+        ("<b>a<p>b</b>c</p>", "a<p>b<&i>c</p>"),
+        ("<p><B>a</B>\n<i>b<p>c", "<p>a<&i>\nb</p><p>c</p>"),
+        ("<p hidden><i>a<p>b</i>", '<p hidden="">a</p><p>b</p>'),
+        ("<i>a</i>b<q>c</q>", "a<&i>b<q>c</q>"),
+        ("<p><b>a<h1>b</h1></b>", "<p>a</p><h1>b</h1>"),
+        ("<b hidden>a</b>", None),
+        ("<b>a<q>b</b>c</q>", None),
+        ("<q>a<i>b</i></q>", None),
+        ("<i>a<span hidden>b</i>c</span>", None),
+        ("<b>a<details><summary>b</summary></b></details>", None),
+        ("<b>a<div style='display:flex'>b</b></div>", None),
+        ("<h1><b>a<h2>b</h2></b></h1>", None),
+    ],
+)
+def test_formatting_is_left_out_where_it_shows_nothing(body: str, canonical: str | None) -> None:
+    assert written(body, Known(Runs(Marks()), leaves_out_formatting=True)) == canonical
+
+
+@pytest.mark.parametrize(
     "body",
     [
         "<b>a<p>b</b>c</p>",

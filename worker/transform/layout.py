@@ -49,8 +49,9 @@ def without_marks(text: str) -> str:
     Spaces go at the end of a cell. A picture keeps those before it; an inline block has an end of its own.
     """
     text = text.replace(" " + _TAB, _TAB).replace(_TAB, "\t")
-    if MARK not in text:
-        return text
+    without_pictures = text.replace(PICTURE, "")
+    if MARK not in without_pictures:
+        return without_pictures
     return _without_boxes(text.replace(" " + INLINE_BLOCK_END, "").replace(" " + INVISIBLE_BLOCK, ""))
 
 

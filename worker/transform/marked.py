@@ -43,6 +43,7 @@ _STYLED = re.compile(r" (?:style|class|id)=")
 _ZERO_WIDTH_SPACE = "\u200b"
 
 _known = Known(Runs(Marks()))
+# Of most bodies formatting shows nothing, and then fewer elements are open.
 _known_without_formatting = Known(_known.runs, leaves_out_formatting=True)
 
 
@@ -62,7 +63,7 @@ def marked_text(html: str) -> str | None:
     if "<" not in html and "&" not in html:
         text: str | None = collapse(spaces_only(html)).strip(" ")
     else:
-        found = stepped(html, _known, _known_without_formatting)
+        found = stepped(html, _known_without_formatting, _known)
         text = _text_of_parsed(html) if found is None else _text(_known.runs, *found)
     return None if text is None or _ZERO_WIDTH_SPACE in text else text
 

@@ -7,9 +7,10 @@ body is read step by step.
 
 What else a parser remembers is kept out. Formatting elements are opened again by later text where their end was not
 written (§13.2.4.3 "The list of active formatting elements"): no step is taken in which the parser opens or closes other
-ones than the tags say. A body with such a run is read once more without formatting elements: where nothing else but
-blocks shows, nothing of them does. Text in a table goes before it: its character does not come out where it was put in.
-The other insertion modes follow from the open elements, but for elements with which no step is taken.
+ones than the tags say. Or formatting elements are left out altogether, where neither they nor what ends or nests
+otherwise for them shows: that is so in most bodies, however badly they nest. Text in a table goes before it: its
+character does not come out where it was put in. The other insertion modes follow from the open elements, but for
+elements with which no step is taken.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ class Known:
     """What runs come to, by the names of the elements that are open.
 
     Found out once, then kept for good. A few runs are asked about in one body, and none once it is full: what is not
-    known by then is read with the parser. Of plain bodies it can be found out as if they had no formatting elements.
+    known by then is read with the parser. It can be found out as if there were no formatting elements.
     """
 
     MAX_KEPT = 8192
