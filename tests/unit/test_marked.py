@@ -15,7 +15,7 @@ from tests.browser.generator import random_markup
 from tests.browser.letters import letter
 from tests.unit.corpus import Case, inner_text_cases
 from tests.unit.markup import PIECES, markup, unhurried
-from worker.transform import boxes, chains, kept, layout, marked, regions, runs, steps
+from worker.transform import boxes, chains, formatting, kept, layout, marked, regions, runs, steps
 from worker.transform.chains import write_out_chains
 from worker.transform.display import KEYWORDS
 from worker.transform.elements import ELEMENTS
@@ -345,15 +345,15 @@ def test_nearly_all_letters_take_the_fast_way() -> None:
         (Marks, "_if_read", lambda *_: ""),
         (chains, "_cut", lambda text: text),
         (steps, "_if_read", lambda _: ""),
-        (steps, "_FORMATTING", re.compile("nothing")),
+        (steps, "formatting_tags", lambda _: []),
         (steps, "_TAGS", re.compile(".*", re.DOTALL)),
         (steps, "_OTHER_REFERENCE", re.compile("nothing")),
         (steps, "without_first_line_feeds", lambda canonical: canonical),
-        (steps, "_NOT_SPECIAL", frozenset()),
-        (steps, "_BY_CHILDREN", frozenset()),
-        (steps, "_SHOWS_END", frozenset()),
-        (steps, "_MAY_SHOW", re.compile("nothing")),
-        (steps, "_HEADING_START", re.compile("nothing")),
+        (formatting, "_NOT_SPECIAL", frozenset()),
+        (formatting, "_BY_CHILDREN", frozenset()),
+        (formatting, "_SHOWS_END", frozenset()),
+        (formatting, "_MAY_SHOW", re.compile("nothing")),
+        (formatting, "_HEADING_START", re.compile("nothing")),
         (chains, "ends_in_space", lambda _: False),
         (regions, "_NOT_WHERE_IT_IS_KEPT", frozenset()),
         (boxes, "EDGES", (INLINE, BLOCK, PARAGRAPH, PICTURE)),

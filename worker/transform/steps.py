@@ -22,8 +22,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from turbohtml import parse_fragment
 
 from worker.transform.elements import OFFICE_PREFIXES
+from worker.transform.formatting import (
+    formatting_may_show,
+    formatting_tags,
+    goes_by_formatting,
+    without_formatting,
+)
 from worker.transform.layout import NOT_PLAIN
-from worker.transform.marks import CLOSED, EDGES, INLINE, ITEMS, READ_ATTRIBUTES
+from worker.transform.marks import INLINE, READ_ATTRIBUTES
 from worker.transform.runs import EDGE_TAGS, END, START, texts_and_runs, without_first_line_feeds
 
 if TYPE_CHECKING:
@@ -50,22 +56,6 @@ _OFFICE_NAME = rf"</?(?:{'|'.join(sorted(OFFICE_PREFIXES))}):[a-z]*+/?>"
 _TAGS = re.compile(rf"{_SPACE}*(?:(?:{_TAG}|{_OFFICE_NAME}|{_CONDITION}){_SPACE}*)*", re.IGNORECASE | re.ASCII)
 _NOTHING = f"<{EDGE_TAGS[INLINE]}>"  # written for tags that the parser ignores
 _COMMENT = re.compile("<!--.*?-->", re.DOTALL)
-_FORMATTING_NAME = rf"(?:a|b|big|code|em|font|i|s|small|strike|strong|tt|u)(?={_SPACE}|/?>)"
-_FORMATTING = re.compile(rf"</?{_FORMATTING_NAME}")
-_FORMATTING_TAG = re.compile(rf"</?{_FORMATTING_NAME}[^<>]*>", re.IGNORECASE)
-_LEFT_OUT = "<!---->"
-_MAY_SHOW = re.compile(rf"<{_FORMATTING_NAME}[^<>]*{_SPACE}(?:hidden|style)", re.IGNORECASE)
-# They end with a formatting element around them, as they are none of the "special" ones (HTML standard §13.2.4.2).
-_NOT_SPECIAL_NAMES = """
-    abbr bdi bdo cite del dfn ins kbd label legend mark o:p optgroup option q samp span sub sup time var xml
-"""
-_NOT_SPECIAL = frozenset(_NOT_SPECIAL_NAMES.split())
-_SHOWS_END = frozenset({"legend", "optgroup", "option", "q"})
-_END_THAT_SHOWS = re.compile(rf"</?(?:{'|'.join(sorted(_SHOWS_END))})(?={_SPACE}|/?>)", re.IGNORECASE)
-_HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
-_HEADING_START = re.compile("<h[1-6]", re.IGNORECASE)
-# Shown by what their children are, which formatting elements may come around.
-_BY_CHILDREN = frozenset(kind + edge for kind in (CLOSED, ITEMS) for edge in EDGES)
 _TEXT = "\ue000"  # no tag that a step is taken with has it
 _TEXT_AND_END_TAGS = re.compile(rf"{_TEXT}((?:</[^<>]+>)*)\Z")
 # An `&`, except where it begins a finished reference that comes to no white space that collapses, or plainly none. The
@@ -157,18 +147,16 @@ class Known:
         if "select" in tags and ("table" in tags or "table" in there.names):
             return None  # where parsers end it unlike
         if self.leaves_out_formatting:
-            if _formatting_may_show(run, there.names):
+            if formatting_may_show(run, there.names):
                 return None
-            run = _FORMATTING_TAG.sub(_LEFT_OUT, f"<{run}")[1:]
+            run = without_formatting(run)
         found = written_where_open(run, there.names)
         if found is None:
             return None
         written, names = found
         shown = self.runs[written]
-        if self.leaves_out_formatting and shown == NOT_PLAIN:
-            apart = self.runs.taken_apart(written)
-            if not (_NOT_SPECIAL.isdisjoint(apart.names) and _BY_CHILDREN.isdisjoint(apart.marks)):
-                return None
+        if self.leaves_out_formatting and shown == NOT_PLAIN and goes_by_formatting(self.runs.taken_apart(written)):
+            return None
         return written, shown, self._where(names)
 
 
@@ -225,7 +213,7 @@ def written_where_open(run: str, names: tuple[str, ...]) -> tuple[str, tuple[str
     if end is None or not canonical.startswith(before):
         return None
     written, end_tags = canonical[len(before) : end.start()], end[1]
-    if _TEXT in written or _FORMATTING.findall(tags.lower()) != _FORMATTING.findall(written):
+    if _TEXT in written or formatting_tags(tags) != formatting_tags(written):
         return None
     written = _COMMENT.sub("", without_first_line_feeds(written))
     if is_first:
@@ -236,18 +224,6 @@ def written_where_open(run: str, names: tuple[str, ...]) -> tuple[str, tuple[str
     if not written.startswith("<"):
         written = _NOTHING + written
     return written[1:], behind
-
-
-def _formatting_may_show(run: str, names: tuple[str, ...]) -> bool:
-    """Whether a run has formatting elements that show by themselves, or by what ends with them."""
-    tags = f"<{run}"
-    # One that begins ends one that is open, but not if a formatting element is open in it.
-    headings = len(_HEADING_START.findall(tags))
-    if headings and headings + len(_HEADINGS.intersection(names)) > 1:
-        return True
-    if not _FORMATTING_TAG.search(tags):
-        return False
-    return bool(_MAY_SHOW.search(tags) or _END_THAT_SHOWS.search(tags) or not _SHOWS_END.isdisjoint(names))
 
 
 def _if_read(attribute: re.Match[str]) -> str:
