@@ -197,6 +197,10 @@ PECULIAR = [
     "<p><b>a<p><select><option><i>b</option>c</select>d",
     "<b>a<p><pre><i>\n\nb</pre></b>c",
     "<pre><!--[if mso]><![endif]-->\na</pre>b",
+    "<title>a<!-- b --></title>c<textarea><!-- d --></textarea><select><option>e<!-- f -->g</select>",
+    "a<!-- b -->c <!-- d -- e --> &am<!-- f -->p; <a title='<!-- g -->'>h</a><!-- i",
+    "<b>a<p>b</b> c <svg><text>d<b>e</b></text></svg>f",
+    "<svg><p>a</svg><svg><title><i>b</title></svg>c",
 ]
 STYLES = [
     "", *(f"display:{value}" for value in sorted(KEYWORDS)), *(f"white-space:{value}" for value in

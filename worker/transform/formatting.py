@@ -22,11 +22,11 @@ _LEFT_OUT = "<!---->"
 _MAY_SHOW = re.compile(rf"<{_NAME}[^<>]*{_SPACE}(?:hidden|style)", re.IGNORECASE)
 # They end with a formatting element around them, as they are none of the "special" ones (§13.2.4.2).
 _NOT_SPECIAL_NAMES = """
-    abbr bdi bdo cite del dfn ins kbd label legend mark o:p optgroup option q samp span sub sup time var xml
+    abbr bdi bdo cite del dfn ins kbd label legend mark o:p optgroup option q samp span sub sup svg time var xml
 """
 _NOT_SPECIAL = frozenset(_NOT_SPECIAL_NAMES.split())
-# Of these, what shows where it ends without any attribute.
-_SHOWS_END = frozenset({"legend", "optgroup", "option", "q"})
+# Of these, what shows where it ends without any attribute. (A drawing ends where a formatting element begins, too.)
+_SHOWS_END = frozenset({"legend", "optgroup", "option", "q", "svg"})
 _END_THAT_SHOWS = re.compile(rf"</?(?:{'|'.join(sorted(_SHOWS_END))})(?={_SPACE}|/?>)", re.IGNORECASE)
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _HEADING_START = re.compile("<h[1-6]", re.IGNORECASE)

@@ -104,8 +104,8 @@ _BY_NAME = {"br": BREAK, "wbr": INLINE, "p": PARAGRAPH, "img": PICTURE, "input":
 _KNOWN_NAMES = ELEMENTS | SVG_ELEMENTS | {OFFICE_ISLAND}
 # Read by some rule of text, or of a few values that editors write.
 _READ_ATTRIBUTES = """
-    align bgcolor border cellpadding cellspacing class clear color colspan controls data dir face height hidden lang
-    open rowspan size span start style type valign width
+    align bgcolor border cellpadding cellspacing charset class clear color colspan controls data dir face height hidden
+    lang open rowspan size span start style type valign width
 """
 READ_ATTRIBUTES = frozenset(_READ_ATTRIBUTES.split())
 # As a serialiser writes them, one after the other, so that no value is taken for one. Behind a `>`, white space is

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from turbohtml import parse_fragment
 
-from worker.transform.elements import OFFICE_PREFIXES
+from worker.transform.elements import OFFICE_PREFIXES, SVG_ELEMENTS
 from worker.transform.formatting import (
     formatting_may_show,
     formatting_tags,
@@ -42,7 +42,7 @@ _NAMES = """
     select small span strike strong sub summary sup table tbody td textarea tfoot th thead time title tr tt u ul var wbr
     xml
 """
-_NAME = "|".join(_NAMES.split())
+_NAME = "|".join({*_NAMES.split(), "svg", *SVG_ELEMENTS})
 _READ = "|".join(sorted(READ_ATTRIBUTES))
 _SPACE = r"[ \n\t\r]"
 _VALUE = r"""=(?:"[^"<>]*+"|'[^'<>]*+'|[^ \n\t\r"'<>=`]++)"""
@@ -50,12 +50,13 @@ _BARE = "checked|disabled|hidden|multiple|noshade|nowrap|open|selected"
 _ATTRIBUTE = re.compile(rf"""{_SPACE}([^ \n\t\r"'<>=`/]++){_VALUE}(?={_SPACE}|/?>)""")
 # Whatever has another attribute than these may hold words of a message, which are not kept.
 _TAG = rf"</?(?:{_NAME})(?:{_SPACE}++(?:(?:{_READ}){_VALUE}|(?:{_BARE})(?={_SPACE}|/?>)))*{_SPACE}*/?>"
-# What Office writes around what is for its own eyes: a comment, or nothing.
-_CONDITION = r"<!(?:--)?\[(?:if (?:[gl]te?|mso|ie|vml|support[a-z]++|[ !()|&0-9.])*|endif)\](?:--)?>"
+# Comments without words: an empty one, or what Office writes around what is for its own eyes.
+_CONDITION = r"<!---->|<!(?:--)?\[(?:if (?:[gl]te?|mso|ie|vml|support[a-z]++|[ !()|&0-9.])*|endif)\](?:--)?>"
 _OFFICE_NAME = rf"</?(?:{'|'.join(sorted(OFFICE_PREFIXES))}):[a-z]*+/?>"
 _TAGS = re.compile(rf"{_SPACE}*(?:(?:{_TAG}|{_OFFICE_NAME}|{_CONDITION}){_SPACE}*)*", re.IGNORECASE | re.ASCII)
 _NOTHING = f"<{EDGE_TAGS[INLINE]}>"  # written for tags that the parser ignores
 _COMMENT = re.compile("<!--.*?-->", re.DOTALL)
+_COMMENT_OF_WORDS = re.compile("<!-- [^<>-]*-->")
 _TEXT = "\ue000"  # no tag that a step is taken with has it
 _TEXT_AND_END_TAGS = re.compile(rf"{_TEXT}((?:</[^<>]+>)*)\Z")
 # An `&`, except where it begins a finished reference that comes to no white space that collapses, or plainly none. The
@@ -166,8 +167,10 @@ def stepped(html: str, *ways: Known) -> tuple[list[str], list[str]] | None:
     The `ways` are tried one after the other. Texts have the references that they were written with. Takes a body
     without NUL.
     """
-    if "{" in html or "\f" in html or ("!" in html and "<!-- " in html):
-        return None  # a style sheet, white space of another kind, or a comment with words
+    if "{" in html or "\f" in html:
+        return None  # a style sheet, or white space of another kind
+    if "<!-- " in html:
+        html = _COMMENT_OF_WORDS.sub("<!---->", html)  # which are not kept
     if "\r" in html:
         html = html.replace("\r\n", "\n").replace("\r", "\n")
     if "< " in html:
