@@ -36,13 +36,12 @@ if TYPE_CHECKING:
     from worker.transform.runs import Runs
 
 _NAMES = """
-    a abbr address article aside b bdi bdo big blockquote body br caption center cite code col colgroup dd del details
-    dfn div dl dt em fieldset figcaption figure font footer h1 h2 h3 h4 h5 h6 head header hr html i img input ins kbd
-    label legend li main mark meta nav o:p ol optgroup option p pre q s samp section
-    select small span strike strong sub summary sup table tbody td textarea tfoot th thead time title tr tt u ul var wbr
-    xml
+    a abbr address article aside b bdi bdo big blockquote body br caption center cite code col colgroup dd del
+    details dfn div dl dt em fieldset figcaption figure font footer h1 h2 h3 h4 h5 h6 head header hr html i img
+    input ins kbd label legend li main mark meta nav o:p ol optgroup option p pre q s samp section select small span
+    strike strong sub summary sup table tbody td textarea tfoot th thead time title tr tt u ul var wbr xml
 """
-_NAME = "|".join({*_NAMES.split(), "svg", *SVG_ELEMENTS})
+_NAME = "|".join([*_NAMES.split(), "svg", *sorted(SVG_ELEMENTS)])
 _READ = "|".join(sorted(READ_ATTRIBUTES))
 _SPACE = r"[ \n\t\r]"
 _VALUE = r"""=(?:"[^"<>]*+"|'[^'<>]*+'|[^ \n\t\r"'<>=`]++)"""
