@@ -189,6 +189,7 @@ def _may_be_otherwise(found: _Found, pieces: Pieces, at: int) -> bool:
 
 
 def _is_a_text_alone(found: _Found, pieces: Pieces, at: int) -> bool:
+    """Whether a region is one text, without white space at its ends: that before it would be in the run."""
     is_text = found.end_at == at + 2 and not found.first and not found.last
     return is_text and not ends_in_space(pieces.parts[at + 1])
 
