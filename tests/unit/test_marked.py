@@ -15,7 +15,7 @@ from tests.browser.generator import random_markup
 from tests.browser.letters import letter
 from tests.unit.corpus import Case, inner_text_cases
 from tests.unit.markup import PIECES, markup, unhurried
-from worker.transform import boxes, chains, formatting, kept, layout, marked, regions, runs, steps
+from worker.transform import boxes, chains, formatting, kept, layout, marked, regions, runs, steps, stylesheet
 from worker.transform.chains import write_out_chains
 from worker.transform.display import KEYWORDS
 from worker.transform.elements import ELEMENTS
@@ -93,7 +93,11 @@ AS_SENT = [
     "<svg>", "<text>", "</text>", "</svg>", "<q>", "</q>", "<textarea>", "</textarea>", "<video>", "</video>",
     "<p hidden>", "<input type=hidden>", "<input TYPE=HIDDEN>", "<table align=left>", "<section>", "<div>", "</div>",
     "<select>", "<option>", "</select>", "<div style='display:flex'>", "<i style='visibility:hidden'>", "< 5", "<6 & ",
-    "<details>", "<summary>", "<legend>", "<h2>", "</h1>",
+    "<details>", "<summary>", "<legend>", "<h2>", "</h1>", "<button>", "</button>", "<ruby>", "<rt>", "</ruby>",
+    "<menu>", "<object>", "<dialog>", "<noscript>", "<w:sdt style='display:none'>", "</w:sdt>", "<!DOCTYPE html>",
+    "<?xml:namespace prefix = o />", "R&D,", "&lt", "&#129;", "<!-- a - b -->", "<!-->", "<!--<b>-->",
+    "<style>#x,.x{display:none}</style>", "<STYLE type=text/css><!-- p{margin:0} --></STYLE>", "<b class=x>",
+    "<p id=x>", "<style>",
 ]  # fmt: skip
 # Each was once read otherwise, or shows why something is refused.
 PECULIAR = [
@@ -102,6 +106,18 @@ PECULIAR = [
     "a<pre>\n\n b</pre>",
     "<p><em hidden>a<p>b",
     "<p><nobr hidden>a<p>b",
+    "<nobr><ruby></nobr>a<li><rt>b </rt></li>c",
+    "<a><rp><s>a</s><h1>b</h1></a>c",
+    "<video><i>a</video>b</i>c",
+    "<div style='display:flex'>a<q>b</q></div>",
+    "a<!-->b<br>c--></b>d & e",
+    "<textarea><style>b{display:none}</style></textarea>a<b>c</b>",
+    "<svg><style>b{display:none}</style></svg>a<b>c</b>",
+    "<!-- <style>b{display:none}</style> --><b>c</b>",
+    "<style>b{display:none}<!--</style><b>c</b>--><b>d</b>",
+    "<title><style>b{display:none}</style></title><b>c</b>",
+    "<style>#x{display:none}</style><b id=x>a</b><b id=y>c</b>",
+    "<style>.x{visibility:hidden}</style><b><i class=x>a</b>b</i>",
     "<a<!-->x<b>--></b></a<!-->y",
     "<script><!--<script></script><p>x</p>--></script>z",
     "<xmp><!--</xmp>x<b>--></b>",
@@ -240,17 +256,20 @@ def forget(monkeypatch: pytest.MonkeyPatch, marks: Marks) -> None:
     runs = Runs(marks)
     monkeypatch.setattr(marked, "_known", Known(runs))
     monkeypatch.setattr(marked, "_known_without_formatting", Known(runs, leaves_out_formatting=True))
+    marked._runs_with.cache_clear()
+    marked._ways_with.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Begin with nothing looked up, and let nobody else have what was. No step is refused for want of room."""
-    forget(monkeypatch, Marks())
     monkeypatch.setattr(Known, "MAX_KEPT", 1_000_000)
+    monkeypatch.setattr(Known, "MAX_KEPT_UNDER_RULES", 1_000_000)
     monkeypatch.setattr(Known, "MAX_ASKED", 1_000)
-    marked._runs_with.cache_clear()
+    forget(monkeypatch, Marks())
     yield
     marked._runs_with.cache_clear()
+    marked._ways_with.cache_clear()
 
 
 def reads_otherwise(body: str) -> bool:
@@ -348,7 +367,10 @@ def test_nearly_all_letters_take_the_fast_way() -> None:
         (kept, "_OTHERWISE", dict.fromkeys((KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS), re.compile("nothing"))),
         (Marks, "_if_read", lambda *_: ""),
         (chains, "_cut", lambda text: text),
-        (steps, "_if_read", lambda _: ""),
+        (Known, "_if_read", lambda *_: ""),
+        (steps, "_NO_REFERENCE", re.compile("&")),
+        (steps, "_COMMENT_OF_WORDS", re.compile("<!--.*?-->", re.DOTALL)),
+        (stylesheet, "_PLAIN_SHEET", re.compile("<style[^>]*>([^<]*)</style>")),
         (steps, "formatting_tags", lambda _: []),
         (steps, "_TAGS", re.compile(".*", re.DOTALL)),
         (steps, "_OTHER_REFERENCE", re.compile("nothing")),
@@ -362,7 +384,7 @@ def test_nearly_all_letters_take_the_fast_way() -> None:
         (regions, "_NOT_WHERE_IT_IS_KEPT", frozenset()),
         (boxes, "EDGES", (INLINE, BLOCK, PARAGRAPH, PICTURE)),
     ],
-    ids=range(31),
+    ids=range(34),
 )
 def test_a_mistake_in_the_fast_way_is_found(
     monkeypatch: pytest.MonkeyPatch, module: object, place: str, mistake: object

@@ -15,18 +15,20 @@ if TYPE_CHECKING:
     from worker.transform.runs import Apart
 
 _SPACE = r"[ \n\t\r]"
-_NAME = rf"(?:a|b|big|code|em|font|i|s|small|strike|strong|tt|u)(?={_SPACE}|/?>)"
+_NAME = rf"(?:a|b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)(?={_SPACE}|/?>)"
 _START_OR_END = re.compile(rf"</?{_NAME}")
 _TAG = re.compile(rf"</?{_NAME}[^<>]*>", re.IGNORECASE)
 _LEFT_OUT = "<!---->"
 _MAY_SHOW = re.compile(rf"<{_NAME}[^<>]*{_SPACE}(?:hidden|style)", re.IGNORECASE)
 # They end with a formatting element around them, as they are none of the "special" ones (§13.2.4.2).
 _NOT_SPECIAL_NAMES = """
-    abbr bdi bdo cite del dfn ins kbd label legend mark o:p optgroup option q samp span sub sup svg time var xml
+    abbr acronym bdi bdo cite del dfn dialog ins kbd label legend map mark optgroup option q rp rt ruby samp span sub
+    sup svg time var video xml
 """
 _NOT_SPECIAL = frozenset(_NOT_SPECIAL_NAMES.split())
-# Of these, what shows where it ends without any attribute. (A drawing ends where a formatting element begins, too.)
-_SHOWS_END = frozenset({"legend", "optgroup", "option", "q", "svg"})
+# Of these, what shows where it ends without any attribute, or ends others in it (`ruby`). A drawing ends where a
+# formatting element begins, too.
+_SHOWS_END = frozenset({"legend", "optgroup", "option", "q", "ruby", "svg"})
 _END_THAT_SHOWS = re.compile(rf"</?(?:{'|'.join(sorted(_SHOWS_END))})(?={_SPACE}|/?>)", re.IGNORECASE)
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _HEADING_START = re.compile("<h[1-6]", re.IGNORECASE)
@@ -58,4 +60,5 @@ def formatting_may_show(run: str, names: tuple[str, ...]) -> bool:
 
 def goes_by_formatting(run: Apart) -> bool:
     """Whether something that a run begins may end with a formatting element, or goes by what its children are."""
-    return not (_NOT_SPECIAL.isdisjoint(run.names) and _BY_CHILDREN.isdisjoint(run.marks))
+    is_special = _NOT_SPECIAL.isdisjoint(run.names) and not any(":" in name for name in run.names)
+    return not (is_special and _BY_CHILDREN.isdisjoint(run.marks))

@@ -27,7 +27,7 @@ from worker.transform.references import decoded
 from worker.transform.regions import write_out_regions
 from worker.transform.runs import Runs, without_first_line_feeds
 from worker.transform.steps import Known, stepped
-from worker.transform.stylesheet import SHORT_SHEETS_CHARACTERS, is_for_a_screen
+from worker.transform.stylesheet import SHORT_SHEETS_CHARACTERS, cut_out_sheets, is_for_a_screen
 
 _NOT_TEXT = re.compile(
     r"<!--.*?-->|<style(?P<style>(?: [^<>]*)?)>(?P<sheet>.*?)</style>"
@@ -56,6 +56,15 @@ def _runs_with(sheets: tuple[str, ...]) -> Runs | None:
     return Runs(marks) if marks.has_rules else _known.runs
 
 
+@lru_cache(maxsize=64)
+def _ways_with(sheets: tuple[str, ...]) -> tuple[Known, ...]:
+    """Return what is known of runs under these `<style>` texts: nothing, if some rule depends on the parent."""
+    runs = _runs_with(sheets)
+    if runs is None:
+        return ()
+    return (_known_without_formatting, _known) if runs is _known.runs else (Known(runs),)
+
+
 def marked_text(html: str) -> str | None:
     """Return what the walk gives for a body within the caps, or None if the walk has to be asked."""
     if not _is_for_any_parser(html):
@@ -63,8 +72,10 @@ def marked_text(html: str) -> str | None:
     if "<" not in html and "&" not in html:
         text: str | None = collapse(spaces_only(html)).strip(" ")
     else:
-        found = stepped(html, _known_without_formatting, _known)
-        text = _text_of_parsed(html) if found is None else _text(_known.runs, *found)
+        emptied, sheets = cut_out_sheets(html) if "{" in html else (html, ())
+        ways = _ways_with(sheets)
+        found = stepped(emptied, *ways)
+        text = _text_of_parsed(html) if found is None else _text(ways[0].runs, *found)
     return None if text is None or _ZERO_WIDTH_SPACE in text else text
 
 

@@ -128,7 +128,7 @@ class Marks(dict[str, str]):
     def __init__(self, sheet: StyleSheet | None = None) -> None:
         super().__init__()
         self._sheet = sheet
-        self._read = READ_ATTRIBUTES if sheet is None else READ_ATTRIBUTES | {"id"}
+        self.reads = READ_ATTRIBUTES if sheet is None else READ_ATTRIBUTES | {"id"}
         self.has_rules = sheet is not None
         self.max_kept = self.MAX_KEPT_UNDER_RULES if self.has_rules else self.MAX_KEPT
 
@@ -137,7 +137,7 @@ class Marks(dict[str, str]):
         return _WRITTEN_ATTRIBUTE.sub(self._if_read, tags)
 
     def _if_read(self, attribute: re.Match[str]) -> str:
-        return attribute[0] if attribute[1] in self._read else ""
+        return attribute[0] if attribute[1] in self.reads else ""
 
     def __missing__(self, tag: str) -> str:
         """Find out the mark of a tag that is not kept."""

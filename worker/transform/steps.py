@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from html.entities import html5
 from typing import TYPE_CHECKING, TypeAlias
 
 from turbohtml import parse_fragment
 
-from worker.transform.elements import OFFICE_PREFIXES, SVG_ELEMENTS
+from worker.transform.elements import BARE_ATTRIBUTES, OFFICE_PREFIXES, SVG_ELEMENTS
 from worker.transform.formatting import (
     formatting_may_show,
     formatting_tags,
@@ -31,31 +32,40 @@ from worker.transform.formatting import (
 from worker.transform.layout import NOT_PLAIN
 from worker.transform.marks import INLINE, READ_ATTRIBUTES
 from worker.transform.runs import EDGE_TAGS, END, START, texts_and_runs, without_first_line_feeds
+from worker.transform.stylesheet import EMPTY_SHEET
 
 if TYPE_CHECKING:
     from worker.transform.runs import Runs
 
 _NAMES = """
-    a abbr address article aside b bdi bdo big blockquote body br caption center cite code col colgroup dd del
-    details dfn div dl dt em fieldset figcaption figure font footer h1 h2 h3 h4 h5 h6 head header hr html i img
-    input ins kbd label legend li main mark meta nav o:p ol optgroup option p pre q s samp section select small span
-    strike strong sub summary sup table tbody td textarea tfoot th thead time title tr tt u ul var wbr xml
+    a abbr acronym address area article aside b bdi bdo big blockquote body br button caption center cite code col
+    colgroup dd del details dfn dialog dir div dl dt em fieldset figcaption figure font footer h1 h2 h3 h4 h5 h6 head
+    header hgroup hr html i img input ins kbd label legend li main map mark menu meta nav nobr noscript object ol
+    optgroup option p pre q rp rt ruby s samp section select small span strike strong sub summary sup table tbody td
+    textarea tfoot th thead time title tr tt u ul var video wbr xml
 """
-_NAME = "|".join([*_NAMES.split(), "svg", *sorted(SVG_ELEMENTS)])
-_READ = "|".join(sorted(READ_ATTRIBUTES))
+_OFFICE_NAME = f"(?:{'|'.join(sorted(OFFICE_PREFIXES))}):[a-z]*+"
+_NAME = "|".join([*_NAMES.split(), "svg", *sorted(SVG_ELEMENTS), _OFFICE_NAME])
 _SPACE = r"[ \n\t\r]"
 _VALUE = r"""=(?:"[^"<>]*+"|'[^'<>]*+'|[^ \n\t\r"'<>=`]++)"""
-_BARE = "checked|disabled|hidden|multiple|noshade|nowrap|open|selected"
+_BARE = "|".join(sorted(BARE_ATTRIBUTES))
 _ATTRIBUTE = re.compile(rf"""{_SPACE}([^ \n\t\r"'<>=`/]++){_VALUE}(?={_SPACE}|/?>)""")
+_READ = "|".join(sorted(READ_ATTRIBUTES | {"id"}))  # ids are read by style sheets alone
 # Whatever has another attribute than these may hold words of a message, which are not kept.
-_TAG = rf"</?(?:{_NAME})(?:{_SPACE}++(?:(?:{_READ}){_VALUE}|(?:{_BARE})(?={_SPACE}|/?>)))*{_SPACE}*/?>"
+_KEPT_ATTRIBUTE = rf"{_SPACE}++(?:(?:{_READ}){_VALUE}|(?:{_BARE})(?={_SPACE}|/?>))"
+_TAG = rf"</?(?:{_NAME})(?:{_KEPT_ATTRIBUTE})*{_SPACE}*/?>"
 # Comments without words: an empty one, or what Office writes around what is for its own eyes.
-_CONDITION = r"<!---->|<!(?:--)?\[(?:if (?:[gl]te?|mso|ie|vml|support[a-z]++|[ !()|&0-9.])*|endif)\](?:--)?>"
-_OFFICE_NAME = rf"</?(?:{'|'.join(sorted(OFFICE_PREFIXES))}):[a-z]*+/?>"
-_TAGS = re.compile(rf"{_SPACE}*(?:(?:{_TAG}|{_OFFICE_NAME}|{_CONDITION}){_SPACE}*)*", re.IGNORECASE | re.ASCII)
+_CONDITION = (
+    r"<!---->|<!(?:--)?\[(?:if (?:[gl]te?|mso|ie|vml|support[a-z]++|[ !()|&0-9.])*|endif)\](?:--)?>|<!doctype html>"
+)
+_TAGS = re.compile(rf"{_SPACE}*(?:(?:{_TAG}|{_CONDITION}|{EMPTY_SHEET}){_SPACE}*)*", re.IGNORECASE | re.ASCII)
 _NOTHING = f"<{EDGE_TAGS[INLINE]}>"  # written for tags that the parser ignores
 _COMMENT = re.compile("<!--.*?-->", re.DOTALL)
-_COMMENT_OF_WORDS = re.compile("<!-- [^<>-]*-->")
+_COMMENT_OF_WORDS = re.compile(r"<!--[^<>]*-->|<[!?][a-z][^<>]*>", re.IGNORECASE)
+_NO_TAG = re.compile(r"<(?![A-Za-z/!?])")
+# Names of old are references without their semicolon too.
+_OLD_NAMES = "|".join(sorted(name for name in html5 if not name.endswith(";")))
+_NO_REFERENCE = re.compile(rf"&(?!#|[A-Za-z0-9]++;|{_OLD_NAMES})")
 _TEXT = "\ue000"  # no tag that a step is taken with has it
 _TEXT_AND_END_TAGS = re.compile(rf"{_TEXT}((?:</[^<>]+>)*)\Z")
 # An `&`, except where it begins a finished reference that comes to no white space that collapses, or plainly none. The
@@ -64,7 +74,8 @@ _OTHER_REFERENCE = re.compile(
     r"""
     &(?!
         (?: [a-z]{2,6}[0-9]{0,2} | \#39
-          | \#(?:1[6-9][0-9] | [2-9][0-9]{2} | [1-9][0-9]{3} | [1-5][0-9]{4} | 12[5-9][0-9]{3})
+          | \#(?:13[0-9] | 14[025-9] | 15[0-689] | 1[6-9][0-9] | [2-9][0-9]{2} | [1-9][0-9]{3})
+          | \#(?:[1-5][0-9]{4} | 12[5-9][0-9]{3})
           | \#x(?:[2-9a-e][0-9a-f]{2,3} | 1f[0-9a-e][0-9a-f]{2})
         );
       | [,.]
@@ -98,6 +109,7 @@ class Known:
     """
 
     MAX_KEPT = 8192
+    MAX_KEPT_UNDER_RULES = 512  # of each style sheet, of which many are remembered
     MAX_ASKED = 20  # in one body
     MAX_CHARACTERS = 400
     MAX_DEPTH = 40
@@ -106,6 +118,7 @@ class Known:
         self.runs = runs
         self.leaves_out_formatting = leaves_out_formatting
         self.places: dict[tuple[str, ...], Open] = {}
+        self._max_kept = self.MAX_KEPT_UNDER_RULES if runs.marks.has_rules else self.MAX_KEPT
         self._kept = 0
         self._asked = 0
 
@@ -116,7 +129,7 @@ class Known:
 
     def step(self, there: Open, run: str) -> Step | None:
         """Return the step that a run is, or None if none is taken with it."""
-        read = _ATTRIBUTE.sub(_if_read, run)
+        read = _ATTRIBUTE.sub(self._if_read, run)
         if read in there.steps:
             return there.steps[read]
         is_short = len(read) <= self.MAX_CHARACTERS and len(there.names) <= self.MAX_DEPTH
@@ -129,6 +142,9 @@ class Known:
             there.steps[read] = step
         return step
 
+    def _if_read(self, attribute: re.Match[str]) -> str:
+        return attribute[0] if attribute[1].lower() in self.runs.marks.reads else ""
+
     def _where(self, names: tuple[str, ...]) -> Open:
         if names not in self.places:
             self.places[names] = Open(names)
@@ -136,7 +152,7 @@ class Known:
 
     def _may_ask(self) -> bool:
         """Whether the parser is to be asked about one more run, which is counted."""
-        if self._kept >= self.MAX_KEPT or self._asked >= self.MAX_ASKED:
+        if self._kept >= self._max_kept or self._asked >= self.MAX_ASKED:
             return False
         self._kept += 1
         self._asked += 1
@@ -144,8 +160,11 @@ class Known:
 
     def _find_out(self, there: Open, run: str) -> Step | None:
         tags = run.lower()
-        if "select" in tags and ("table" in tags or "table" in there.names):
+        has_list = "select" in tags or "select" in there.names
+        if has_list and ("table" in tags or "table" in there.names):
             return None  # where parsers end it unlike
+        if EMPTY_SHEET in tags and (has_list or "svg" in tags or "svg" in there.names):
+            return None  # which read it unlike
         if self.leaves_out_formatting:
             if formatting_may_show(run, there.names):
                 return None
@@ -164,23 +183,33 @@ def stepped(html: str, *ways: Known) -> tuple[list[str], list[str]] | None:
     """Return a body's texts and runs in turn as if it were serialised, and the same as shown. None for the parser.
 
     The `ways` are tried one after the other. Texts have the references that they were written with. Takes a body
-    without NUL.
+    without NUL, whose style sheets are empty.
     """
-    if "{" in html or "\f" in html:
-        return None  # a style sheet, or white space of another kind
-    if "<!-- " in html:
-        html = _COMMENT_OF_WORDS.sub("<!---->", html)  # which are not kept
+    if "\f" in html:
+        return None  # white space of another kind
     if "\r" in html:
         html = html.replace("\r\n", "\n").replace("\r", "\n")
-    if "< " in html:
-        html = html.replace("< ", "&lt; ")  # which begins no tag
+    if not ("& " in html or "< " in html or "<!-- " in html):
+        found = _stepped(html, ways)
+        if found is not None:
+            return found
+    plain = _plainly_written(html)
+    return _stepped(plain, ways) if plain != html else None
+
+
+def _plainly_written(html: str) -> str:
+    """Return a body without the words of its comments, and with references for what only looks like markup."""
+    html = _COMMENT_OF_WORDS.sub("<!---->", html)
+    return _NO_REFERENCE.sub("&amp;", _NO_TAG.sub("&lt;", html))
+
+
+def _stepped(html: str, ways: tuple[Known, ...]) -> tuple[list[str], list[str]] | None:
     parts = texts_and_runs(html)
     texts = "\x00".join(parts[::2])
-    if ">" in texts:
-        return None
     if "&" in texts and _OTHER_REFERENCE.search(texts):
-        # A space behind it may not show, and what follows that is no part of a reference.
-        return stepped(html.replace("& ", "&amp; "), *ways) if "& " in html else None
+        return None
+    if ">" in texts:
+        parts[::2] = texts.replace(">", "&gt;").split("\x00")
     for known in ways:
         found = _steps(parts, known)
         if found is not None:
@@ -217,7 +246,9 @@ def written_where_open(run: str, names: tuple[str, ...]) -> tuple[str, tuple[str
     written, end_tags = canonical[len(before) : end.start()], end[1]
     if _TEXT in written or formatting_tags(tags) != formatting_tags(written):
         return None
-    written = _COMMENT.sub("", without_first_line_feeds(written))
+    if written.count(EMPTY_SHEET) != tags.count(EMPTY_SHEET):
+        return None
+    written = _COMMENT.sub("", without_first_line_feeds(written)).replace(EMPTY_SHEET, "")
     if is_first:
         written = START + written
     if is_last:
@@ -226,10 +257,6 @@ def written_where_open(run: str, names: tuple[str, ...]) -> tuple[str, tuple[str
     if not written.startswith("<"):
         written = _NOTHING + written
     return written[1:], behind
-
-
-def _if_read(attribute: re.Match[str]) -> str:
-    return attribute[0] if attribute[1].lower() in READ_ATTRIBUTES else ""
 
 
 def _source(run: str) -> str:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser
     from turbohtml import Element
 
+EMPTY_SHEET = "<style></style>"
+_PLAIN_SHEET = re.compile(
+    r"""<style(?: type=(?:"text/css"|'text/css'|text/css))?>([^<]*+(?:<!--[^<]*+)?)</style>""", re.IGNORECASE
+)
 _STYLE_ELEMENT = re.compile(r"<style", re.IGNORECASE)
 _SCREENS = frozenset({"all", "screen"})
 _TEXT_PROPERTIES = [name.encode() for name in TEXT_PROPERTIES]
@@ -37,6 +41,17 @@ def has_rules_about_text(html: str) -> bool:
     end = octets.rfind(b"</style", start)
     sheets = octets[start:end] if end > 0 else octets[start:]
     return any(name in sheets for name in _TEXT_PROPERTIES)
+
+
+def cut_out_sheets(html: str) -> tuple[str, tuple[str, ...]]:
+    """Return a body with nothing in its `<style>` elements, and what was in them.
+
+    Those with another attribute than their type, or with a tag in them, stay as they are. So do all if they are long.
+    """
+    sheets = tuple(_PLAIN_SHEET.findall(html))
+    if sum(map(len, sheets)) > SHORT_SHEETS_CHARACTERS:
+        return html, ()
+    return _PLAIN_SHEET.sub(EMPTY_SHEET, html), sheets
 
 
 def style_sheet(tree: LexborHTMLParser) -> StyleSheet:
