@@ -13,7 +13,13 @@ SELECT
     )                                                                      AS last_verified_as_of,
     (SELECT count(*) FROM canvas.message WHERE _deleted_at IS NULL)        AS messages,
     (SELECT count(*) FROM canvas.message WHERE _deleted_at IS NOT NULL)    AS messages_deleted,
-    (SELECT count(*) FROM canvas_ops.quarantine WHERE resolved_at IS NULL) AS quarantined
+    (SELECT count(*) FROM canvas_ops.quarantine WHERE resolved_at IS NULL) AS quarantined,
+    (
+        SELECT coalesce(closed_at, held_since)
+        FROM canvas_ops.run
+        ORDER BY held_since DESC, id DESC
+        LIMIT 1
+    )                                                                      AS settled_at
 FROM (SELECT) AS always_one_row
 LEFT JOIN LATERAL (
     SELECT id, closed_at, as_of
@@ -27,8 +33,9 @@ COMMENT ON VIEW canvas.freshness IS 'One row: the last full complete run, and ho
 COMMENT ON COLUMN canvas.freshness.last_complete_run_id IS 'The last full run that was complete. Null if there was none yet.';
 COMMENT ON COLUMN canvas.freshness.last_complete_at IS 'When it was closed.';
 COMMENT ON COLUMN canvas.freshness.as_of IS 'Start of its oldest accepted walk: messages that stood still since then are here.';
-COMMENT ON COLUMN canvas.freshness.age IS 'Time since as_of.';
+COMMENT ON COLUMN canvas.freshness.age IS 'Time since as_of. Null if no full run was complete yet: as good a reason for an alarm as a large one.';
 COMMENT ON COLUMN canvas.freshness.last_verified_as_of IS 'as_of of the last verification that found no difference. Null if there was none yet.';
 COMMENT ON COLUMN canvas.freshness.messages IS 'Messages in canvas.message that are not deleted.';
 COMMENT ON COLUMN canvas.freshness.messages_deleted IS 'Messages in canvas.message that the source no longer has.';
 COMMENT ON COLUMN canvas.freshness.quarantined IS 'Entries in quarantine for which no usable version has landed.';
+COMMENT ON COLUMN canvas.freshness.settled_at IS 'Up to here no row of canvas.message will get a _changed_at any more: read incrementally up to it. Null before the first run.';

@@ -7,7 +7,7 @@ import json
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -53,8 +53,8 @@ async def planned(dsn: str) -> AsyncIterator[tuple[Warehouse, int]]:
         yield warehouse, run_id
 
 
-def row(message_id: str) -> Message:
-    communication = read_resource(json.dumps(message(message_id)).encode())
+def row(message_id: str, **fields: Any) -> Message:
+    communication = read_resource(json.dumps(message(message_id, **fields)).encode())
     assert isinstance(communication, Communication)
     return to_message(communication, rules_of(read_settings({})))
 

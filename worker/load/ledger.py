@@ -149,6 +149,7 @@ async def reopen_searches(connection: Connection, warehouse: Warehouse, run_id: 
 
     Too long ago is what was begun to be read more than `within` ago. The rest stays accepted.
     """
+    await connection.execute(warehouse.sql("ledger/take_up_run"), run_id)
     await connection.execute(warehouse.sql("ledger/release_searches"), run_id)
     await connection.execute(warehouse.sql("ledger/retry_searches"), run_id, within)
 

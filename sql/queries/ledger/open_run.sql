@@ -3,5 +3,5 @@
 INSERT INTO canvas_ops.run (job, scope, selection, version)
 VALUES ($1, $2, $3, $4)
 ON CONFLICT (job, selection) WHERE closed_at IS NULL DO UPDATE
-SET scope = excluded.scope, version = excluded.version
+SET scope = excluded.scope, version = excluded.version, held_since = clock_timestamp()
 RETURNING id
