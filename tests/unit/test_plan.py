@@ -148,7 +148,7 @@ def tally(*pages: Walked, again: tuple[int | None, list[str | bytes]] | None = N
     for total, keys, strangers in pages:
         counted.add_page(total, keys, strangers, newcomers=0)
     if again is not None:
-        counted.add_first_page_again(*again)
+        counted.add_page_again(*again)
     return counted
 
 
@@ -191,9 +191,9 @@ def walk_of_three_pages(newcomers: int, again: list[str | bytes] | None = None) 
     pages: list[list[str | bytes]] = [["a", "b"], ["c", "d"], ["e"]]
     for keys in pages:
         counted.add_page(5, keys, 0, newcomers if "c" in keys else 0)
-    counted.add_first_page_again(5, ["a", "b"])
+    counted.add_page_again(5, ["a", "b"])
     if again is not None:
-        counted.add_later_page_again(again)
+        counted.add_page_again(5, again)
     return counted
 
 
@@ -203,7 +203,8 @@ def walk_of_three_pages(newcomers: int, again: list[str | bytes] | None = None) 
         (walk_of_three_pages(newcomers=0), None, True),
         (walk_of_three_pages(newcomers=1), "pages_changed", False),
         (walk_of_three_pages(newcomers=1, again=["c", "d"]), None, True),
-        (walk_of_three_pages(newcomers=1, again=["d", "skipped"]), None, True),
+        (walk_of_three_pages(newcomers=1, again=["d", "c", "skipped"]), None, True),
+        (walk_of_three_pages(newcomers=1, again=["d", "skipped"]), "pages_changed", True),
         (walk_of_three_pages(newcomers=1, again=["d"]), "pages_changed", True),
         (walk_of_three_pages(newcomers=1, again=["d", "d"]), "pages_changed", True),
     ],
@@ -220,8 +221,16 @@ def test_a_first_page_that_changed_ends_the_second_reading() -> None:
     for keys in ("ab", "cd", "e"):
         walk.add_page(5, list(keys), 0, newcomers=len(keys))
     assert not walk.is_read_again
-    walk.add_first_page_again(5, ["b", "c"])
+    walk.add_page_again(5, ["b", "c"])
     assert walk.is_read_again
+
+
+def test_a_total_that_changed_ends_the_second_reading() -> None:
+    walk = walk_of_three_pages(newcomers=1)
+    assert not walk.is_read_again
+    walk.add_page_again(6, ["c", "d"])
+    assert walk.is_read_again
+    assert objection(walk) == "total_changed"
 
 
 def test_the_total_of_a_walk_is_one_number_or_none() -> None:

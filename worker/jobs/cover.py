@@ -137,7 +137,7 @@ class _Walk:
         if self.tally.needs_first_page_again:
             first = await source.first_page(RESOURCE, parameters)
             again = [read_entry(entry, hash_entry(entry)) for entry in first.entries]
-            self.tally.add_first_page_again(
+            self.tally.add_page_again(
                 first.total, [record.id or record.raw_hash for record in again if not isinstance(record, Aside)]
             )
         return plan.objection(self.tally)

@@ -102,11 +102,7 @@ async def _read_again(
     async with aclosing(source.walk(search.resource, search.parameters)) as walk:
         async for page in walk:
             entries = _matches(page, decode)
-            keys = [entry.key for entry in entries]
-            if tally.first_page_again is None:
-                tally.add_first_page_again(page.total, keys)
-            else:
-                tally.add_later_page_again(keys)
+            tally.add_page_again(page.total, [entry.key for entry in entries])
             listed |= {entry.id: entry for entry in entries if entry.id is not None}
             if tally.is_read_again:
                 return

@@ -124,35 +124,35 @@ class Tally:
     keys: set[str | bytes] = field(default_factory=set)
     first_page: frozenset[str | bytes] = frozenset()
     first_page_again: frozenset[str | bytes] | None = None
+    last_page: frozenset[str | bytes] = frozenset()
+    keys_again: set[str | bytes] = field(default_factory=set)
     pages: int = 0
+    pages_again: int = 0
     strangers: int = 0
     newcomers: int = 0
-    page_sizes: list[int] = field(default_factory=list)
-    sizes_again: list[int] = field(default_factory=list)
 
     def add_page(self, total: int | None, keys: Iterable[str | bytes], strangers: int, newcomers: int) -> None:
         """Count a page: its `total`, the keys of its match entries, how many of them were not asked for.
 
         `newcomers` of them the last accepted walk did not show: all where nobody remembers that walk.
         """
-        page_keys = frozenset(keys)
+        self.last_page = frozenset(keys)
         if self.pages == 0:
-            self.first_page = page_keys
+            self.first_page = self.last_page
         self.totals.add(total)
-        self.keys |= page_keys
+        self.keys |= self.last_page
         self.strangers += strangers
         self.newcomers += newcomers
-        self.page_sizes.append(len(page_keys))
         self.pages += 1
 
-    def add_first_page_again(self, total: int | None, keys: Iterable[str | bytes]) -> None:
-        """Note what the first page held when it was read once more after the last one."""
+    def add_page_again(self, total: int | None, keys: Iterable[str | bytes]) -> None:
+        """Count a page that was read once more after the last one, from the first on."""
+        page_keys = frozenset(keys)
+        if self.pages_again == 0:
+            self.first_page_again = page_keys
         self.totals.add(total)
-        self.first_page_again = frozenset(keys)
-
-    def add_later_page_again(self, keys: Iterable[str | bytes]) -> None:
-        """Count another page, between the first and the last, that was read once more."""
-        self.sizes_again.append(len(frozenset(keys)))
+        self.keys_again |= page_keys
+        self.pages_again += 1
 
     @property
     def total(self) -> int | None:
@@ -166,13 +166,13 @@ class Tally:
 
     @property
     def needs_all_pages_again(self) -> bool:
-        """Whether a row may have been skipped on a page that neither `total` nor the first page betrays.
+        """Whether a row may have been skipped that neither `total` nor the first page betrays.
 
         When one row vanishes before the page that is read next and another appears after it, the row between the two
-        pages is skipped and `total` stays. But then the one that appeared was shown, and as a rule nobody has seen it
-        before. The exception: it was there at the last accepted walk, was away when this one began, and came back.
-        To notice that, every unchanged search would have to be read twice; the next run, or `verify`, finds the row.
-        Of two pages all but the last are read again anyway.
+        pages is skipped and `total` stays. If nothing was shown that the last accepted walk had not shown, that cannot
+        be: all that was shown was there when the first page was read, and with `total` distinct ones that was all there
+        was. The exception: a row that was away when this walk began, and came back. To notice that, every unchanged
+        search would have to be read twice; the next run, or `verify`, finds the row.
         """
         return self.pages > 2 and self.newcomers > 0
 
@@ -181,8 +181,18 @@ class Tally:
         """Whether as many pages were read again as are needed, or enough to see that the walk will not be accepted."""
         if self.first_page_again is None:
             return False
-        enough = 0 if self.first_page_again != self.first_page or not self.needs_all_pages_again else self.pages - 2
-        return len(self.sizes_again) >= enough
+        if not self.needs_all_pages_again or self.first_page_again != self.first_page or len(self.totals) > 1:
+            return True
+        return self.pages_again >= self.pages - 1
+
+    @property
+    def was_there_at_the_end(self) -> bool:
+        """Whether all that was shown was there when the last page was read: shown on it, or before it and again after it.
+
+        With `total` distinct ones that was all there was, whatever came, went or moved before and after. The exception,
+        again, is a row that was away just then, and came back.
+        """
+        return self.keys - self.last_page <= self.keys_again
 
 
 def objection(tally: Tally) -> str | None:
@@ -191,7 +201,7 @@ def objection(tally: Tally) -> str | None:
     Accepted is a walk whose `total` was the same on every page (FHIR R4 §3.1.1.5.1: the number of matches, not of
     entries on the page), whose entries count to it, all of them asked for, and whose first page is the same at the end.
     Where that leaves room for a skipped row (`needs_all_pages_again`), all pages but the last must have been read again
-    in full.
+    and have shown again what they had shown.
     """
     if None in tally.totals or not tally.totals:
         return "no_total"
@@ -203,7 +213,7 @@ def objection(tally: Tally) -> str | None:
         return "too_few_entries" if len(tally.keys) < (tally.total or 0) else "too_many_entries"
     if tally.needs_first_page_again and tally.first_page_again != tally.first_page:
         return "first_page_changed"
-    if tally.needs_all_pages_again and tally.sizes_again != tally.page_sizes[1:-1]:
+    if tally.needs_all_pages_again and not tally.was_there_at_the_end:
         return "pages_changed"
     return None
 

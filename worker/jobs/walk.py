@@ -108,10 +108,8 @@ class _Walk:
         """Read the first page again, or all but the last, and land what the later ones show and had not shown."""
         async with aclosing(self.walker.source.walk(RESOURCE, parameters)) as walk:
             async for page in walk:
-                if self.tally.first_page_again is None:
-                    self.tally.add_first_page_again(page.total, self._keys(page, land=False))
-                else:
-                    self.tally.add_later_page_again(self._keys(page, land=True))
+                is_first = self.tally.pages_again == 0
+                self.tally.add_page_again(page.total, self._keys(page, land=not is_first))
                 if self.tally.is_read_again:
                     return
                 if self._batch_is_full():
