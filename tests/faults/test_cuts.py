@@ -74,8 +74,8 @@ def write_parts_afterwards(patch: pytest.MonkeyPatch) -> None:
 def delete_before_closing(patch: pytest.MonkeyPatch) -> None:
     """Mark as deleted in one transaction and close the run in the next."""
 
-    async def committed(connection: Connection, warehouse: Warehouse, run_id: int) -> int:
-        deleted = await missing.tombstone(connection, warehouse, run_id)
+    async def committed(connection: Connection, warehouse: Warehouse, run_id: int, gone: Sequence[str]) -> int:
+        deleted = await missing.tombstone(connection, warehouse, run_id, gone)
         await connection.execute(COMMIT)
         return deleted
 

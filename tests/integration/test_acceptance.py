@@ -82,6 +82,16 @@ def first_page_that_changes(bundle: Bundle, offset: int, reads: int) -> None:
         bundle["entry"][0] = {"resource": message("newcomer", recipient=bundle["entry"][1]["resource"]["recipient"])}
 
 
+def outcome(severity: str, code: str) -> Bundle:
+    issue = {"severity": severity, "code": code}
+    return {"resource": {"resourceType": "OperationOutcome", "issue": [issue]}, "search": {"mode": "outcome"}}
+
+
+def results_that_are_not_whole(bundle: Bundle, offset: int, _reads: int) -> None:
+    if offset > 0:
+        bundle["entry"].append(outcome("warning", "incomplete"))
+
+
 def clinic_of_long_searches() -> Clinic:
     return make_clinic(messages=700, practitioners=3, patients=20, seed=2)
 
@@ -96,6 +106,7 @@ def clinic_of_long_searches() -> Clinic:
         (rows_that_repeat, "too_few_entries"),
         (filter_that_is_ignored, "filter_ignored"),
         (first_page_that_changes, "first_page_changed"),
+        (results_that_are_not_whole, "results_not_whole"),
     ],
 )
 async def test_a_search_that_contradicts_itself(

@@ -55,6 +55,10 @@ def small_clinic(edition: Edition = "seed", messages: int = 400) -> Clinic:
     return make_clinic(messages=messages, practitioners=8, patients=40, seed=3, edition=edition)
 
 
+def entry_of(resource: Resource) -> bytes:
+    return json.dumps({"resource": resource}).encode()
+
+
 def instant(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
@@ -323,3 +327,58 @@ async def test_practitioners_names_are_stored_only_if_asked_for(
         assert await database.fetchval(name, PRACTITIONER) == f"{person.given} {person.family}"
         await sync(mirror_settings(server.url, database_dsn))
         assert await database.fetchval(name, PRACTITIONER) is None
+
+
+async def test_whoever_is_any_recipient_is_searched_for(database_dsn: str, database: asyncpg.Connection) -> None:
+    """A practitioner who is in no roster, and met as the second recipient alone, has messages of their own."""
+    hidden = "5150cd20de8a470aa570a852859ac87f"
+    both = [{"reference": f"Practitioner/{one}"} for one in (PRACTITIONER, hidden)]
+    shared = message("shared", sender={"reference": f"Patient/{PATIENT}"}, recipient=both)
+    theirs = message("theirs", sender={"reference": f"Practitioner/{hidden}"})
+    answers = {
+        ("recipient", f"Practitioner/{PRACTITIONER}"): searchset([entry_of(shared)]),
+        ("sender", f"Practitioner/{hidden}"): searchset([entry_of(theirs)]),
+    }
+    async with PlainSource(answers, [PRACTITIONER]) as source:
+        settings = mirror_settings(source.url, database_dsn)
+        await sync(settings)
+        await sync(settings)
+    assert await ids_of(database) == {"shared", "theirs"}
+
+
+async def test_a_message_of_many_searches_is_landed_by_all_at_once(
+    database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """Its recipients are written anew by whoever met it, also by those who waited for the first."""
+    practitioners = [f"{number:032x}" for number in range(1, 9)]
+    everybody = [{"reference": f"Practitioner/{one}"} for one in practitioners]
+    page = searchset(
+        [
+            entry_of(message(f"shared-{number}", sender={"reference": f"Patient/{PATIENT}"}, recipient=everybody))
+            for number in range(200)
+        ]
+    )
+    answers = {("recipient", f"Practitioner/{one}"): page for one in practitioners}
+    async with PlainSource(answers, practitioners) as source:
+        result = await sync(mirror_settings(source.url, database_dsn, MIRROR_CONCURRENCY="8"))
+    assert result.outcome is Outcome.COMPLETE
+    recipients = await database.fetchval("SELECT count(*) FROM canvas.message_recipient")
+    assert (len(await ids_of(database)), recipients) == (200, 200 * 8)
+
+
+async def test_what_a_search_shows_is_not_marked_as_deleted(database_dsn: str, database: asyncpg.Connection) -> None:
+    """A verification wanted it, and the source does not know it by id (yet): it is landed, and stays."""
+    shown = message("shown", sender={"reference": f"Practitioner/{PRACTITIONER}"})
+    known = message("known", sender={"reference": f"Practitioner/{PRACTITIONER}"})
+    answers = {
+        ("_id", "shown"): PlainSource.EMPTY,
+        ("_id", "known"): searchset([entry_of(known)]),
+        ("sender", f"Practitioner/{PRACTITIONER}"): searchset([entry_of(shown), entry_of(known)]),
+    }
+    async with PlainSource(answers, [PRACTITIONER]) as source:
+        settings = mirror_settings(source.url, database_dsn)
+        await sync(settings)
+        await database.execute("INSERT INTO canvas_ops.wanted (id, _run_id) VALUES ('shown', 1)")
+        result = await sync(settings)
+    assert (result.outcome, result.gone, result.deleted) == (Outcome.COMPLETE, 0, 0)
+    assert await database.fetchval("SELECT count(*) FROM canvas.live_message") == 2

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.extract.entry import ENTRY_BYTES_MAX, canonical_hash, hash_entry, read_entry, read_resource
+from worker.extract.roster import RosterEntry, read_practitioner
 from worker.records import Aside, Communication, Reason, Reference, Rejected
 
 RESOURCE: dict[str, Any] = {
@@ -152,6 +153,30 @@ def test_nesting_is_counted_outside_of_strings_and_up_to_64_levels() -> None:
 def test_what_is_no_match_is_set_aside_whatever_is_in_it(mode: str) -> None:
     entry = json.dumps({"resource": {"resourceType": "OperationOutcome"}, "search": {"mode": mode}}).encode()
     assert read(entry) == Aside(hash_entry(entry))
+
+
+@pytest.mark.parametrize(
+    ("severity", "code", "not_whole"),
+    [
+        ("information", "informational", False),
+        ("warning", "not-supported", False),
+        (None, None, False),
+        ("error", "processing", True),
+        ("fatal", None, True),
+        ("warning", "incomplete", True),
+        ("information", "timeout", True),
+        ("warning", "throttled", True),
+    ],
+)
+def test_a_source_may_say_that_its_answer_is_not_whole(
+    severity: str | None, code: str | None, *, not_whole: bool
+) -> None:
+    outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": severity, "code": code}]}
+    entry = json.dumps({"resource": outcome, "search": {"mode": "outcome"}}).encode()
+    assert read(entry) == Aside(hash_entry(entry), not_whole)
+    assert read_practitioner(entry) == RosterEntry(hash_entry(entry), aside=True, not_whole=not_whole)
+    another = {"resource": outcome | {"resourceType": "Patient"}, "search": {"mode": "include"}}
+    assert read(json.dumps(another).encode()) == Aside(hash_entry(json.dumps(another).encode()))
 
 
 def test_no_words_show_in_a_repr() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from worker.extract.outcome import says_not_whole
 from worker.records import Aside, Communication, Reason, Reference, Rejected
 
 ENTRY_BYTES_MAX = 32 * 1024 * 1024
@@ -77,7 +78,7 @@ def read_entry(entry: bytes, raw_hash: bytes) -> Communication | Rejected | Asid
     try:
         envelope = _envelope(entry)
         if envelope.search is not None and envelope.search.mode in {"include", "outcome"}:
-            return Aside(raw_hash)
+            return Aside(raw_hash, says_not_whole(envelope.resource))
         return _communication(bytes(envelope.resource), raw_hash)
     except _Unusable as unusable:
         return Rejected(unusable.reason, unusable.id, entry, raw_hash)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from worker.extract.entry import hash_entry
+from worker.extract.outcome import says_not_whole
 from worker.records import Practitioner
 
 if TYPE_CHECKING:
@@ -82,13 +83,15 @@ _Resource = TypeVar("_Resource", _Person, _Id)
 class RosterEntry:
     """One entry of a people search. `key` counts it: its id, or its hash if it names nobody to search for.
 
-    `aside` tells that it is no match (`search.mode` include or outcome) and does not count.
+    `aside` tells that it is no match (`search.mode` include or outcome) and does not count, `not_whole` that it is the
+    source's word that the answer is not whole.
     """
 
     key: str | bytes
     id: str | None = None
     practitioner: Practitioner | None = None
     aside: bool = False
+    not_whole: bool = False
 
 
 def read_practitioner(entry: bytes) -> RosterEntry:
@@ -121,7 +124,7 @@ def _resource(entry: bytes, kind: type[_Resource]) -> _Resource | RosterEntry:
     try:
         decoded = msgspec.json.decode(entry, type=_Entry)
         if decoded.search is not None and decoded.search.mode in {"include", "outcome"}:
-            return RosterEntry(hash_entry(entry), aside=True)
+            return RosterEntry(hash_entry(entry), aside=True, not_whole=says_not_whole(decoded.resource))
         return msgspec.json.decode(decoded.resource, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return RosterEntry(hash_entry(entry))

@@ -146,6 +146,7 @@ class _Walk:
         records = [read_entry(entry, hash_entry(entry)) for entry in page.entries]
         usable = [record for record in records if isinstance(record, Communication)]
         unusable = [record for record in records if isinstance(record, Rejected)]
+        self.tally.is_whole &= not any(isinstance(record, Aside) and record.not_whole for record in records)
         self.tally.add_page(
             page.total,
             [*(record.id for record in usable), *(record.id or record.raw_hash for record in unusable)],

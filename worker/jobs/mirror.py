@@ -76,7 +76,7 @@ async def run(
         warehouse,
         run_id,
         outcome.value,
-        tombstones=verdict is plan.Deletions.MARK,
+        gone=gone if verdict is plan.Deletions.MARK else (),
         planned_at=planned_at,
     )
     reasons = await warehouse.work(ledger.count_reasons, warehouse, run_id)
@@ -100,7 +100,7 @@ async def run(
         sums,
         reasons,
         workplace.source.requests,
-        gone,
+        len(gone),
         deleted,
         verdict,
     )
@@ -171,14 +171,14 @@ async def _read_patients(workplace: Workplace, run_id: int) -> tuple[str, ...]:
 
 async def _look_for_missing(
     workplace: Workplace, run_id: int, walker: Walker, *, accept_deletions: bool
-) -> tuple[plan.Deletions, int]:
-    """Ask by id for what the run should have been shown and was not. Return the verdict on what is gone, and its count.
+) -> tuple[plan.Deletions, list[str]]:
+    """Ask by id for what the run should have been shown and was not. Return the verdict on what is gone, and its ids.
 
     Asking ends as soon as more are gone than a run may mark: then none will be.
     """
     warehouse, selection = workplace.warehouse, walker.selection
     if selection.windowed or selection.quick:
-        return plan.Deletions.NONE_FOUND, 0
+        return plan.Deletions.NONE_FOUND, []
     ids = await warehouse.work(missing.find_missing, warehouse, run_id)
     live = await warehouse.work(missing.count_live, warehouse) if ids else 0
     if ids:
@@ -188,14 +188,14 @@ async def _look_for_missing(
         walker.progress.searches += len(ids)
         await walk_all(workplace, run_id, walker, gone_max=None if accept_deletions else plan.deletions_max(live))
         await workplace.lock.work(missing.give_up, warehouse, run_id, plan.TOO_MANY_MISSING)
-    gone = await warehouse.work(missing.count_gone, warehouse, run_id)
+    gone = await warehouse.work(missing.find_gone, warehouse, run_id, ids)
     sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
     verdict = plan.deletions(
-        gone=gone,
+        gone=len(gone),
         live=live,
         scope=selection.scope,
         all_accepted=sums.accepted == sums.searches,
-        source_knows_ids=gone == 0 or await _knows_what_it_showed(workplace, run_id),
+        source_knows_ids=not gone or await _knows_what_it_showed(workplace, run_id),
         accepted_by_operator=accept_deletions,
     )
     return verdict, gone

@@ -81,7 +81,7 @@ async def _walk(
 ) -> str | None:
     nobody = False
     async for page in source.walk(search.resource, search.parameters):
-        entries = _matches(page, decode)
+        entries = _matches(page, decode, tally)
         strangers = sum(one.practitioner is not None and not search.asked_for(one.practitioner) for one in entries)
         tally.add_page(page.total, [entry.key for entry in entries], strangers, newcomers=len(entries))
         listed |= {entry.id: entry for entry in entries if entry.id is not None}
@@ -101,12 +101,14 @@ async def _read_again(
 ) -> None:
     async with aclosing(source.walk(search.resource, search.parameters)) as walk:
         async for page in walk:
-            entries = _matches(page, decode)
+            entries = _matches(page, decode, tally)
             tally.add_page_again(page.total, [entry.key for entry in entries])
             listed |= {entry.id: entry for entry in entries if entry.id is not None}
             if tally.is_read_again:
                 return
 
 
-def _matches(page: Page, decode: Callable[[bytes], roster.RosterEntry]) -> list[roster.RosterEntry]:
-    return [entry for entry in map(decode, page.entries) if not entry.aside]
+def _matches(page: Page, decode: Callable[[bytes], roster.RosterEntry], tally: plan.Tally) -> list[roster.RosterEntry]:
+    entries = [*map(decode, page.entries)]
+    tally.is_whole &= not any(entry.not_whole for entry in entries)
+    return [entry for entry in entries if not entry.aside]

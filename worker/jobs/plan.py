@@ -130,6 +130,8 @@ class Tally:
     pages_again: int = 0
     strangers: int = 0
     newcomers: int = 0
+    is_whole: bool = True
+    """False if the source itself said of a page that its results are not whole."""
 
     def add_page(self, total: int | None, keys: Iterable[str | bytes], strangers: int, newcomers: int) -> None:
         """Count a page: its `total`, the keys of its match entries, how many of them were not asked for.
@@ -187,7 +189,7 @@ class Tally:
 
     @property
     def was_there_at_the_end(self) -> bool:
-        """Whether all that was shown was there when the last page was read: shown on it, or before it and again after it.
+        """Whether all that was shown was there when the last page was read: shown on it, or before it and after it.
 
         With `total` distinct ones that was all there was, whatever came, went or moved before and after. The exception,
         again, is a row that was away just then, and came back.
@@ -199,12 +201,15 @@ def objection(tally: Tally) -> str | None:
     """Return why a walk is not accepted, in a word, or None if it is.
 
     Accepted is a walk whose `total` was the same on every page (FHIR R4 §3.1.1.5.1: the number of matches, not of
-    entries on the page), whose entries count to it, all of them asked for, and whose first page is the same at the end.
+    entries on the page), whose entries count to it, all of them asked for, whose first page is the same at the end, and
+    of which the source did not say itself that something is missing (§3.1.1.5.3).
     Where that leaves room for a skipped row (`needs_all_pages_again`), all pages but the last must have been read again
     and have shown again what they had shown.
     """
     if None in tally.totals or not tally.totals:
         return "no_total"
+    if not tally.is_whole:
+        return "results_not_whole"
     if len(tally.totals) > 1:
         return "total_changed"
     if tally.strangers:

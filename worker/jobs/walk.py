@@ -155,6 +155,7 @@ class _Walk:
                 continue
             record = read_entry(entry, raw_hash)
             if isinstance(record, Aside):
+                self.tally.is_whole &= not record.not_whole
                 continue
             keys.append(record.id or raw_hash)
             newcomers += record.id not in self.known

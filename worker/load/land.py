@@ -88,7 +88,7 @@ async def land_messages(
     inserted = updated = 0
     if sifted.new or sifted.changed:
         inserted, updated = await _write(connection, warehouse, (*sifted.new, *sifted.changed), run_id)
-    met = [message.practitioner_id for message in sifted.new + sifted.changed if message.practitioner_id is not None]
+    met = sorted({id for message in sifted.new + sifted.changed for id in _practitioners_of(message)})  # noqa: A001
     if met:
         await connection.execute(sql("land/note_practitioners"), met, run_id)
     return Landed(inserted, updated, sifted.unchanged, len(suppressed))
@@ -133,7 +133,7 @@ async def _write(
     inserted = _count(await connection.execute(sql("land/insert_new"), run_id))
     updated = 0
     if inserted < len(messages):
-        await connection.execute(sql("land/lock_changed"))
+        await connection.execute(sql("land/lock_rows"))
         await connection.execute(sql("land/keep_history"))
         updated = _count(await connection.execute(sql("land/update_changed"), run_id))
         await rewrite_parts(connection, warehouse, messages)
@@ -166,6 +166,12 @@ async def _write_parts(connection: Connection, warehouse: Warehouse, messages: S
         await connection.execute(warehouse.sql("land/insert_recipients"), *map(list, zip(*recipients, strict=True)))
     if payloads:
         await connection.execute(warehouse.sql("land/insert_payloads"), *map(list, zip(*payloads, strict=True)))
+
+
+def _practitioners_of(message: Message) -> list[str]:
+    """Return everybody on either side who is to be searched for from now on, several recipients included."""
+    sides = (message.sender, *message.recipients)
+    return [side.id for side in sides if side is not None and side.type == "Practitioner"]
 
 
 def _staged(message: Message) -> tuple[object, ...]:

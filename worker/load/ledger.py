@@ -268,13 +268,13 @@ async def close_run(
     run_id: int,
     outcome: str,
     *,
-    tombstones: bool = False,
+    gone: Sequence[str] = (),
     as_of: datetime | None = None,
     planned_at: datetime | None = None,
 ) -> tuple[RunSums, int]:
     """Close a run with its outcome; return the sums of its searches, and how many messages it marked as deleted.
 
-    With `tombstones`, what the run found gone is marked in the same transaction. `as_of` stands in for the start of the
+    What the run found `gone` is marked as deleted in the same transaction. `as_of` stands in for the start of the
     oldest accepted walk in the ledger. A run that is closed stays as it is, be it that the answer to this was lost, or
     that another process took the run over: what had been gone then may be back. Raises RunLocked if the run was not
     planned at `planned_at` (None: not looked at): another has begun meanwhile.
@@ -288,7 +288,7 @@ async def close_run(
         )
     if not run["is_open"]:
         return await sum_run(connection, warehouse, run_id), run["deleted"] or 0
-    deleted = await tombstone(connection, warehouse, run_id) if tombstones else 0
+    deleted = await tombstone(connection, warehouse, run_id, gone) if gone else 0
     sums = await sum_run(connection, warehouse, run_id)
     await connection.execute(
         warehouse.sql("ledger/close_run"),

@@ -33,10 +33,9 @@ async def count_live(connection: Connection, warehouse: Warehouse) -> int:
     return count
 
 
-async def count_gone(connection: Connection, warehouse: Warehouse, run_id: int) -> int:
-    """Return how many live messages the source did not know by id in this run."""
-    count: int = await connection.fetchval(warehouse.sql("missing/count_gone"), run_id)
-    return count
+async def find_gone(connection: Connection, warehouse: Warehouse, run_id: int, ids: Sequence[str]) -> list[str]:
+    """Return those of these live ids that the source did not know in this run."""
+    return [row["id"] for row in await connection.fetch(warehouse.sql("missing/find_gone"), run_id, ids)]
 
 
 async def pick_shown(connection: Connection, warehouse: Warehouse, run_id: int) -> list[str]:
@@ -44,12 +43,12 @@ async def pick_shown(connection: Connection, warehouse: Warehouse, run_id: int) 
     return [row["id"] for row in await connection.fetch(warehouse.sql("missing/pick_shown"), run_id)]
 
 
-async def tombstone(connection: Connection, warehouse: Warehouse, run_id: int) -> int:
+async def tombstone(connection: Connection, warehouse: Warehouse, run_id: int, gone: Sequence[str]) -> int:
     """Mark what this run found gone as deleted, keeping the live versions in history. Return how many.
 
     What lies open of it in quarantine is closed.
     """
-    await connection.execute(warehouse.sql("missing/keep_history"), run_id)
-    tag = await connection.execute(warehouse.sql("missing/tombstone"), run_id)
+    await connection.execute(warehouse.sql("missing/keep_history"), run_id, gone)
+    tag = await connection.execute(warehouse.sql("missing/tombstone"), run_id, gone)
     await resolve_gone(connection, warehouse, run_id)
     return int(tag.rpartition(" ")[2])

@@ -1,4 +1,4 @@
--- The live versions of what run $1 found gone, for canvas.message_history.
+-- The live versions of what run $1 found gone ($2), for canvas.message_history.
 INSERT INTO canvas.message_history (
     id, status, delivery, direction, patient_id, practitioner_id, sender_type, sender_id, recipient_type, recipient_id,
     sent_at, received_at, body_text, body_html, body_format, body_format_basis, payload_count,
@@ -12,3 +12,4 @@ SELECT
 FROM canvas.message AS m
 JOIN canvas_ops.search AS s ON s.value = m.id
 WHERE s.run_id = $1 AND s.parameter = '_id' AND s.status = 'accepted' AND s.entries = 0 AND m._deleted_at IS NULL
+  AND m.id = ANY ($2::text[])
