@@ -1,7 +1,7 @@
 """What a source says about its own answer, in an OperationOutcome among the entries. Pure decoding.
 
-FHIR R4 §3.1.1.5.3 (`search.mode` `outcome`) and its value set of issue types. Warnings are fine; an answer that some part
-of the source was too late or too busy for is not whole, whatever its `total` says.
+FHIR R4 §3.1.1.5.3 (`search.mode` `outcome`) and its value set of issue types. Warnings are fine; an answer that some
+part of the source was too late or too busy for is not whole, whatever its `total` says.
 """
 
 from __future__ import annotations
