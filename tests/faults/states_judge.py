@@ -64,11 +64,14 @@ class Judge:
     settled: tuple[int, View] | None = None
     _snapshots: dict[datetime, dict[str, str]] = field(default_factory=dict)
     _full_runs: dict[int, datetime] = field(default_factory=dict)
+    _copy: dict[str, datetime] = field(default_factory=dict)
+    _copied_to: datetime = NEVER
 
     def of_any(self, done: Done) -> list[str]:
         """Say what may not be whatever the job was, and however it ended."""
         after = done.after
         complaints = checks.wrong_columns(after) + checks.gaps(after) + checks.forgotten(after, self._snapshots)
+        complaints += self._of_copy(after)
         if self.lied_at >= done.began_at:
             # What was hidden may have been marked as deleted, and comes back by the next honest run.
             self.settled = None
@@ -170,6 +173,17 @@ class Judge:
             after = replace(done.after, quarantined=dict.fromkeys(done.after.quarantined))
             complaints += checks.unlike(after, steady) + self._surplus(after, done.began_at)
         return complaints
+
+    def _of_copy(self, view: View) -> list[str]:
+        """Copy incrementally, up to what is settled, and say what the copy lacks of what it has read past."""
+        until = view.freshness["settled_at"]
+        if until is None:
+            return []
+        changed_at = {one.id: one.known_from for one in view.current.values()}
+        late = [one for one, at in changed_at.items() if at <= self._copied_to and self._copy.get(one) != at]
+        self._copy |= {one: at for one, at in changed_at.items() if at <= until}
+        self._copied_to = until
+        return [f"{len(late)} rows came behind what was settled"] if late else []
 
     def _surplus(self, view: View, since: datetime) -> list[str]:
         restless = {one for one, moved_at in self.source.moved.items() if moved_at >= since}

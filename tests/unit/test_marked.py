@@ -369,7 +369,7 @@ def test_nearly_all_letters_take_the_fast_way() -> None:
         (chains, "_cut", lambda text: text),
         (Known, "_if_read", lambda *_: ""),
         (steps, "_NO_REFERENCE", re.compile("&")),
-        (steps, "_COMMENT_OF_WORDS", re.compile("<!--.*?-->", re.DOTALL)),
+        (steps, "_NOT_SHOWN", re.compile("<!--.*?-->", re.DOTALL)),
         (stylesheet, "_PLAIN_SHEET", re.compile("<style[^>]*>([^<]*)</style>")),
         (steps, "formatting_tags", lambda _: []),
         (steps, "_TAGS", re.compile(".*", re.DOTALL)),

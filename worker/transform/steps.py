@@ -10,7 +10,7 @@ written (§13.2.4.3 "The list of active formatting elements"): no step is taken 
 ones than the tags say. Or formatting elements are left out altogether, where neither they nor what ends or nests
 otherwise for them shows: that is so in most bodies, however badly they nest. Text in a table goes before it: its
 character does not come out where it was put in. The other insertion modes follow from the open elements, but for
-elements with which no step is taken.
+elements with which no step is taken. Style sheets are none: they are read apart, and what stands here of each is empty.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ _CONDITION = (
 _TAGS = re.compile(rf"{_SPACE}*(?:(?:{_TAG}|{_CONDITION}|{EMPTY_SHEET}){_SPACE}*)*", re.IGNORECASE | re.ASCII)
 _NOTHING = f"<{EDGE_TAGS[INLINE]}>"  # written for tags that the parser ignores
 _COMMENT = re.compile("<!--.*?-->", re.DOTALL)
-_COMMENT_OF_WORDS = re.compile(r"<!--[^<>]*-->|<[!?][a-z][^<>]*>", re.IGNORECASE)
+# Comments, and what a parser takes for one or ignores: `<?xml … ?>`, `<!DOCTYPE …>`.
+_NOT_SHOWN = re.compile(r"<!--[^<>]*-->|<[!?][a-z][^<>]*>", re.IGNORECASE)
 _NO_TAG = re.compile(r"<(?![A-Za-z/!?])")
 # Names of old are references without their semicolon too.
 _OLD_NAMES = "|".join(sorted(name for name in html5 if not name.endswith(";")))
@@ -198,8 +199,8 @@ def stepped(html: str, *ways: Known) -> tuple[list[str], list[str]] | None:
 
 
 def _plainly_written(html: str) -> str:
-    """Return a body without the words of its comments, and with references for what only looks like markup."""
-    html = _COMMENT_OF_WORDS.sub("<!---->", html)
+    """Return a body with empty comments, and with references for what only looks like markup."""
+    html = _NOT_SHOWN.sub("<!---->", html)
     return _NO_REFERENCE.sub("&amp;", _NO_TAG.sub("&lt;", html))
 
 
