@@ -13,7 +13,8 @@ from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColum
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from worker.jobs.differences import advice
+from worker.jobs.differences import DENIED, advice
+from worker.jobs.plan import quarantine_flooded
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 
 LOG_EVERY_S = 10.0
 _WIDTH_WITHOUT_TERMINAL = 120
+# By scope, what is known of a complete run. A quick one looks at first pages: it knows nothing of the kind.
+_AS_OF = {
+    "full": "what stood still at the source since then is here",
+    "selected": "of what was asked for, what stood still at the source since then is here",
+}
 
 
 def console() -> Console:
@@ -97,25 +103,36 @@ def show_run(
         f"  messages    {sums.entries:,} served: {sums.inserted:,} new, {sums.updated:,} changed, {unchanged:,} other"
     )
     out.print(f"  quarantine  {sums.quarantined:,} new entries")
-    if sums.as_of is not None:
-        out.print(f"  as of       {_text(sums.as_of)}: what stood still at the source since then is here")
+    if result.outcome == "complete" and result.scope in _AS_OF and sums.as_of is not None:
+        out.print(f"  as of       {_text(sums.as_of)}: {_AS_OF[result.scope]}")
     if result.gone:
-        out.print(
-            f"  gone        {result.gone:,} messages the source no longer knows, {result.deleted:,} marked as deleted"
-        )
+        out.print(f"  gone        {_gone(result)}, {result.deleted:,} marked as deleted")
     if in_vain:
         out.print(f"  not found   {in_vain}")
     for reason, searches in result.reasons.items():
         out.print(f"  not accepted: {searches:,} searches, {reason}")
-    if result.deletions in {"too_many", "source_unreliable"}:
+    flooded = result.outcome != "complete" and quarantine_flooded(sums)
+    if flooded:
+        out.print(
+            f"Incomplete because {sums.quarantined:,} entries went to quarantine: another run will not change that.\n"
+            "Next: message-mirror status shows the reasons. deploy/README.md explains them."
+        )
+    if result.deletions in DENIED:
+        they = f"up to {result.gone + result.not_asked:,} messages" if result.not_asked else "they"
         out.print(
             f"No message was marked as deleted ({result.deletions}): so many at once look like a fault of the source.\n"
-            f"Next: look at the source. If they are meant to be gone: {believe}"
+            f"Next: look at the source. If {they} are meant to be gone: {believe}"
         )
-    elif result.outcome != "complete":
+    elif result.outcome != "complete" and (result.reasons or not flooded):
         again = again or f"message-mirror {result.job}, with the same options"
         words = " deploy/README.md explains the words." if result.reasons else ""
         out.print(f"Nothing that was landed is lost.{words}\nNext: {again}.")
+
+
+def _gone(result: RunResult) -> str:
+    if not result.not_asked:
+        return f"{result.gone:,} messages the source no longer knows"
+    return f"at least {result.gone:,} messages the source no longer knows, {result.not_asked:,} more not asked for"
 
 
 def show_verification(result: Verification) -> None:

@@ -116,6 +116,10 @@ async def test_deletions_are_believed_on_the_operators_word(database_dsn: str, d
         held_back = await run_command(variables, "sync")
         assert held_back.code == EXIT_INCOMPLETE
         assert "message-mirror sync --accept-deletions" in held_back.out
+        gone = re.search(r"at least (\d+) messages the source no longer knows, (\d+) more", held_back.out)
+        assert gone, held_back.out
+        assert int(gone[1]) + int(gone[2]) == 60
+        assert "If up to 60 messages are meant to be gone" in held_back.out
         assert await database.fetchval(DELETED) == 0
         believed = await run_command(variables, "sync", "--accept-deletions")
         assert believed.code == EXIT_OK, believed.out + believed.err

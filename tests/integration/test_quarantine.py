@@ -190,6 +190,8 @@ async def test_a_flood_into_quarantine_is_no_complete_run(
         done = await run_command(environment(source.url, database_dsn), "sync")
     assert done.code == code, done.err
     assert f"{bad} new entries" in done.out
+    assert (f"Incomplete because {bad} entries went to quarantine" in done.out) is (code == 1)
+    assert "message-mirror sync" not in done.out
     assert "words" not in done.out + done.err
     assert len(await database.fetch(OPEN)) == bad
     assert len(await ids_of(database)) == good

@@ -15,10 +15,12 @@ import yaml
 
 from worker import errors
 from worker.cli import cli
+from worker.extract.entry import ENTRY_BYTES_MAX, NESTING_MAX
 from worker.extract.pace import CERTIFICATE
 from worker.jobs import differences, plan
 from worker.load.database import open_warehouse
 from worker.load.migrate import known_files, migrate
+from worker.records import Reason
 from worker.settings import KNOWN, read_settings
 
 if TYPE_CHECKING:
@@ -235,6 +237,15 @@ def test_the_runbook_explains_every_reason() -> None:
     words = [word for cell in cells for word in re.findall("`([a-z]+(?:_[a-z0-9]+)*)`", cell)]
     assert len(words) == len(set(words))
     assert set(words) == reasons_in_the_code()
+
+
+def test_the_runbook_explains_every_reason_for_quarantine() -> None:
+    """Each is in its table once, and none that there is not; so are the bounds that an entry may be over."""
+    (table,) = re.findall(r"^\| in quarantine \|.*?\n\n", RUNBOOK, re.MULTILINE | re.DOTALL)
+    words = [word for row in table.splitlines()[2:] if row for word in re.findall("`([a-z_]+)`", row.split("|")[1])]
+    assert sorted(words) == sorted(Reason)
+    assert f"more than {ENTRY_BYTES_MAX >> 20} MiB, or nested more than {NESTING_MAX} deep" in table
+    assert f"max({plan.QUARANTINE_FLOOR}, {plan.QUARANTINE_SHARE:.0%})".replace("%", " %") in RUNBOOK
 
 
 def test_one_version_of_uv_everywhere() -> None:

@@ -58,6 +58,56 @@ def test_an_incomplete_run_says_why_and_what_to_type_next(capsys: pytest.Capture
     assert out.splitlines()[-1].endswith("Next: message-mirror sync, with the same options.")
 
 
+@pytest.mark.parametrize(
+    ("outcome", "scope", "said"),
+    [
+        (Outcome.COMPLETE, "full", "15 UTC: what stood still at the source since then is here"),
+        (
+            Outcome.COMPLETE,
+            "selected",
+            "15 UTC: of what was asked for, what stood still at the source since then is here",
+        ),
+        (Outcome.COMPLETE, "quick", None),
+        (Outcome.INCOMPLETE, "full", None),
+        (Outcome.INCOMPLETE, "selected", None),
+        (Outcome.FAILED, "full", None),
+    ],
+)
+def test_it_is_said_what_is_here_only_where_it_is(
+    outcome: Outcome, scope: str, said: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    display.show_run(result(outcome, scope=scope))
+    out = capsys.readouterr().out
+    assert "as of" not in out if said is None else said in out
+
+
+def test_a_flood_into_quarantine_says_that_another_run_would_not_help(capsys: pytest.CaptureFixture[str]) -> None:
+    display.show_run(result(Outcome.INCOMPLETE, quarantined=3000))
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "Incomplete because 3,000 entries went to quarantine: another run will not change that.",
+        "Next: message-mirror status shows the reasons. deploy/README.md explains them.",
+    ]
+
+
+def test_a_flood_beside_searches_not_accepted_says_both(capsys: pytest.CaptureFixture[str]) -> None:
+    display.show_run(result(Outcome.INCOMPLETE, accepted=3, quarantined=3000, reasons={"not_json": 1}))
+    out = capsys.readouterr().out
+    assert "3,000 entries went to quarantine" in out
+    assert out.splitlines()[-1] == "Next: message-mirror sync, with the same options."
+
+
+def test_where_asking_stopped_is_no_count_of_what_is_gone(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever accepts deletions gets to know how many messages that may mark."""
+    reasons = {"too_many_missing": 2949}
+    display.show_run(result(Outcome.INCOMPLETE, gone=51, reasons=reasons, deletions=Deletions.TOO_MANY))
+    out = capsys.readouterr().out
+    said = "at least 51 messages the source no longer knows, 2,949 more not asked for, 0 marked as deleted"
+    assert f"  gone        {said}\n" in out
+    assert out.splitlines()[-1] == (
+        "Next: look at the source. If up to 3,000 messages are meant to be gone: message-mirror sync --accept-deletions"
+    )
+
+
 @pytest.mark.parametrize("deletions", [Deletions.TOO_MANY, Deletions.SOURCE_UNRELIABLE])
 def test_deletions_that_are_not_believed_ask_for_the_operators_word(
     deletions: Deletions, capsys: pytest.CaptureFixture[str]

@@ -44,6 +44,11 @@ class RunResult:
     deletions: plan.Deletions
     in_vain: int = 0  # of the people and messages that a backfill names: how many were not found
 
+    @property
+    def not_asked(self) -> int:
+        """How many messages more may be gone: asking by id ended once more were than a run may mark."""
+        return self.reasons.get(plan.TOO_MANY_MISSING, 0)
+
 
 async def run(
     workplace: Workplace,
