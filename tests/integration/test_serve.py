@@ -10,21 +10,26 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from aiohttp import web
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.date import DateTrigger
 from structlog.testing import capture_logs
 
-from tests.integration.mirroring import environment, ids_of, mirror_settings, start_command, until
+from tests.integration.mirroring import environment, ids_of, message, mirror_settings, start_command, until
 from worker.errors import EXIT_OK, EXIT_USAGE, AccessRefused, MirrorError, RunLocked, SourceAway, WarehouseAway
+from worker.jobs.replay import replay
+from worker.jobs.status import status
 from worker.jobs.sync import sync
 from worker.load import lock
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
 from worker.service.leader import Leader
 from worker.service.schedule import ATTEMPTS_MAX, RETRY_AFTER_S, serve
+from worker.telemetry import ALLOWED_FIELDS
 
 if TYPE_CHECKING:
     import asyncpg
+    from aiohttp.typedefs import Handler
 
     from worker.settings import Settings
 
@@ -78,6 +83,42 @@ async def test_a_sync_is_started_when_it_is_due(database_dsn: str, database: asy
         await done.wait()
         await stop(service)
     assert await ids_of(database) == {one["id"] for one in clinic}
+
+
+async def test_a_night_that_was_not_complete_says_why(database_dsn: str) -> None:
+    """The log holds each reason in the runbook's words, and so does the status, also after a run without searches."""
+    clinic, failing = make_clinic(messages=150, practitioners=4, patients=10), False
+
+    @web.middleware
+    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+        refused = failing and request.query.get("recipient", "").startswith("Practitioner/")
+        return web.Response(status=400) if refused else await handler(request)
+
+    async with SandboxServer(clinic, middlewares=[refuse]) as server:
+        settings = mirror_settings(server.url, database_dsn)
+        await sync(settings)
+        for one in [one for one in clinic if one["sender"]["reference"].startswith("Practitioner/")][:60]:
+            clinic.remove(one["id"])
+        sender = {"reference": next(iter(clinic.practitioners.values())).reference}
+        for number in range(11):
+            clinic.put(message(f"bad-{number}", sent="2024-02-30T10:00:00Z", sender=sender))
+        failing = True
+        with capture_logs() as lines:
+            service = asyncio.create_task(serve(settings, when=DateTrigger()))
+            while "quarantine" not in [line.get("reason") for line in lines]:  # noqa: ASYNC110 - the log is what we wait for
+                await asyncio.sleep(0.01)
+            await stop(service)
+        await replay(settings)
+        shown = await status(settings)
+    said = [line for line in lines if line["event"] == "the sync was not complete"]
+    assert {line["outcome"] for line in said} == {"incomplete"}
+    assert all(line.keys() <= ALLOWED_FIELDS | {"log_level"} for line in said)
+    counted = {line["reason"]: line.get("searches") or line.get("messages") or line["quarantined"] for line in said}
+    assert (counted["http_400"], counted["too_many"], counted["quarantine"]) == (4, 60, 11)
+    assert {row["reason"]: row["searches"] for row in shown["not_accepted"]} == {
+        "http_400": 4,
+        "too_many_missing": counted["too_many_missing"],
+    }
 
 
 @pytest.mark.parametrize(

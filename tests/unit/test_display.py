@@ -232,6 +232,7 @@ def status(**freshness: Any) -> dict[str, Any]:
         }
         | freshness,
         "runs": [run],
+        "not_accepted": [],
         "quarantine": [{"reason": "no_id", "entries": 3}],
         "rows_by_older_rules": 0,
         "sizes": [{"table": "message", "size": "12 MB"}],
@@ -245,6 +246,14 @@ def test_the_status_tells_how_fresh_it_is(capsys: pytest.CaptureFixture[str]) ->
     for text in ("Last runs", "12,345", "no_id", "12 MB"):
         assert text in out
     assert "selection" not in out
+    assert "not accepted" not in out
+
+
+def test_the_status_tells_why_searches_were_not_accepted(capsys: pytest.CaptureFixture[str]) -> None:
+    display.show_status(status() | {"not_accepted": [{"run_id": 7, "reason": "not_json", "searches": 2}]})
+    out = capsys.readouterr().out
+    assert "Searches not accepted" in out
+    assert re.search(r"│ +7 │ not_json +│ +2 │", out), out
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What an operator asks first: the last runs, freshness, counts, quarantine, sizes. Reads, and changes nothing."""
+"""What an operator asks first: runs, why searches failed, freshness, counts, quarantine, sizes. Changes nothing."""
 
 from __future__ import annotations
 

@@ -30,6 +30,7 @@ async def read_status(connection: Connection, warehouse: Warehouse, *, runs: int
         "freshness": dict(await connection.fetchrow(sql("status/freshness")) or {}),
         "lock": await _holder(connection, warehouse),
         "runs": _rows(await connection.fetch(sql("status/last_runs"), runs)),
+        "not_accepted": _rows(await connection.fetch(sql("status/not_accepted"))),
         "quarantine": _rows(await connection.fetch(sql("status/quarantine_reasons"))),
         "rows_by_older_rules": await connection.fetchval(sql("status/older_rules"), rules_version),
         "sizes": _rows(await connection.fetch(sql("status/sizes"), schemas)),

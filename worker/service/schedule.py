@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from worker.errors import EXIT_LOCKED, EXIT_SOURCE, EXIT_WAREHOUSE, MirrorError
+from worker.jobs.differences import DENIED
+from worker.jobs.plan import Outcome, quarantine_flooded
 from worker.jobs.sync import sync
 from worker.service.cron import trigger
 from worker.service.leader import Leader
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 
     from apscheduler.triggers.base import BaseTrigger
 
+    from worker.jobs.mirror import RunResult
     from worker.settings import Settings
+
+Run: TypeAlias = "Callable[[Settings], Awaitable[RunResult | None]]"
 
 MISFIRE_GRACE_S = 3600
 
@@ -32,12 +37,14 @@ ATTEMPTS_MAX = 12
 
 async def serve(
     settings: Settings,
-    run: Callable[[Settings], Awaitable[object]] = sync,
+    run: Run = sync,
     *,
     when: BaseTrigger | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """Start `run` whenever `MIRROR_NIGHTLY` says (or `when`), until cancelled. After a failed run comes the next.
+
+    Why a run was not complete is logged.
 
     One that source, warehouse or another run kept from its end is started again after `RETRY_AFTER_S`, until it has had
     `ATTEMPTS_MAX` starts; what is due meanwhile is left out.
@@ -76,7 +83,7 @@ async def serve(
 
 async def _one_night(
     settings: Settings,
-    run: Callable[[Settings], Awaitable[object]],
+    run: Run,
     leader: Leader,
     sleep: Callable[[float], Awaitable[None]],
 ) -> None:
@@ -88,13 +95,15 @@ async def _one_night(
         await sleep(RETRY_AFTER_S)
 
 
-async def _guarded(settings: Settings, run: Callable[[Settings], Awaitable[object]], leader: Leader) -> int | None:
+async def _guarded(settings: Settings, run: Run, leader: Leader) -> int | None:
     """Return the exit code of the error that ended the run, None if none of ours did, or if another `serve` leads."""
     try:
         if not await leader.leads():
             get_logger().info("the sync is left to the serve that leads")
             return None
-        await run(settings)
+        result = await run(settings)
+        if result is not None and result.outcome is not Outcome.COMPLETE:
+            _say_why(result)
     except MirrorError as error:
         # Its words are ours, but they are for people: the log takes the kind, and they stand below it.
         get_logger().error("the sync failed", error=type(error).__name__, exit_code=error.exit_code)
@@ -103,3 +112,14 @@ async def _guarded(settings: Settings, run: Callable[[Settings], Awaitable[objec
     except Exception as error:  # noqa: BLE001 - the scheduler must outlive any failure; where it happened is logged
         get_logger().error("the sync failed unexpectedly", where=where(error))
     return None
+
+
+def _say_why(result: RunResult) -> None:
+    """Log why a run was not complete: a line for each reason, in the words that the runbook explains."""
+    log, what = get_logger().bind(run_id=result.run_id, outcome=result.outcome.value), "the sync was not complete"
+    for reason, searches in result.reasons.items():
+        log.warning(what, reason=reason, searches=searches)
+    if result.deletions in DENIED:
+        log.warning(what, reason=result.deletions.value, messages=result.gone + result.not_asked)
+    if quarantine_flooded(result.sums):
+        log.warning(what, reason="quarantine", quarantined=result.sums.quarantined)
