@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import aiohttp
 import pytest
 
 from tests.integration.mirroring import PlainSource, environment, run_command
@@ -39,6 +40,7 @@ async def test_check_of_a_healthy_set_up(server: SandboxServer, database_dsn: st
     assert all(line.startswith("✓ ") for line in lines), finished.out
     assert "✓ the source's settings are sound; the instance is loopback" in lines
     assert "✓ the roster lists 3 active and 1 inactive practitioners" in lines
+    assert "✓ the source lists patients, as verify and backfill need" in lines
     assert "✓ schema canvas is up to date" in lines
 
 
@@ -119,6 +121,24 @@ async def test_check_sees_a_role_that_may_not_create_the_schemas(
     finally:
         await database.execute(f"DROP OWNED BY {role} CASCADE")
         await database.execute(f"DROP ROLE {role}")
+
+
+async def test_a_client_that_may_not_read_patients(server: SandboxServer, database_dsn: str) -> None:
+    """`check` says so beforehand; a sync is complete; `verify` names the reason, and advises what can help."""
+    async with aiohttp.ClientSession() as session:
+        grant = {"grant_type": "client_credentials", "client_id": server.client_id}
+        grant |= {"client_secret": server.client_secret, "scope": "system/Communication.read system/Practitioner.read"}
+        async with session.post(f"{server.url}/auth/token/", data=grant) as answer:
+            token = (await answer.json())["access_token"]
+    variables = environment(server.url, database_dsn, CANVAS_TOKEN=token)
+    del variables["CANVAS_CLIENT_ID"], variables["CANVAS_CLIENT_SECRET"]
+    checked = await run_command(variables, "check")
+    assert checked.code == EXIT_OK, checked.out + checked.err
+    said = "! the patients cannot be listed (http_403) — verify and backfill need the scope to read Patient."
+    assert said in checked.out.splitlines()
+    assert (await run_command(variables, "sync")).code == EXIT_OK
+    verified = await run_command(variables, "verify", "--no-sync")
+    assert_told(verified, EXIT_INCOMPLETE, "not proven (http_403)", "Next: look at the client's scopes")
 
 
 async def test_check_wonders_at_a_source_that_lists_nobody(database_dsn: str) -> None:

@@ -118,6 +118,8 @@ def test_what_is_gone_is_believed_as_a_full_run_believes_it(
         ("sync_not_complete", (), "Next: message-mirror sync, then message-mirror verify again"),
         ("source_unreliable", ("extra",), "(message-mirror check), then message-mirror verify."),
         ("too_many", (), "(message-mirror check), then message-mirror verify."),
+        ("http_403", (), "Next: look at the client's scopes (message-mirror check), then message-mirror verify."),
+        ("http_403", ("missing",), "Next: look at the client's scopes"),
         ("sightings_lost", (), "Next: message-mirror verify."),
         ("passes_differ", (), "Next: message-mirror verify, when the source is quieter."),
     ],

@@ -1,4 +1,4 @@
-"""What `message-mirror check` looks at: settings, source, roster, warehouse, schema, risky server settings."""
+"""What `message-mirror check` looks at: settings, source, roster, patients, warehouse, schema, risky settings."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE, EXIT_WAREHOUSE, MirrorError
+from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE, EXIT_WAREHOUSE, MirrorError, PageFailed
+from worker.extract.roster import PATIENTS
 from worker.jobs import people
+from worker.jobs.differences import FORBIDDEN
 from worker.jobs.workplace import open_source, warehouse_dsn
 from worker.load.database import open_warehouse
 from worker.load.inspect import Finding, inspect_server, may_migrate, weak_transport
@@ -18,6 +20,7 @@ from worker.settings import unknown_variables
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from worker.extract.client import Source
     from worker.load.database import Warehouse
     from worker.settings import Settings
 
@@ -59,15 +62,31 @@ async def _source(settings: Settings) -> AsyncIterator[Check]:
         async with open_source(settings) as source:
             yield Check(True, "the source answers, and lets us search for messages")
             yield judge_roster(await people.read_practitioners(source))
+            yield await _patients(source)
     except MirrorError as error:
         yield _failed(error)
+
+
+async def _patients(source: Source) -> Check:
+    """Read the smallest first page of the patients' list. A sync does without it, so a refusal is only worth a look."""
+    try:
+        await source.first_page(PATIENTS.resource, PATIENTS.parameters, count=1)
+    except PageFailed as failed:
+        return Check(
+            None,
+            f"the patients cannot be listed ({failed.reason})",
+            "verify and backfill need the scope to read Patient."
+            if failed.reason == FORBIDDEN
+            else "verify and backfill need them. deploy/README.md says what the word means, and what to do.",
+        )
+    return Check(True, "the source lists patients, as verify and backfill need")
 
 
 def judge_roster(lists: Sequence[people.People]) -> Check:
     """Return what the active and the inactive list of practitioners come to. Pure."""
     reasons = sorted({one.walked.reason for one in lists if one.walked.reason is not None})
     if reasons:
-        forbidden = "http_403" in reasons
+        forbidden = FORBIDDEN in reasons
         return Check(
             False,
             f"the roster cannot be read whole ({', '.join(reasons)})",

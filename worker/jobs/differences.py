@@ -18,6 +18,7 @@ DENIED = {plan.Deletions.TOO_MANY, plan.Deletions.SOURCE_UNRELIABLE}
 SIGHTINGS_LOST = "sightings_lost"
 NOT_ANSWERED = "differences_not_answered"
 SYNC_NOT_COMPLETE = "sync_not_complete"
+FORBIDDEN = "http_403"
 
 
 class Verdict(StrEnum):
@@ -89,6 +90,11 @@ def advice(reason: str | None, kinds: Collection[str]) -> str | None:
         return (
             "The source denied by id what it had shown, or so many messages at once that it looks like a fault.\n"
             f"Next: look at the source and the client's scopes (message-mirror check), then {verify}."
+        )
+    if reason == FORBIDDEN:
+        return (
+            "The source forbids this client to read all that is compared: Communication, Practitioner and Patient.\n"
+            f"Next: look at the client's scopes (message-mirror check), then {verify}."
         )
     sync = ["message-mirror sync"] if {*kinds} - {"altered"} or reason == SYNC_NOT_COMPLETE else []
     replay = ["message-mirror replay"] if "altered" in kinds else []

@@ -60,11 +60,9 @@ async def verify(
         began_at = datetime.now(UTC)
         synced = await _sync(workplace, report) if sync_first else None
         run_id = await _open(workplace)
-        patients, listed = await _read_patients(workplace, run_id)
+        patients, not_listed = await _read_patients(workplace, run_id)
         cover = Cover(workplace, run_id, report)
-        reason = await cover.read_until_two_agree(patients)
-        if not listed:
-            reason = reason or "patients_not_listed"
+        reason = await cover.read_until_two_agree(patients) or not_listed
         if synced is not None and synced.outcome is not plan.Outcome.COMPLETE:
             reason = reason or SYNC_NOT_COMPLETE
         # What a sync has from the one that it went on with was shown before this verification began: no sign of moving.
@@ -97,10 +95,10 @@ async def _open(workplace: Workplace) -> int:
     )
 
 
-async def _read_patients(workplace: Workplace, run_id: int) -> tuple[list[str], bool]:
-    """Return everybody to ask for — listed, or met in messages — and whether the list was accepted."""
+async def _read_patients(workplace: Workplace, run_id: int) -> tuple[list[str], str | None]:
+    """Return everybody to ask for — listed, or met in messages — and why the list was not accepted, None if it was."""
     warehouse = workplace.warehouse
     listed = await people.read_patients(workplace.source)
     await workplace.lock.work(ledger.save_roster_search, warehouse, run_id, listed.walked)
     met = await warehouse.work(sightings.known_patients, warehouse)
-    return sorted({*listed.ids, *met}), listed.walked.accepted
+    return sorted({*listed.ids, *met}), listed.walked.reason
