@@ -14,7 +14,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from worker.jobs.differences import DENIED, advice
-from worker.jobs.plan import quarantine_flooded
+from worker.jobs.plan import Deletions, quarantine_flooded
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -145,9 +145,13 @@ def show_verification(result: Verification) -> None:
     out.print(
         f"  {result.entries:,} entries seen in the searches of {result.patients:,} patients, {result.passes} passes"
     )
-    out.print(f"  moved meanwhile: {found.moved:,}, gone: {found.gone:,}; could not be asked for: {found.unknown:,}")
+    if result.agreed:
+        out.print(
+            f"  moved meanwhile: {found.moved:,}, gone: {found.gone:,}; could not be asked for: {found.unknown:,}"
+        )
+    least = "at least " if result.reason == Deletions.TOO_MANY else ""  # asking ended there
     for kind, count in sorted(found.differences.items()):
-        out.print(f"  {kind}: {count:,}, such as {', '.join(found.ids.get(kind, [])[:3]) or '(without id)'}")
+        out.print(f"  {kind}: {least}{count:,}, such as {', '.join(found.ids.get(kind, [])[:3]) or '(without id)'}")
     if "missing" in found.differences:
         out.print("  What is missing may have been written while it was read; the next sync brings it.")
     next_step = advice(result.reason, found.differences)
@@ -156,7 +160,10 @@ def show_verification(result: Verification) -> None:
 
 
 def verification_as_json(result: Verification) -> dict[str, Any]:
-    """Return what `verify --json` prints: counts, and the ids of messages that differ. No reference to anybody."""
+    """Return what `verify --json` prints: counts, and the ids of messages that differ. No reference to anybody.
+
+    `moved` is None if no two passes agreed: then nobody knows.
+    """
     return {
         "run_id": result.run_id,
         "proven": result.proven,
@@ -165,8 +172,9 @@ def verification_as_json(result: Verification) -> dict[str, Any]:
         "passes": result.passes,
         "patients": result.patients,
         "entries": result.entries,
-        "moved": result.found.moved,
+        "moved": result.found.moved if result.agreed else None,
         "gone": result.found.gone,
+        "denied": result.found.denied,
         "unknown": result.found.unknown,
         "differences": result.found.differences,
         "ids": result.found.ids,

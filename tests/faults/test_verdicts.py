@@ -12,6 +12,7 @@ from aiohttp import web
 from tests.faults.outages import embedded_server, kill_postmaster
 from tests.faults.worlds import open_world
 from tests.integration.mirroring import ids_of, message, mirror_settings, until
+from worker.display import show_verification, verification_as_json
 from worker.jobs import verify as job
 from worker.jobs.compare import compare
 from worker.jobs.plan import Outcome
@@ -95,6 +96,39 @@ async def test_a_scope_that_shrinks_meanwhile_proves_nothing(messages: int, reas
             verified = await world.verify()
         assert (verified.proven, verified.clean, verified.reason) == (False, False, reason)
         assert await last_verified(world) is None
+
+
+@pytest.mark.parametrize(("messages", "reason"), [(40, "source_unreliable"), (140, "too_many")])
+async def test_a_scope_that_shrank_before_proves_nothing(messages: int, reason: str, warehouse_url: str) -> None:
+    """Without a sync before, the rows look as if the mirror had them too many: the source denies them by id."""
+    clinic = make_clinic(messages=messages, practitioners=3, patients=8, seed=1)
+    faults = Faults(clinic)
+    async with open_world(warehouse_url, clinic, middlewares=[faults.middleware]) as world:
+        assert (await world.sync()).outcome is Outcome.COMPLETE
+        faults.begin(Script(lasting=((1, "scope_shrunk"),)))
+        verified = await world.verify(sync_first=False)
+        assert (verified.proven, verified.reason, verified.entries) == (False, reason, 0)
+        assert verification_as_json(verified)["proven"] is False
+        assert await last_verified(world) is None
+
+
+async def test_a_cover_that_cannot_be_read_whole_says_of_nothing_that_it_moved(
+    clinic: Clinic, warehouse_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What lies in a search that failed is there by id, as the mirror has it, and did not move."""
+    unread = patient_of(clinic)["reference"]
+
+    @web.middleware
+    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+        refused = unread in (request.query.get("recipient"), request.query.get("sender"))
+        return web.Response(status=400) if refused else await handler(request)
+
+    async with open_world(warehouse_url, clinic, middlewares=[refuse]) as world:
+        verified = await world.verify()
+        assert (verified.reason, verified.agreed, verified.found.moved > 0) == ("http_400", False, True)
+        capsys.readouterr()
+        show_verification(verified)
+        assert "moved" not in capsys.readouterr().out
 
 
 async def test_a_source_that_knows_no_id_proves_nothing(clinic: Clinic, warehouse_url: str) -> None:

@@ -91,7 +91,7 @@ def test_only_evidence_excuses(kind: str, answer: Answer, sent_at: datetime | No
 
 
 @pytest.mark.parametrize(
-    ("gone", "live", "source_knows_ids", "reason"),
+    ("denied", "live", "source_knows_ids", "reason"),
     [
         (0, 0, False, None),
         (1, 100, True, None),
@@ -102,10 +102,10 @@ def test_only_evidence_excuses(kind: str, answer: Answer, sent_at: datetime | No
         (501, 10_000, True, "too_many"),
     ],
 )
-def test_what_is_gone_is_believed_as_a_full_run_believes_it(
-    gone: int, live: int, source_knows_ids: bool, reason: str | None
+def test_what_is_denied_is_believed_as_a_full_run_believes_it(
+    denied: int, live: int, source_knows_ids: bool, reason: str | None
 ) -> None:
-    assert doubt(gone=gone, live=live, source_knows_ids=source_knows_ids) == reason
+    assert doubt(denied=denied, live=live, source_knows_ids=source_knows_ids) == reason
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_a_verification_says_what_it_found_and_what_to_type_next(
     reason: str | None, differences: dict[str, int], verdict: str, last: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = Found(differences, {kind: ["a", "b"] for kind in differences}, moved=3, gone=2, unknown=1)
-    display.show_verification(Verification(8, None, 2, reason, 4, 12345, found))
+    display.show_verification(Verification(8, None, 2, reason, 4, 12345, found, agreed=True))
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [
         f"Verification, run 8: {verdict}",
@@ -155,6 +155,19 @@ def test_a_verification_says_what_it_found_and_what_to_type_next(
     assert ("  What is missing may have been written while it was read; the next sync brings it." in lines) is (
         "missing" in differences
     )
+
+
+def test_where_no_passes_agreed_nothing_is_said_to_have_moved(capsys: pytest.CaptureFixture[str]) -> None:
+    verification = Verification(8, None, 4, "passes_differ", 4, 12345, Found(moved=9000), agreed=False)
+    display.show_verification(verification)
+    assert "moved" not in capsys.readouterr().out
+    assert display.verification_as_json(verification)["moved"] is None
+
+
+def test_where_asking_stopped_is_no_count_of_differences(capsys: pytest.CaptureFixture[str]) -> None:
+    found = Found({"extra": 200}, {"extra": ["a"]}, denied=200)
+    display.show_verification(Verification(8, None, 2, "too_many", 4, 0, found, agreed=True))
+    assert "  extra: at least 200, such as a\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("unknown", "said"), [(0, False), (2, True)])

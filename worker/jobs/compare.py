@@ -26,12 +26,16 @@ IDS_SHOWN_MAX = 1000
 
 @dataclass(slots=True)
 class Found:
-    """What the comparison came to. `ids` holds the first thousand message ids of each kind of difference."""
+    """What the comparison came to. `ids` holds the first thousand message ids of each kind of difference.
+
+    `denied` counts what the source, asked by id, said it does not have: what is `gone`, and differences.
+    """
 
     differences: dict[str, int] = field(default_factory=dict)
     ids: dict[str, list[str]] = field(default_factory=dict)
     moved: int = 0
     gone: int = 0
+    denied: int = 0
     unknown: int = 0
 
 
@@ -41,11 +45,11 @@ async def compare(
     """Judge every difference between the last pass and the mirror. Return them, and why that proves nothing, if so.
 
     `synced` is the sync that this verification began with, None if there was none or it went on with an older one;
-    `began_at` when the verification began. Asking ends as soon as more is gone than is believed.
+    `began_at` when the verification began. Asking ends as soon as more is denied than is believed.
     """
     warehouse, found, after = workplace.warehouse, Found(), ""
     live = await warehouse.work(missing.count_live, warehouse)
-    while found.gone <= plan.deletions_max(live):
+    while found.denied <= plan.deletions_max(live):
         await workplace.hold(cover.run_id)
         some = await warehouse.work(
             sightings.read_differences, warehouse, cover.run_id, cover.passes, synced, after, AT_ONCE
@@ -62,10 +66,11 @@ async def compare(
             (difference, judge(difference, answer, began_at=began_at, now=now))
             for difference, answer in zip(some, answers, strict=True)
         ]
+        found.denied += sum(answer.known is False for answer in answers)
         _count(found, judged)
         await _leave(workplace, cover.run_id, judged)
-    knows_ids = found.gone == 0 or await _knows_what_it_showed(workplace, cover)
-    reason = doubt(gone=found.gone, live=live, source_knows_ids=knows_ids)
+    knows_ids = found.denied == 0 or await _knows_what_it_showed(workplace, cover)
+    reason = doubt(denied=found.denied, live=live, source_knows_ids=knows_ids)
     return found, reason or (NOT_ANSWERED if found.unknown else None)
 
 

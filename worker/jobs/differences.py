@@ -67,13 +67,14 @@ def judge(difference: Difference, answer: Answer, *, began_at: datetime, now: da
     return Verdict.MOVED if answer.known else Verdict.GONE
 
 
-def doubt(*, gone: int, live: int, source_knows_ids: bool) -> str | None:
-    """Return why it is not believed that so many are gone, in a word, or None if it is: as a full run believes it.
+def doubt(*, denied: int, live: int, source_knows_ids: bool) -> str | None:
+    """Return why it is not believed that so many are not there, in a word, or None if it is: as a full run believes it.
 
+    `denied` is how many ids the source said it does not know, be they gone or rows that the mirror has too many;
     `source_knows_ids`: whether the source knows by id what the last pass showed.
     """
     verdict = plan.deletions(
-        gone=gone,
+        gone=denied,
         live=live,
         scope="full",
         all_accepted=True,

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 class Verification:
     """The outcome. `proven`: two passes over the other cover agreed, and every difference could be judged.
 
-    Otherwise `reason` says why not, in a word.
+    Otherwise `reason` says why not, in a word. `agreed`: whether two passes did. If not, whatever the last one was not
+    shown looks as if it had moved.
     """
 
     run_id: int
@@ -40,6 +41,7 @@ class Verification:
     patients: int
     entries: int
     found: Found
+    agreed: bool
 
     @property
     def proven(self) -> bool:
@@ -62,14 +64,24 @@ async def verify(
         run_id = await _open(workplace)
         patients, not_listed = await _read_patients(workplace, run_id)
         cover = Cover(workplace, run_id, report)
-        reason = await cover.read_until_two_agree(patients) or not_listed
+        unread = await cover.read_until_two_agree(patients)
+        reason = unread or not_listed
         if synced is not None and synced.outcome is not plan.Outcome.COMPLETE:
             reason = reason or SYNC_NOT_COMPLETE
         # What a sync has from the one that it went on with was shown before this verification began: no sign of moving.
         fresh = synced.run_id if synced is not None and not synced.resumed else None
         found, doubt = await compare(workplace, cover, synced=fresh, began_at=began_at)
         await workplace.hold(run_id)
-        result = Verification(run_id, synced, cover.passes, reason or doubt, len(patients), cover.entries, found)
+        result = Verification(
+            run_id=run_id,
+            sync=synced,
+            passes=cover.passes,
+            reason=reason or doubt,
+            patients=len(patients),
+            entries=cover.entries,
+            found=found,
+            agreed=unread is None,
+        )
         outcome = plan.Outcome.COMPLETE if result.clean else plan.Outcome.INCOMPLETE
         await workplace.lock.work(ledger.close_run, workplace.warehouse, run_id, outcome.value, as_of=cover.as_of)
         get_logger().info(
