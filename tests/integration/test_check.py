@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -15,12 +16,15 @@ from tests.integration.verdicts import IMPATIENT, assert_told
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_SOURCE, EXIT_USAGE, EXIT_WAREHOUSE
 from worker.jobs.check import judge_roster
 from worker.jobs.people import People
+from worker.load.embedded import EmbeddedServer
+from worker.load.embedded.home import find_home
 from worker.load.ledger import RosterSearch
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     import asyncpg
 
@@ -118,6 +122,58 @@ async def test_check_sees_a_role_that_may_not_create_the_schemas(
         await database.execute(f"CREATE SCHEMA canvas_ops AUTHORIZATION {role}")
         assert (await run_command(variables, "check")).code == EXIT_OK
         assert (await run_command(variables, "sync")).code == EXIT_OK
+    finally:
+        await database.execute(f"DROP OWNED BY {role} CASCADE")
+        await database.execute(f"DROP ROLE {role}")
+
+
+async def test_a_database_that_is_read_only(
+    server: SandboxServer, database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """`check` says so, and a run in the same words before it does anything."""
+    name = await database.fetchval("SELECT quote_ident(current_database())")
+    await database.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    variables = environment(server.url, database_dsn)
+    checked = await run_command(variables, "check")
+    assert checked.code == EXIT_WAREHOUSE
+    assert re.search(r"^✗ transactions are read-only here .* — ALTER ROLE", checked.out, re.MULTILINE), checked.out
+    assert_told(await run_command(variables, "sync"), EXIT_WAREHOUSE, "transactions are read-only here", "primary")
+
+
+async def test_a_standby(server: SandboxServer, run_directory: Path) -> None:
+    """A server in recovery answers and can only be read."""
+    standby = EmbeddedServer(run_directory / "standby", elsewhere=run_directory / "elsewhere")
+    try:
+        variables = environment(server.url, await asyncio.to_thread(standby.start))
+        assert (await run_command(variables, "migrate")).code == EXIT_OK
+        await asyncio.to_thread(standby.stop)
+        (find_home(standby.directory, standby.elsewhere).data / "standby.signal").touch()
+        await asyncio.to_thread(standby.start)
+        checked = await run_command(variables, "check")
+        assert checked.code == EXIT_WAREHOUSE
+        said = "✗ this server is a standby, which can only be read — Name the primary in WAREHOUSE_DSN."
+        assert said in checked.out.splitlines()
+        assert_told(await run_command(variables, "sync"), EXIT_WAREHOUSE, "this server is a standby")
+    finally:
+        await asyncio.to_thread(standby.remove)
+
+
+async def test_check_sees_a_role_that_may_read_and_not_write(
+    server: SandboxServer, database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """It need not own what it may write."""
+    assert (await run_command(environment(server.url, database_dsn), "migrate")).code == EXIT_OK
+    role = f"reader_{uuid4().hex}"
+    await database.execute(f"CREATE ROLE {role}")
+    try:
+        await database.execute(f"GRANT USAGE ON SCHEMA canvas, canvas_ops TO {role}")
+        await database.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA canvas, canvas_ops TO {role}")
+        variables = environment(server.url, f"{database_dsn}&role={role}")
+        checked = await run_command(variables, "check")
+        assert checked.code == EXIT_WAREHOUSE
+        assert re.search(r"^✗ schema canvas: this role may read it, and not write", checked.out, re.MULTILINE)
+        await database.execute(f"GRANT INSERT, UPDATE ON ALL TABLES IN SCHEMA canvas, canvas_ops TO {role}")
+        assert (await run_command(variables, "check")).code == EXIT_OK
     finally:
         await database.execute(f"DROP OWNED BY {role} CASCADE")
         await database.execute(f"DROP ROLE {role}")

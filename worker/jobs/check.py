@@ -12,7 +12,7 @@ from worker.jobs import people
 from worker.jobs.differences import FORBIDDEN
 from worker.jobs.workplace import open_source, warehouse_dsn
 from worker.load.database import open_warehouse
-from worker.load.inspect import Finding, inspect_server, may_migrate, weak_transport
+from worker.load.inspect import Finding, inspect_server, may_migrate, may_write, weak_transport
 from worker.load.ledger import check_instance
 from worker.load.migrate import read_outstanding
 from worker.settings import unknown_variables
@@ -126,6 +126,14 @@ async def _schema(settings: Settings, warehouse: Warehouse) -> Check:
             None,
             f"schema {schema}: {len(outstanding)} files to apply",
             "`message-mirror migrate`, or any sync.",
+        )
+    if not await warehouse.work(may_write, warehouse):
+        return Check(
+            False,
+            f"schema {schema}: this role may read it, and not write to it",
+            "Name the writer's role in WAREHOUSE_DSN, or make this one the owner of both schemas"
+            " (see deploy/postgresql/1-roles.sql).",
+            EXIT_WAREHOUSE,
         )
     if settings.instance is not None:
         await warehouse.work(check_instance, warehouse, settings.instance)

@@ -29,7 +29,7 @@ class Finding:
 
 
 async def inspect_server(connection: Connection) -> tuple[Finding, ...]:
-    """Return findings on the server's version, encoding, our rights, and what its log would quote."""
+    """Return findings on the server: its version and encoding, whether we may write, and what its log would quote."""
     row = await connection.fetchrow(statement("check/server", "canvas"))
     return judge_server(dict(row or {}))
 
@@ -51,6 +51,11 @@ async def may_migrate(connection: Connection, warehouse: Warehouse) -> bool:
     return bool(await connection.fetchval(warehouse.sql("check/rights"), schemas))
 
 
+async def may_write(connection: Connection, warehouse: Warehouse) -> bool:
+    """Tell whether this role may write to the tables of a schema that is up to date, be it their owner or not."""
+    return bool(await connection.fetchval(warehouse.sql("check/writes")))
+
+
 def judge_server(server: Mapping[str, object]) -> tuple[Finding, ...]:
     """Return findings on the columns of `sql/queries/check/server.sql`. Pure."""
     version = int(str(server["version_num"])) // 10_000
@@ -67,6 +72,22 @@ def judge_server(server: Mapping[str, object]) -> tuple[Finding, ...]:
                 False,
                 f"the database's encoding is {server['encoding']}",
                 "Create another with ENCODING 'UTF8' TEMPLATE template0, and name it in WAREHOUSE_DSN.",
+            )
+        )
+    if server["is_standby"]:
+        findings.append(
+            Finding(
+                False,
+                "this server is a standby, which can only be read",
+                "Name the primary in WAREHOUSE_DSN.",
+            )
+        )
+    elif server["transaction_read_only"] == "on":
+        findings.append(
+            Finding(
+                False,
+                "transactions are read-only here (default_transaction_read_only = on)",
+                "ALTER ROLE … SET default_transaction_read_only = off, or name the primary in WAREHOUSE_DSN.",
             )
         )
     if not server["may_stage"]:

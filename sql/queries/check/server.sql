@@ -1,8 +1,10 @@
--- What about this server matters to us: its version and encoding, our rights, and what its log would quote.
+-- What about this server matters to us: its version and encoding, whether it can be written to, our rights, and what its log would quote.
 SELECT
     current_setting('server_version_num')::integer                AS version_num,
     current_setting('server_version')                             AS version,
     current_setting('server_encoding')                            AS encoding,
+    pg_is_in_recovery()                                           AS is_standby,
+    current_setting('transaction_read_only')                      AS transaction_read_only,
     has_database_privilege(current_database(), 'TEMPORARY')       AS may_stage,
     current_setting('log_min_messages')                           AS log_min_messages,
     current_setting('log_min_error_statement')                    AS log_min_error_statement,
