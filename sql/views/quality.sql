@@ -55,7 +55,7 @@ CROSS JOIN LATERAL (
         ('html_without_sent', counted.html_without_sent, 'Without a time, and read as HTML because they have markup.'),
         ('without_text', counted.without_text, 'No content at all: body_text is null.'),
         ('without_sent', counted.without_sent, 'sent_at is null: drafts, mostly. Counts by day miss them.'),
-        ('sent_after_first_seen', counted.sent_after_first_seen, 'The client gave a time in the future.'),
+        ('sent_after_first_seen', counted.sent_after_first_seen, 'Sent after the mirror first had them: drafts that were sent later, or a time in the future.'),
         ('unknown_direction', counted.unknown_direction, 'A side is missing, or is neither a patient nor a practitioner.'),
         ('possible_drafts', counted.possible_drafts, 'From a practitioner with status unknown, as the older API edition shows all: a draft cannot be told from a message.')
 ) AS found (finding, messages, meaning);

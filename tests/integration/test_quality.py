@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +79,17 @@ async def test_each_finding_counts_its_messages(warehouse: Warehouse, database: 
         "sent_after_first_seen": 1,
         "unknown_direction": 0,
     }
+
+
+async def test_a_draft_that_is_sent_later_has_no_time_in_the_future(
+    warehouse: Warehouse, database: asyncpg.Connection
+) -> None:
+    """It was mirrored before it was sent, as the finding says of it."""
+    await land(warehouse, message("draft", sent=None, status="preparation"))
+    assert (await findings(database))["sent_after_first_seen"] == 0
+    await land(warehouse, message("draft", sent=datetime.now(UTC).isoformat(), status="completed"))
+    row = await database.fetchrow("SELECT * FROM canvas.quality WHERE finding = 'sent_after_first_seen'")
+    assert (row["messages"], "drafts that were sent later" in row["meaning"]) == (1, True)
 
 
 async def test_sql_and_the_worker_agree_on_what_looks_like_html(
