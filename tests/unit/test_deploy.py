@@ -272,6 +272,21 @@ async def administrator(database_dsn: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
+async def test_the_alarm_of_the_runbook_goes_off(administrator: asyncpg.Connection, database_dsn: str) -> None:
+    """Also while no run was ever complete, when there is no age; and not after one that was."""
+    (alarm,) = re.findall(r"`(SELECT [^`]* FROM canvas\.freshness)`", RUNBOOK)
+    async with open_warehouse(database_dsn, "canvas", timedelta(seconds=10)) as warehouse:
+        await migrate(warehouse)
+    assert await administrator.fetchval(alarm) is True
+    await administrator.execute(
+        "INSERT INTO canvas_ops.run (job, scope, selection, version, closed_at, outcome, as_of)"
+        " VALUES ('sync', 'full', '', '0', now(), 'complete', now() - interval '27 hours')"
+    )
+    assert await administrator.fetchval(alarm) is True
+    await administrator.execute("UPDATE canvas_ops.run SET as_of = now() - interval '1 hour'")
+    assert await administrator.fetchval(alarm) is False
+
+
 async def test_the_roles_suffice_and_no_more(administrator: asyncpg.Connection, database_dsn: str) -> None:
     """With 1-roles.sql the writer can migrate and not create schemas; readers read canvas and not canvas_ops.
 
