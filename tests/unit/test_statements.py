@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import worker
+from worker.load import land
 from worker.load.migrate import known_files
 from worker.load.statements import SQL_DIRECTORY, render, statement
 
@@ -65,6 +66,39 @@ def test_no_query_stays_behind_when_the_schema_moves(name: str) -> None:
 def test_no_migration_or_view_stays_behind_when_the_schema_moves() -> None:
     for file in known_files():
         assert not re.search(r"\bcanvas(_ops)?\.[a-z_]", render(file.text, "north")), file.name
+
+
+# Of the staged columns these name a version; the others are what it says.
+NAMES_A_VERSION = {"id", "_content_hash"}
+STAGED = [column for column in vars(land)["_STAGED_COLUMNS"] if column != "resource"]
+SAID = [column for column in STAGED if column not in NAMES_A_VERSION]
+FROM_CANVAS = [column for column in STAGED if not column.startswith("_")]
+
+
+@pytest.mark.parametrize(
+    ("file", "columns", "forms"),
+    [
+        ("queries/land/stage", STAGED, [r"^    {} "]),
+        (
+            "queries/land/insert_new",
+            STAGED,
+            [r"INSERT INTO [^)]*\b{}\b", r"\)\nSELECT\n[\s\S]*\b{}\b[\s\S]*FROM incoming"],
+        ),
+        ("queries/land/update_changed", SAID, [r"^    {0} = i\.{0}\b"]),
+        ("queries/land/keep_history", STAGED, [r"INSERT INTO [^)]*\b{}\b", r"\bm\.{}\b"]),
+        ("queries/missing/keep_history", STAGED, [r"INSERT INTO [^)]*\b{}\b", r"\bm\.{}\b"]),
+        ("queries/replay/update_current", SAID, [r"^    {0} = i\.{0}\b"]),
+        ("queries/replay/update_past", SAID, [r"^    {0} = i\.{0}\b"]),
+        ("queries/verify/sight_usable", STAGED, [r"\bm\.{}\b", r"\bi\.{}\b"]),
+        ("views/live_message", FROM_CANVAS, [r"^    {},$", r"^COMMENT ON COLUMN canvas\.live_message\.{} "]),
+    ],
+)
+def test_every_field_of_a_message_is_wherever_fields_are(file: str, columns: list[str], forms: list[str]) -> None:
+    """One that is forgotten in a file is lost from history, is not compared, or is not seen, and nothing else tells."""
+    sql = re.sub(r"--[^\n]*", "", (SQL_DIRECTORY / f"{file}.sql").read_text(encoding="utf-8"))
+    for column in columns:
+        for form in forms:
+            assert re.search(form.format(column), sql, re.MULTILINE), f"{column} is not in {file}.sql"
 
 
 def test_a_name_that_no_file_has_is_a_defect() -> None:
