@@ -11,7 +11,7 @@ import click
 
 from worker import __version__, local
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted, SettingsError
-from worker.process import run_command, run_job
+from worker.process import AGAIN, TAKEN_UP, run_command, run_job
 from worker.settings import KNOWN, read_settings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class _WithSettings(click.Group):
                     ("2", "usage, settings or credentials"),
                     ("3, 4", "source, warehouse could not be reached or stayed away"),
                     ("75", "another run holds the lock"),
-                    ("130", "SIGINT or SIGTERM; the run can be resumed"),
+                    ("130", "SIGINT or SIGTERM; a sync or backfill can be resumed"),
                 ]
             )
 
@@ -63,7 +63,7 @@ def sync(quick: bool, accept_deletions: bool) -> None:
 
     settings = _settings()
     with display.progress_report() as report:
-        result = run_job(job(settings, report, quick=quick, accept_deletions=accept_deletions))
+        result = run_job(job(settings, report, quick=quick, accept_deletions=accept_deletions), again=TAKEN_UP)
     _finish(result)
 
 
@@ -103,7 +103,8 @@ def backfill(
         if dry_run:
             estimate = run_job(job.estimate(settings, selection, report))
         else:
-            result = run_job(job.backfill(settings, selection, report, restart=restart))
+            again = f"{AGAIN} {job.WITHOUT_RESTART}" if restart else TAKEN_UP
+            result = run_job(job.backfill(settings, selection, report, restart=restart), again=again)
     if dry_run:
         display.show_estimate(estimate)
     else:
@@ -151,8 +152,9 @@ def verify(no_sync: bool, as_json: bool) -> None:
     from worker.jobs.verify import verify as job
 
     settings = _settings()
+    again = AGAIN if no_sync else "The same command takes its sync up again, and reads the rest anew."
     with display.progress_report() as report:
-        result = run_job(job(settings, report, sync_first=not no_sync))
+        result = run_job(job(settings, report, sync_first=not no_sync), again=again)
     if as_json:
         click.echo(json.dumps(display.verification_as_json(result), indent=2))
     else:

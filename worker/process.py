@@ -20,12 +20,15 @@ T = TypeVar("T")
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 DRAIN_S = 8.0
+AGAIN = "The same command again."
+TAKEN_UP = "The same command takes it up again."
 
 
-def run_job(work: Coroutine[Any, Any, T]) -> T:
+def run_job(work: Coroutine[Any, Any, T], *, again: str = AGAIN) -> T:
     """Run a job; the first SIGINT or SIGTERM cancels it, and it gives back what it holds. Raises Interrupted then.
 
     Further signals change nothing. What is not given back within `DRAIN_S` is given up: a killed run is as safe.
+    `again` is what to type next after a signal.
     """
     import asyncio
 
@@ -35,7 +38,7 @@ def run_job(work: Coroutine[Any, Any, T]) -> T:
 
         def stop(_signal: int, _frame: FrameType | None) -> None:
             _on_stop_signals(_take_no_notice)
-            last_resort = threading.Timer(DRAIN_S, _give_up)
+            last_resort = threading.Timer(DRAIN_S, _give_up, (again,))
             last_resort.daemon = True
             last_resort.start()
             loop.call_soon_threadsafe(task.cancel)
@@ -45,7 +48,7 @@ def run_job(work: Coroutine[Any, Any, T]) -> T:
         try:
             return loop.run_until_complete(task)
         except asyncio.CancelledError:
-            raise _interrupted() from None
+            raise _interrupted(again) from None
         finally:
             if signal.getsignal(signal.SIGTERM) is stop:
                 _on_stop_signals(_abort)
@@ -69,13 +72,13 @@ def _take_no_notice(_signal: int, _frame: FrameType | None) -> None:
     """Let a further signal pass. Not SIG_IGN: set while one is on its way, that makes the interpreter complain."""
 
 
-def _interrupted() -> Interrupted:
-    return Interrupted("Interrupted.", safe="What had been landed is kept.", next="The same command takes it up again.")
+def _interrupted(again: str) -> Interrupted:
+    return Interrupted("Interrupted.", safe="What had been landed is kept.", next=again)
 
 
-def _give_up() -> NoReturn:
+def _give_up(again: str) -> NoReturn:
     """End the process at once, as its end has been waited for long enough."""
-    _show(_interrupted())
+    _show(_interrupted(again))
     sys.stdout.flush()
     os._exit(Interrupted.exit_code)
 

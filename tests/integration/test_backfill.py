@@ -234,6 +234,7 @@ async def test_an_interrupted_backfill_goes_on(database_dsn: str, database: asyn
         died = await run_command(variables, "backfill")
         assert died.code == 3
         assert "What was landed is kept" in died.err
+        assert "--restart" not in died.err
         (run,) = await database.fetch("SELECT id, outcome, closed_at FROM canvas_ops.run")
         assert (run["outcome"], run["closed_at"]) == (None, None)
         landed = await ids_of(database)
@@ -266,6 +267,10 @@ async def test_restart_begins_anew(database_dsn: str, database: asyncpg.Connecti
         settings = replace(mirror_settings(server.url, database_dsn), concurrency=1)
         with pytest.raises(SourceAway):
             await backfill(settings, EVERYTHING)
+        watch.searches.clear()
+        died = await run_command(environment(server.url, database_dsn, MIRROR_CONCURRENCY="1"), "backfill", "--restart")
+        assert died.code == 3
+        assert "then run the same command again. Without --restart it goes on with what was begun." in died.err
         watch.answers = None
         watch.searches.clear()
         done = await run_command(environment(server.url, database_dsn), "backfill", "--restart")
@@ -273,7 +278,7 @@ async def test_restart_begins_anew(database_dsn: str, database: asyncpg.Connecti
     assert "resumed" not in done.out
     assert len(watch.searches) == 2 * 14
     runs = await database.fetch("SELECT outcome FROM canvas_ops.run ORDER BY id")
-    assert [run["outcome"] for run in runs] == ["interrupted", "complete"]
+    assert [run["outcome"] for run in runs] == ["interrupted", "interrupted", "complete"]
 
 
 async def test_a_search_that_died_midway_starts_at_its_first_page(

@@ -97,6 +97,30 @@ async def test_a_second_run_says_who_holds_the_lock(
     assert await ids_of(database) == {one["id"] for one in clinic}
 
 
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [
+        ("backfill", "The same command takes it up again."),
+        ("backfill --restart", "The same command again. Without --restart it goes on with what was begun."),
+        ("backfill --dry-run", "The same command again."),
+        ("verify", "The same command takes its sync up again, and reads the rest anew."),
+        ("verify --no-sync", "The same command again."),
+    ],
+)
+async def test_after_a_signal_no_more_is_promised_than_is_so(
+    command: str, advice: str, gate: Gate, database_dsn: str
+) -> None:
+    clinic = make_clinic(messages=60, practitioners=3, patients=10)
+    async with SandboxServer(clinic, middlewares=[gate.middleware()]) as server:
+        process = await start_command(environment(server.url, database_dsn), *command.split())
+        await gate.reached.wait()
+        process.terminate()
+        _, err = await process.communicate()
+        assert process.returncode == 130
+        assert f"  Next: {advice}\n" in err.decode()
+        gate.opened.set()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_ends_a_run_that_can_go_on(
     number: signal.Signals, gate: Gate, database_dsn: str, database: asyncpg.Connection

@@ -225,5 +225,5 @@ def _away(server: Server, failure: Failure, attempts: int, seconds: float) -> So
     return SourceAway(
         what.rstrip(),
         safe="What was landed is kept; searches that were not read to their end will be read again.",
-        next=f"Check {server.setting} and the network, then run the same command again: it goes on.",
+        next=f"Check {server.setting} and the network, then run the same command again.",
     )

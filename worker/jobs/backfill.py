@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
 
-from worker.errors import PageFailed, SettingsError
+from worker.errors import PageFailed, SettingsError, SourceAway, WarehouseAway
 from worker.extract import roster
 from worker.extract.client import Source
 from worker.jobs import mirror, people, plan
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 PAGE_ENTRIES = 100
+WITHOUT_RESTART = "Without --restart it goes on with what was begun."
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _DASHED = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _HEADS = {"id", "patient", "patient_id", "patient-id", "patientid"}
@@ -47,11 +48,19 @@ async def backfill(
     restart: bool = False,
     connect: Connect = Source.open,
 ) -> mirror.RunResult:
-    """Mirror what `selection` names. One that died is taken up again however old it is, unless `restart`."""
+    """Mirror what `selection` names. One that died is taken up again however old it is, unless `restart`.
+
+    Raises any MirrorError.
+    """
     async with open_workplace(settings, "backfill", connect) as workplace:
-        result = await mirror.run(
-            workplace, job="backfill", selection=selection, resume_within=None, report=report, restart=restart
-        )
+        try:
+            result = await mirror.run(
+                workplace, job="backfill", selection=selection, resume_within=None, report=report, restart=restart
+            )
+        except (SourceAway, WarehouseAway) as away:
+            if restart:
+                away.next += f" {WITHOUT_RESTART}"
+            raise
         searches = plan.searches_for(selection.practitioners, selection.patients, selection.ids)
         values = [search.value for search in searches]
         in_vain = await workplace.warehouse.work(count_in_vain, workplace.warehouse, result.run_id, values)

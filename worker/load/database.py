@@ -172,7 +172,7 @@ class Warehouse:
         except Away as away:
             raise WarehouseAway(
                 f"The warehouse cannot be reached ({away}), for {patience_s:.0f} s now.",
-                safe="What had been committed is kept; the run can be resumed.",
+                safe="What had been committed is kept.",
                 next="Check that PostgreSQL runs at the host and port of WAREHOUSE_DSN, then the same command again.",
             ) from None
         raise AssertionError("the retry loop returns or raises")
