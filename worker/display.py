@@ -36,6 +36,11 @@ _AS_OF = {
     "selected": "of what was asked for, what stood still at the source since then is here",
 }
 
+_UNBELIEVED = {
+    Deletions.TOO_MANY: "so many at once look like a fault of the source",
+    Deletions.SOURCE_UNRELIABLE: "the source does not know by id what it has just shown",
+}
+
 
 def console() -> Console:
     """Return the console for results: stdout, as wide as the terminal, no colours elsewhere."""
@@ -120,7 +125,7 @@ def show_run(
     if result.deletions in DENIED:
         they = f"up to {result.gone + result.not_asked:,} messages" if result.not_asked else "they"
         out.print(
-            f"No message was marked as deleted ({result.deletions}): so many at once look like a fault of the source.\n"
+            f"No message was marked as deleted ({result.deletions}): {_UNBELIEVED[result.deletions]}.\n"
             f"Next: look at the source. If {they} are meant to be gone: {believe}"
         )
     elif result.outcome != "complete" and (result.reasons or not flooded):
