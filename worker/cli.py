@@ -122,21 +122,23 @@ def _selection(
     since: date | None,
     until: date | None,
 ) -> Selection:
-    from worker.jobs.backfill import day_start, parse_ids
+    from worker.jobs.backfill import day_start, parse_ids, parse_option
     from worker.jobs.plan import Selection
 
     if since is not None and until is not None and since >= until:
         raise SettingsError("--since must be before --until.", next="Name a later day with --until: it is left out.")
+    named = parse_option(practitioners, "Practitioner", "--practitioner")
+    messages = parse_option(ids, "Communication", "--id")
     patients = parse_ids(patients_file, "Patient", "the patients file") if patients_file is not None else ()
     if patients_file is not None and not patients:
         raise SettingsError("The patients file names nobody.", next="Write one patient's id a line into it.")
     return Selection(
-        practitioners=parse_ids(practitioners, "Practitioner", "--practitioner"),
+        practitioners=named,
         patients=patients,
-        ids=parse_ids(ids, "Communication", "--id"),
+        ids=messages,
         since=day_start(since, settings.time_zone) if since else None,
         until=day_start(until, settings.time_zone) if until else None,
-        by_patient=not (practitioners or patients or ids),
+        by_patient=not (named or patients or messages),
     )
 
 

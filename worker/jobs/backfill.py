@@ -138,6 +138,21 @@ def parse_ids(lines: Iterable[str], kind: str, source: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ids))
 
 
+def parse_option(values: Iterable[str], kind: str, option: str) -> tuple[str, ...]:
+    """Return the ids that an option was given, one a value, else as `parse_ids`.
+
+    Raises SettingsError also for a value that names nobody: a variable of the shell that is not set must not come to
+    mean everybody.
+    """
+    values = tuple(values)
+    if any("#" in value or not value.strip().removeprefix(f"{kind}/") for value in values):
+        raise SettingsError(
+            f"{option} names {'no message' if kind == 'Communication' else 'nobody'}.",
+            next="Give it an id. If that comes from a variable of your shell: is it set?",
+        )
+    return parse_ids(values, kind, option)
+
+
 def day_start(day: date, zone: ZoneInfo) -> datetime:
     """Return the instant, in UTC, at which a day of the clinic begins. Raises SettingsError for one before all time."""
     try:
