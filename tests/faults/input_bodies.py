@@ -39,6 +39,7 @@ _STRANGE: tuple[tuple[bytes, bytes], ...] = (
     (b'"total": 3', b'"total": 4'),
     (b'"total": 3', b'"total": 1e400'),
     (b'"total": 3', b'"total": 3' + b"0" * 5000),
+    (b'"total": 3', b'"total": 9223372036854775808'),
     (b'"total": 3', b'"total": 0, "total": 3'),
     (b'"total": 3, ', b""),
     (b'"Bundle"', b'"bundle"'),

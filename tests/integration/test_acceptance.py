@@ -67,6 +67,10 @@ def no_total(bundle: Bundle, _offset: int, _reads: int) -> None:
     del bundle["total"]
 
 
+def total_beyond_counting(bundle: Bundle, _offset: int, _reads: int) -> None:
+    bundle["total"] = 2**63
+
+
 def rows_that_repeat(bundle: Bundle, _offset: int, _reads: int) -> None:
     bundle["entry"][-1] = bundle["entry"][0]
 
@@ -103,6 +107,7 @@ def clinic_of_long_searches() -> Clinic:
         (total_too_high, "too_few_entries"),
         (total_too_low, "too_many_entries"),
         (no_total, "no_total"),
+        (total_beyond_counting, "no_total"),
         (rows_that_repeat, "too_few_entries"),
         (filter_that_is_ignored, "filter_ignored"),
         (first_page_that_changes, "first_page_changed"),

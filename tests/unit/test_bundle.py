@@ -181,9 +181,13 @@ def test_a_page_may_have_no_entries_and_no_links(entry: dict[str, Any]) -> None:
     assert decode_page(body, URL) == Page(URL, 0, (), None)
 
 
-@pytest.mark.parametrize("total", [None, "12", -1, 1.5, True, [], {}])
+@pytest.mark.parametrize("total", [None, "12", -1, 1.5, True, [], {}, 2**31, 2**63, 2**64, 10**30])
 def test_a_total_that_is_no_count_is_none(total: object) -> None:
     assert decode_page(bundle([], total=total), URL).total is None
+
+
+def test_the_largest_total_that_fhir_has_is_one() -> None:
+    assert decode_page(bundle([], total=2**31 - 1), URL).total == 2**31 - 1
 
 
 def test_the_same_next_link_twice_is_one() -> None:

@@ -17,6 +17,8 @@ from worker.records import Page
 # A JSON string, or a structural character. Escapes are skipped over, not interpreted. Possessive, and a string that the
 # body breaks off in is one token: time and memory stay linear whatever a source sends.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
+# FHIR's unsignedInt ends here. What is beyond counts nothing, and the ledger has no room for some of it.
+_TOTALS_END = 2**31
 _NEXT_COLON = re.compile(rb"\s*:\s*\[")
 
 
@@ -56,7 +58,7 @@ def decode_page(body: bytes, url: str) -> Page:
 
 
 def _total(total: object) -> int | None:
-    return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
+    return total if isinstance(total, int) and not isinstance(total, bool) and 0 <= total < _TOTALS_END else None
 
 
 def _next_url(links: list[_Link] | tuple[()]) -> str | None:
