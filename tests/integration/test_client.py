@@ -24,6 +24,7 @@ from tests.integration.loopback import (
     status,
 )
 from worker.errors import PageFailed
+from worker.extract import client
 from worker.extract.client import Source
 from worker.extract.exchange import Bounds
 
@@ -112,6 +113,34 @@ async def test_a_walk_that_never_ends_is_ended() -> None:
             await walked(source, pages_max=5)
     assert failed.value.reason == "too_many_pages"
     assert len(upstream.seen) == 5
+
+
+def fifty_pages(*ids: str) -> Upstream:
+    """Serve pages of the same entries, and a total that promises no end of them."""
+    upstream = Upstream()
+
+    async def another(request: web.Request) -> web.StreamResponse:
+        number = len(upstream.seen)
+        following = f"/Communication?p={number}" if number < 50 else None
+        return await page(*ids, total=2**31 - 1, following=following)(request)
+
+    upstream.otherwise = another
+    return upstream
+
+
+async def test_a_total_that_promises_everything_lets_no_walk_go_on_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "PAGES_MAX", 20)
+    async with fifty_pages().serve() as upstream, opened(upstream) as source:
+        with pytest.raises(PageFailed) as failed:
+            await walked(source)
+    assert failed.value.reason == "too_many_pages"
+    assert len(upstream.seen) == 20
+
+
+async def test_a_walk_may_have_as_many_pages_as_it_shows_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "PAGES_MAX", 20)
+    async with fifty_pages("a").serve() as upstream, opened(upstream) as source:
+        assert len(await walked(source)) == 50
 
 
 # Sizes, bounds, pace

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 PAGES_MAX = 1000
-"""Pages that any walk may have; a longer one as many as it has entries, since a page may shrink to one."""
+"""Pages that any walk may have; a longer one as many as it has shown entries, since a page may shrink to one."""
 
 _UNAUTHORIZED = 401
 _PROBE = [("_id", str(UUID(int=0)))]
@@ -112,16 +112,18 @@ class Source:
         """Yield all pages of a search, in order.
 
         Besides what `first_page` raises: PageFailed `next_loops` if a link leads to a page of this walk, and
-        `too_many_pages` after `pages_max` pages, by default max(1000, total + 10).
+        `too_many_pages` after `pages_max` pages, by default max(1000, entries so far + 10).
         """
         page: Page | None = await self.first_page(resource, parameters, count=count)
         seen: set[str] = set()
+        entries = 0
         while page is not None:
             seen.add(page.url)
+            entries += len(page.entries)
             yield page
             if page.next_url is None:
                 return
-            if len(seen) >= (pages_max or max(PAGES_MAX, (page.total or 0) + 10)):
+            if len(seen) >= (pages_max or max(PAGES_MAX, entries + 10)):
                 raise PageFailed("too_many_pages", f"One search still goes on after {len(seen)} pages.")
             if next_url(self._base_url, page.url, page.next_url) in seen:
                 raise PageFailed("next_loops", f"One search leads back to a page it had, after {len(seen)} pages.")
