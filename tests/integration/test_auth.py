@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,14 +39,14 @@ async def opened(upstream: Upstream, clock: FakeClock | None = None, **more: str
         yield source
 
 
-def counted() -> Handler:
+def counted(expires_in: object = 36000) -> Handler:
     """Grant `token-1`, then `token-2`, and so on."""
     granted = 0
 
     async def answer(request: web.Request) -> web.StreamResponse:
         nonlocal granted
         granted += 1
-        return await token(f"token-{granted}")(request)
+        return await token(f"token-{granted}", expires_in)(request)
 
     return answer
 
@@ -90,6 +91,46 @@ async def test_a_token_is_replaced_ahead_of_its_expiry(expires_in: object, good_
         clock.now_s += 0.2
         await source.first_page("Communication", SEARCH)
         assert len(upstream.asked_for_tokens) == 2
+
+
+async def test_a_token_is_taken_when_the_request_starts_not_when_it_is_queued() -> None:
+    """Sixteen requests wait four seconds for their turn, longer than a token lives; none shows a stale one."""
+    granted_at, arrivals = dict[str, float](), list[float]()
+
+    class Arriving(FakeClock):
+        """No time passes while a request is on its way."""
+
+        async def sleep(self, seconds: float) -> None:
+            while len(arrivals) < source.requests:  # noqa: ASYNC110 - a connection sets no event
+                await asyncio.sleep(0)
+            await super().sleep(seconds)
+
+    async def grant(request: web.Request) -> web.StreamResponse:
+        arrivals.append(clock.now_s)
+        name = f"token-{len(granted_at) + 1}"
+        granted_at[f"Bearer {name}"] = clock.now_s
+        return await token(name, 3)(request)
+
+    async def check(request: web.Request) -> web.StreamResponse:
+        arrivals.append(clock.now_s)
+        is_good = clock.now_s - granted_at[request.headers["Authorization"]] < 3
+        return await (page("a") if is_good else status(401))(request)
+
+    clock, more = Arriving(), {"MIRROR_RATE": "4", "MIRROR_CONCURRENCY": "16"}
+    async with Upstream(otherwise=check).serve() as upstream, opened(upstream, clock, **more) as source:
+        upstream.tokens = grant
+        await asyncio.gather(*(source.first_page("Communication", SEARCH) for _ in range(48)))
+        assert (len(upstream.seen), source.retries) == (48, 0)
+    assert len(granted_at) >= 4
+    assert all(later - earlier >= 0.25 for earlier, later in pairwise(arrivals))
+
+
+async def test_a_token_that_grew_stale_during_a_wait_is_replaced_before_the_next_attempt() -> None:
+    script = (status(503, Retry_After="5"), page("a"))
+    async with Upstream(*script).serve() as upstream, opened(upstream) as source:
+        upstream.tokens = counted(expires_in=3)
+        await source.first_page("Communication", SEARCH)
+    assert [seen.headers["Authorization"] for seen in upstream.seen] == ["Bearer token-1", "Bearer token-2"]
 
 
 @pytest.mark.parametrize("lifetime", ["", ', "expires_in": null', ', "expires_in": "never"', ', "expires_in": -1'])

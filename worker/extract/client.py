@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -131,12 +132,11 @@ class Source:
 
     async def _get(self, url: str) -> Page:
         async with self._slots:
-            token = await self._tokens.get()
-            page = await self._ask(url, token)
-            if page is None:
-                self._tokens.invalidate(token)
-                page = await self._ask(url, await self._tokens.get())
-            if page is None:
+            page = await self._ask(url)
+            if isinstance(page, _Refused):
+                self._tokens.invalidate(page.token)
+                page = await self._ask(url)
+            if isinstance(page, _Refused):
                 raise AccessRefused(
                     "The source refuses a new token as well (401).",
                     safe="What was landed is kept; nothing more was read.",
@@ -144,23 +144,27 @@ class Source:
                 )
             return page
 
-    async def _ask(self, url: str, token: str) -> Page | None:
-        def judge(answer: Answer) -> Page | Failure | None:
-            return _judge(answer, url)
-
-        return await self._connection.ask(self._server, Request(url, {"Authorization": f"Bearer {token}"}), judge)
+    async def _ask(self, url: str) -> Page | _Refused:
+        return await self._connection.ask(self._server, Request(url), _judge, self._tokens)
 
 
-def _judge(answer: Answer, url: str) -> Page | Failure | None:
-    """Return the page, None for a refused token (401), a Failure for what may be better the next time."""
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A 401: the source refuses this token."""
+
+    token: str = field(repr=False)
+
+
+def _judge(answer: Answer) -> Page | Failure | _Refused:
+    """Return the page, the refused token (401), or a Failure for what may be better the next time."""
     status = answer.status_code
     if status == 200:
         try:
-            return decode_page(answer.body, url)
+            return decode_page(answer.body, answer.request.url)
         except PageFailed as error:
             return Failure(error.reason, status)
     if status == _UNAUTHORIZED:
-        return None
+        return _Refused(answer.request.token or "")
     if 300 <= status < 400:
         raise PageFailed("redirect", f"The source redirects ({status}); not followed: the token would travel.")
     if status == 403:

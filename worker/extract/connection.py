@@ -40,6 +40,7 @@ from worker.telemetry import get_logger
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from worker.extract.auth import TokenSource
     from worker.settings import Settings
 
 Judged = TypeVar("Judged")
@@ -93,6 +94,7 @@ class Connection:
         self._rate_per_s = rate_per_s
         self._bounds = bounds
         self._slot: float | None = None
+        self._line = asyncio.Lock()
 
     @classmethod
     async def open(cls, settings: Settings, clock: Clock, bounds: Bounds) -> Self:
@@ -109,22 +111,29 @@ class Connection:
         """Close all sockets."""
         await self._session.close()
 
-    async def ask(self, server: Server, request: Request, judge: Callable[[Answer], Judged | Failure]) -> Judged:
+    async def ask(
+        self,
+        server: Server,
+        request: Request,
+        judge: Callable[[Answer], Judged | Failure],
+        tokens: TokenSource | None = None,
+    ) -> Judged:
         """Send `request` until `judge` makes something of its answer, and return that.
 
-        `judge` sees every answer but 429 and 5xx, the probe's as well; a Failure it returns is retried like those.
+        Every attempt carries the token that `tokens` has then, if given; `Answer.request` tells which. `judge` sees
+        every answer but 429 and 5xx, the probe's as well; a Failure it returns is retried like those.
         Raises PageFailed if the request is at fault, SourceAway if the server stays away longer than its patience,
-        and what `judge` raises.
+        and what `judge` and `tokens` raise.
         """
         attempts, first_began = 0, self.clock.monotonic()
         while True:
             attempts += 1
-            outcome = await self._attempt(server, request, judge, self._bounds)
+            outcome = await self._attempt(server, request, judge, tokens, self._bounds)
             if not isinstance(outcome, Failure):
                 return outcome
             decision = self._decide(server, outcome, attempts)
             if isinstance(decision, Probe):
-                await self._probe(server, request, judge)
+                await self._probe(server, judge, tokens)
                 decision = self._decide(server, outcome, attempts, probed=True)
             match decision:
                 case Wait(seconds):
@@ -135,9 +144,17 @@ class Connection:
                     raise _away(server, outcome, attempts, self.clock.monotonic() - first_began)
 
     async def _attempt(
-        self, server: Server, request: Request, judge: Callable[[Answer], Judged | Failure], bounds: Bounds
+        self,
+        server: Server,
+        request: Request,
+        judge: Callable[[Answer], Judged | Failure],
+        tokens: TokenSource | None,
+        bounds: Bounds,
     ) -> Judged | Failure:
-        await self._take_slot()
+        if tokens is None:
+            await self._take_slot()
+        else:
+            request = replace(request, token=await self._take_turn(tokens))
         began = self.clock.monotonic()
         self.requests += 1
         answer = await exchange(self._session, request, bounds, server.proxy)
@@ -165,18 +182,31 @@ class Connection:
             return Failure(f"http_{answer.status_code}", answer.status_code, retry_after_s)
         return judge(answer)
 
-    async def _probe(self, server: Server, request: Request, judge: Callable[[Answer], Judged | Failure]) -> None:
+    async def _probe(
+        self, server: Server, judge: Callable[[Answer], Judged | Failure], tokens: TokenSource | None
+    ) -> None:
         if server.probe_url is None:
             return
         quick = replace(self._bounds, total_s=self._bounds.connect_s)
         with suppress(PageFailed):
-            await self._attempt(server, Request(server.probe_url, request.headers), judge, quick)
+            await self._attempt(server, Request(server.probe_url), judge, tokens, quick)
 
-    async def _take_slot(self) -> None:
+    async def _take_turn(self, tokens: TokenSource) -> str:
+        """Wait for a slot, and return the token of that moment: one that was taken before may be stale by now."""
+        await tokens.get()  # a first one is waited for before the line, where one failure is everybody's
+        async with self._line:
+            slot = await self._take_slot()
+            token = await tokens.get()
+            if self._slot != slot:  # went to a request for a token
+                await self._take_slot()
+            return token
+
+    async def _take_slot(self) -> float:
         now = self.clock.monotonic()
         slot = self._slot = next_slot(self._slot, now, self._rate_per_s)
         if slot > now:
             await self.clock.sleep(slot - now)
+        return slot
 
     def _decide(
         self, server: Server, failure: Failure, attempts: int, *, probed: bool = False

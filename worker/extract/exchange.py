@@ -29,17 +29,18 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. Neither its URL (patient references) nor its headers and form (secrets) show in a repr."""
+    """One request. Neither its URL (patient references) nor its token and form (secrets) show in a repr."""
 
     url: str = field(repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    token: str | None = field(default=None, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response: its body only if the status is 200."""
+    """A response to `request`: its body only if the status is 200."""
 
+    request: Request
     status_code: int
     retry_after: str | None
     body: bytes = field(repr=False)
@@ -56,7 +57,7 @@ async def exchange(
         async with session.request(
             "GET" if request.form is None else "POST",
             URL(request.url, encoded=True),
-            headers=request.headers,
+            headers={} if request.token is None else {"Authorization": f"Bearer {request.token}"},
             data=request.form,
             timeout=timeout,
             allow_redirects=False,
@@ -64,7 +65,7 @@ async def exchange(
             proxy_headers=proxy.headers if proxy else None,
         ) as response:
             body = await _read(response, bounds.body_bytes) if response.status == 200 else b""
-            return Answer(response.status, response.headers.get("Retry-After"), body)
+            return Answer(request, response.status, response.headers.get("Retry-After"), body)
     except (aiohttp.ClientError, OSError) as error:
         return Failure(_reason(error))
 
