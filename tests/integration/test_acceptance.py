@@ -186,7 +186,8 @@ async def test_a_roster_that_contradicts_itself(database_dsn: str, database: asy
     assert "said-meanwhile" in await ids_of(database)
 
 
-async def test_a_refused_search_fails_alone(database_dsn: str, database: asyncpg.Connection) -> None:
+@pytest.mark.parametrize("code", [400, 401])
+async def test_a_refused_search_fails_alone(code: int, database_dsn: str, database: asyncpg.Connection) -> None:
     """A search that the source will not answer is reported as not accepted, and no other with it."""
     clinic = make_clinic(messages=50, practitioners=2, patients=10)
     target = next(iter(clinic.practitioners.values())).reference
@@ -194,10 +195,10 @@ async def test_a_refused_search_fails_alone(database_dsn: str, database: asyncpg
     @web.middleware
     async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.query.get("sender") == target:
-            return web.Response(status=400)
+            return web.Response(status=code)
         return await handler(request)
 
     async with SandboxServer(clinic, middlewares=[refuse]) as server:
         result = await sync(mirror_settings(server.url, database_dsn))
-    assert (result.outcome, result.reasons) == (Outcome.INCOMPLETE, {"http_400": 1})
+    assert (result.outcome, result.reasons) == (Outcome.INCOMPLETE, {f"http_{code}": 1})
     assert await ids_of(database) == {one["id"] for one in clinic if one["sender"]["reference"] != target}

@@ -16,14 +16,16 @@ from tests.integration.loopback import (
     assert_discreet,
     body,
     client_settings_for,
+    for_a_patient,
     page,
     reset,
     settings_for,
     status,
     token,
 )
-from worker.errors import EXIT_USAGE, AccessRefused, SettingsError, SourceAway
+from worker.errors import EXIT_USAGE, AccessRefused, PageFailed, SettingsError, SourceAway
 from worker.extract.client import Source
+from worker.records import Page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -158,14 +160,45 @@ async def test_a_refused_token_is_replaced_once_for_all_who_used_it() -> None:
 
 
 async def test_a_second_401_with_a_new_token_is_the_end() -> None:
+    """Once the source has refused something small as well, with the same token."""
     async with Upstream(otherwise=status(401)).serve() as upstream, opened(upstream) as source:
         upstream.tokens = counted()
         with pytest.raises(AccessRefused) as refused:
             await source.first_page("Communication", SEARCH)
-    assert (len(upstream.asked_for_tokens), len(upstream.seen)) == (2, 2)
+    assert (len(upstream.asked_for_tokens), len(upstream.seen)) == (2, 3)
+    assert "_id=" in upstream.seen[-1].path
+    assert [seen.headers["Authorization"][-1] for seen in upstream.seen] == ["1", "2", "2"]
     assert refused.value.exit_code == EXIT_USAGE
     assert refused.value.next
     assert_discreet(refused.value)
+
+
+@pytest.mark.parametrize("probed", [403, 404, 503])
+async def test_a_probe_that_is_not_answered_with_a_page_blames_no_page(probed: int) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await status(probed if "_id" in request.query else 401)(request)
+
+    async with Upstream(otherwise=answer).serve() as upstream, opened(upstream) as source:
+        with pytest.raises(SourceAway if probed == 503 else AccessRefused):
+            await source.first_page("Communication", SEARCH)
+
+
+@pytest.mark.parametrize("ready", [False, True])
+async def test_one_search_that_is_always_refused_fails_alone(ready: bool) -> None:
+    """The token is good for everything else, and goes on being used, be it from a client or ready-made."""
+    upstream = Upstream(otherwise=for_a_patient(status(401)))
+    upstream.tokens = counted()
+    async with upstream.serve():
+        settings = settings_for(upstream.url) if ready else client_settings_for(upstream.url)
+        async with Source.open(settings, clock=FakeClock().clock()) as source:
+            asked = [source.first_page("Communication", SEARCH), source.first_page("Practitioner", [])]
+            failed, other = await asyncio.gather(*asked, return_exceptions=True)
+            assert isinstance(failed, PageFailed)
+            assert failed.reason == "http_401"
+            assert_discreet(failed)
+            assert isinstance(other, Page)
+            await source.first_page("Practitioner", [])
+    assert len(upstream.asked_for_tokens) == (0 if ready else 2)
 
 
 @pytest.mark.parametrize("code", [400, 401, 403])
@@ -263,10 +296,11 @@ async def test_a_secret_file_that_is_gone_is_named_and_nothing_is_sent(tmp_path:
 
 
 async def test_a_ready_token_that_is_refused_is_not_tried_again() -> None:
+    """But for something small, to know whether it is the token."""
     async with Upstream(otherwise=status(401)).serve() as upstream, Source.open(settings_for(upstream.url)) as source:
         with pytest.raises(AccessRefused) as refused:
             await source.first_page("Communication", SEARCH)
-    assert (len(upstream.seen), upstream.asked_for_tokens) == (1, [])
+    assert (["_id=" in seen.path for seen in upstream.seen], upstream.asked_for_tokens) == ([False, True], [])
     assert "CANVAS_TOKEN" in refused.value.next
 
 

@@ -47,7 +47,6 @@ class TokenSource:
         self._connection = connection
         self._server = server
         self._token: _Token | None = None
-        self._refused: str | None = None
         self._turn = asyncio.Lock()
         self._fetches = 0
         self._error: MirrorError | None = None
@@ -71,7 +70,29 @@ class TokenSource:
     def invalidate(self, token: str) -> None:
         """Take note that the source refused `token` (401). Without effect if it was replaced meanwhile."""
         if self._token is not None and self._token.value == token:
-            self._token, self._refused = None, token
+            self._token = None
+
+    def can_replace(self, token: str) -> bool:
+        """Tell whether another token than `token` can be had: a ready one is what it is until its file changes.
+
+        Raises SettingsError if that file cannot be read.
+        """
+        return self._settings.token is None or self._settings.token.read() != token
+
+    def refusal(self) -> AccessRefused:
+        """Return what to tell a person if the source refuses our tokens (401)."""
+        if self._settings.token is None:
+            return AccessRefused(
+                "The source refuses a new token as well (401).",
+                safe=_SAFE,
+                next="Check that CANVAS_FHIR_URL and the credentials belong to the same instance.",
+            )
+        variable = self._settings.token.variable
+        return AccessRefused(
+            f"The source refuses the token in {variable} (401).",
+            safe=_SAFE,
+            next=f"Renew {variable}, or use CANVAS_CLIENT_ID and CANVAS_CLIENT_SECRET instead.",
+        )
 
     def _is_stale(self, token: _Token) -> bool:
         return token.stale_at is not None and self._connection.clock.monotonic() >= token.stale_at
@@ -109,12 +130,6 @@ class TokenSource:
                 f"{secret.variable} is not a bearer token: it holds white space or the like.",
                 safe=_SAFE,
                 next=f"Set {secret.variable} to the token alone.",
-            )
-        if value == self._refused:
-            raise AccessRefused(
-                f"The source refuses the token in {secret.variable} (401).",
-                safe=_SAFE,
-                next=f"Renew {secret.variable}, or use CANVAS_CLIENT_ID and CANVAS_CLIENT_SECRET instead.",
             )
         return _Token(value, None)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from worker.errors import AccessRefused, PageFailed
+from worker.errors import PageFailed
 from worker.extract.auth import TokenSource
 from worker.extract.bundle import decode_page
 from worker.extract.connection import Clock, Connection, Server
@@ -25,6 +25,7 @@ from worker.settings import FIRST_PATIENCE
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
+    from worker.errors import MirrorError
     from worker.records import Page
     from worker.settings import Settings
 
@@ -133,16 +134,26 @@ class Source:
     async def _get(self, url: str) -> Page:
         async with self._slots:
             page = await self._ask(url)
-            if isinstance(page, _Refused):
+            if isinstance(page, _Refused) and self._tokens.can_replace(page.token):
                 self._tokens.invalidate(page.token)
                 page = await self._ask(url)
             if isinstance(page, _Refused):
-                raise AccessRefused(
-                    "The source refuses a new token as well (401).",
-                    safe="What was landed is kept; nothing more was read.",
-                    next="Check that CANVAS_FHIR_URL and the credentials belong to the same instance.",
-                )
+                raise await self._refusal(url, page.token)
             return page
+
+    async def _refusal(self, url: str, token: str) -> MirrorError:
+        """Return what a 401 means that no other token mends: this page is refused, or everybody is."""
+        probe_url = self._server.probe_url
+        if probe_url is not None and url != probe_url and await self._lets_in(probe_url, token):
+            return PageFailed(f"http_{_UNAUTHORIZED}", "The source refuses one search (401) and answers another.")
+        return self._tokens.refusal()
+
+    async def _lets_in(self, probe_url: str, token: str) -> bool:
+        try:
+            answer = await self._connection.ask(self._server, Request(probe_url, token), _judge)
+        except PageFailed:
+            return False
+        return not isinstance(answer, _Refused)
 
     async def _ask(self, url: str) -> Page | _Refused:
         return await self._connection.ask(self._server, Request(url), _judge, self._tokens)
