@@ -11,7 +11,7 @@ import click
 
 from worker import __version__, local
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted, SettingsError
-from worker.process import AGAIN, TAKEN_UP, run_command, run_job
+from worker.process import AGAIN, TAKEN_UP, end_shown, run_command, run_job
 from worker.settings import KNOWN, read_settings
 
 if TYPE_CHECKING:
@@ -107,11 +107,9 @@ def backfill(
             result = run_job(job.backfill(settings, selection, report, restart=restart), again=again)
     if dry_run:
         display.show_estimate(estimate)
-    else:
-        named = len({*selection.practitioners}) + len({*selection.patients}) + len({*selection.ids})
-        _finish(
-            result, f"{result.in_vain:,} of the {named:,} named: no message at the source" if result.in_vain else ""
-        )
+        end_shown()
+    named = len({*selection.practitioners}) + len({*selection.patients}) + len({*selection.ids})
+    _finish(result, f"{result.in_vain:,} of the {named:,} named: no message at the source" if result.in_vain else "")
 
 
 def _selection(
@@ -195,6 +193,7 @@ def status(as_json: bool) -> None:
         click.echo(json.dumps(found, default=str, indent=2))
     else:
         display.show_status(found)
+    end_shown()
 
 
 @cli.command()
@@ -228,7 +227,7 @@ def migrate(print_only: bool) -> None:
     if print_only:
         script = run_job(outstanding_sql(settings))
         click.echo(script or f"-- Schema {settings.schema} is up to date: nothing to apply.\n", nl=False)
-        return
+        end_shown()
     applied = run_job(upgrade(settings))
     for name in applied:
         click.echo(f"applied sql/{name}.sql")

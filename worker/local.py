@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, RunLocked, SettingsError, WrongInstance
-from worker.process import run_job
+from worker.process import end_shown, run_job
 from worker.settings import read_settings
 
 AT_LEAST_ONE = click.IntRange(1)
@@ -79,6 +79,7 @@ def warehouse_stop() -> None:
 def warehouse_dsn() -> None:
     """Print a URL without secrets, for asyncpg, libpq and SQLAlchemy; starts the server if need be."""
     click.echo(_embedded().start())
+    end_shown()
 
 
 @warehouse.command("psql", context_settings={"ignore_unknown_options": True})

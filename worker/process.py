@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
+from worker import streams
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE, Interrupted, MirrorError
 
 if TYPE_CHECKING:
@@ -64,7 +66,8 @@ def _abort(_signal: int, _frame: FrameType | None) -> NoReturn:
 
     Not by an exception, which an import that is under way may swallow.
     """
-    os.write(2, b"Interrupted.\n")
+    with contextlib.suppress(OSError):
+        os.write(2, b"Interrupted.\n")
     os._exit(Interrupted.exit_code)
 
 
@@ -92,13 +95,31 @@ def _show(error: MirrorError) -> None:
 def run_command(command: Callable[[], object]) -> NoReturn:
     """Run a click command, given without its standalone mode, and exit with the codes of `worker.errors`.
 
-    A failure never ends in a traceback: its values could be a patient's words.
+    A failure never ends in a traceback: its values could be a patient's words. Nor does a stdout or stderr that cannot
+    be written change how a job ends; only of stdout it is said.
     """
     _on_stop_signals(_abort)
+    streams.never_fail()
     code = _exit_code(command)
+    _say_what_is_lost()
     # It has ended as it has: a signal while the interpreter takes its leave would tell otherwise.
     _on_stop_signals(signal.SIG_IGN)
     sys.exit(code)
+
+
+def end_shown() -> NoReturn:
+    """End a command that shows something and does nothing else: its exit code tells whether stdout could be written."""
+    sys.exit(EXIT_INCOMPLETE if streams.lost() else EXIT_OK)
+
+
+def _say_what_is_lost() -> None:
+    why = streams.lost()
+    if why is not None:
+        sys.stderr.write(
+            f"stdout could not be written: {why}.\n"
+            "  Safe: What a job did; its exit code is its own.\n"
+            "  Next: `message-mirror status` shows how runs ended.\n"
+        )
 
 
 def _exit_code(command: Callable[[], object]) -> int | str | None:
