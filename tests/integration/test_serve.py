@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
+import os
 import signal
+import sys
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -15,7 +18,7 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.date import DateTrigger
 from structlog.testing import capture_logs
 
-from tests.integration.mirroring import environment, ids_of, message, mirror_settings, start_command, until
+from tests.integration.mirroring import CHECKOUT, environment, ids_of, message, mirror_settings, start_command, until
 from worker.errors import EXIT_OK, EXIT_USAGE, AccessRefused, MirrorError, RunLocked, SourceAway, WarehouseAway
 from worker.jobs.replay import replay
 from worker.jobs.status import status
@@ -179,6 +182,107 @@ async def test_an_outage_is_tried_again_until_it_is_over(failure: MirrorError, s
     await over.wait()
     await stop(service)
     assert waits == [RETRY_AFTER_S] * 2
+
+
+class Unwritable(io.StringIO):
+    """A stderr whose reader has gone."""
+
+    def write(self, _text: str) -> int:
+        """Write nothing."""
+        raise BrokenPipeError
+
+
+async def test_an_outage_is_tried_again_although_nobody_can_be_told(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes = iter([SourceAway("away"), None])
+    over = asyncio.Event()
+
+    async def run(_settings: Settings) -> None:
+        outcome = next(outcomes)
+        if outcome is not None:
+            raise outcome
+        over.set()
+
+    async def wait(_seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    with capture_logs():
+        monkeypatch.setattr(sys, "stderr", Unwritable())
+        service = asyncio.create_task(serve(settings, run, when=DateTrigger(), sleep=wait))
+        await over.wait()
+        await stop(service)
+
+
+async def test_a_night_that_ends_in_an_error_of_ours_is_logged(settings: Settings) -> None:
+    """Wherever it arises; and without its words."""
+
+    async def run(_settings: Settings) -> None:
+        raise SourceAway("away")
+
+    async def wait(_seconds: float) -> None:
+        raise ValueError("my chest hurts")
+
+    with capture_logs() as lines:
+        service = asyncio.create_task(serve(settings, run, when=DateTrigger(), sleep=wait))
+        while "the night ended in an error" not in [line["event"] for line in lines]:  # noqa: ASYNC110 - the log is what we wait for
+            await asyncio.sleep(0)
+        await stop(service)
+    assert "chest" not in str(lines)
+
+
+# What `serve` is, but the sync is due at once and waits for a line of stdin.
+SERVE_WHEN_TOLD = """
+import asyncio, sys
+from apscheduler.triggers.date import DateTrigger
+from worker.jobs.sync import sync
+from worker.process import run_command, run_job
+from worker.service.schedule import serve
+from worker.settings import read_settings
+from worker.telemetry import configure_logging
+
+async def run(settings):
+    await asyncio.to_thread(sys.stdin.readline)
+    await sync(settings)
+
+def command():
+    configure_logging()
+    run_job(serve(read_settings(), run, when=DateTrigger()))
+
+run_command(command)
+"""
+
+
+async def test_a_service_whose_log_is_read_no_more_goes_on_syncing(
+    database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """Somebody read its stderr and went away: a log line that cannot be written stops no sync."""
+    clinic = make_clinic(messages=50, practitioners=3, patients=8)
+    reading_end, writing_end = os.pipe()
+
+    async def is_mirrored_or_over() -> bool:
+        there = await database.fetchval("SELECT to_regclass('canvas.message')") is not None
+        return process.returncode is not None or (there and len(await ids_of(database)) == 50)
+
+    async with SandboxServer(clinic) as server:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", SERVE_WHEN_TOLD),
+            env={"PATH": os.environ["PATH"], **environment(server.url, database_dsn)},
+            cwd=CHECKOUT,
+            stdin=asyncio.subprocess.PIPE,
+            stderr=writing_end,
+        )
+        os.close(writing_end)
+        said = b""
+        while b"this serve leads" not in said:
+            said += await asyncio.to_thread(os.read, reading_end, 65536)
+        os.close(reading_end)
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        await until(is_mirrored_or_over)
+        process.terminate()
+        await process.wait()
+    assert await ids_of(database) == {one["id"] for one in clinic}
 
 
 async def test_an_outage_without_end_is_given_up(settings: Settings) -> None:

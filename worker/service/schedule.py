@@ -67,6 +67,9 @@ async def serve(
         task.add_done_callback(under_way.discard)
         with contextlib.suppress(asyncio.CancelledError):  # nor has the scheduler anything to say about it
             await asyncio.wait({task})
+        error = task.exception() if task.done() and not task.cancelled() else None
+        if error is not None:
+            get_logger().error("the night ended in an error", where=where(error))
 
     job = scheduler.add_job(once, nightly, max_instances=1, coalesce=True, misfire_grace_time=MISFIRE_GRACE_S)
     scheduler.start()
@@ -107,7 +110,8 @@ async def _guarded(settings: Settings, run: Run, leader: Leader) -> int | None:
     except MirrorError as error:
         # Its words are ours, but they are for people: the log takes the kind, and they stand below it.
         get_logger().error("the sync failed", error=type(error).__name__, exit_code=error.exit_code)
-        sys.stderr.write(f"{error.told()}\n")
+        with contextlib.suppress(OSError, ValueError):  # nobody may be reading; the sync is tried again all the same
+            sys.stderr.write(f"{error.told()}\n")
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the scheduler must outlive any failure; where it happened is logged
         get_logger().error("the sync failed unexpectedly", where=where(error))
