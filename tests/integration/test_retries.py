@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
+from typing import TYPE_CHECKING
 
 import pytest
 from structlog.testing import capture_logs
@@ -32,9 +34,14 @@ from tests.integration.loopback import (
     status,
 )
 from worker.errors import EXIT_SOURCE, PageFailed, SourceAway
+from worker.extract import connection
 from worker.extract.client import Source
 from worker.extract.connection import SAID_EVERY_S
-from worker.extract.exchange import Bounds
+from worker.extract.exchange import Answer, Bounds, Request, exchange
+from worker.extract.pace import Failure
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
 
 # For what never ends; long enough for an answer on a busy machine.
 SHORT = Bounds(connect_s=5, read_s=0.4, total_s=0.8)
@@ -212,6 +219,41 @@ async def test_a_source_that_was_never_there_is_given_up_after_ten_seconds() -> 
         with pytest.raises(SourceAway, match="could not be reached"):
             await source.first_page("Communication", SEARCH)
     assert sum(clock.waits) == pytest.approx(10)
+
+
+@pytest.mark.parametrize(("answers", "bounds"), [(0, [(10, 10, 10)]), (1, [(10, 20, 120), (10, 20, 10)])])
+async def test_a_source_that_accepts_and_never_answers_is_given_up_within_the_patience(
+    answers: int, bounds: list[tuple[float, float, float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its first answer, be it as it may, in ten seconds; later as soon as the patience is over."""
+    clock, asked = FakeClock(), list[Bounds]()
+    upstream = Upstream(*[page("x")] * answers, otherwise=hang)
+
+    async def in_no_time(session: ClientSession, request: Request, bounds: Bounds, proxy: None) -> Answer | Failure:
+        """Let the clock tell how long a request would have hung."""
+        asked.append(bounds)
+        answer = await exchange(session, request, replace(bounds, read_s=0.2, total_s=0.2), proxy)
+        if isinstance(answer, Failure):
+            clock.now_s += min(bounds.read_s, bounds.total_s)
+        return answer
+
+    async with upstream.serve(), opened(upstream, clock, MIRROR_PATIENCE="20s") as source:
+        for _ in range(answers):
+            await source.first_page("Practitioner", [])
+        monkeypatch.setattr(connection, "exchange", in_no_time)
+        with pytest.raises(SourceAway, match="timeout"):
+            await source.first_page("Communication", SEARCH)
+    assert [(one.connect_s, one.read_s, one.total_s) for one in asked] == bounds
+
+
+async def test_a_source_that_really_never_answers_is_given_up_before_a_request_would_be() -> None:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(asyncio.timeout(50))
+        upstream = await stack.enter_async_context(Upstream(otherwise=hang).serve())
+        settings = settings_for(upstream.url, MIRROR_PATIENCE="1s")
+        source = await stack.enter_async_context(Source.open(settings))
+        with pytest.raises(SourceAway, match="timeout"):
+            await source.first_page("Communication", SEARCH)
 
 
 async def test_a_source_that_asks_for_a_longer_wait_than_the_patience_is_given_up_at_once() -> None:

@@ -12,6 +12,7 @@ from worker.extract.pace import (
     CERTIFICATE,
     LONGEST_WAIT_S,
     PAGE_ATTEMPTS,
+    SHORTEST_ANSWER_S,
     THROTTLED_ATTEMPTS,
     Failure,
     GiveUpPage,
@@ -143,6 +144,29 @@ def test_a_retry_after_beyond_the_patience_gives_the_source_up_at_once() -> None
 
 def test_a_source_that_throttles_the_very_first_request_has_the_whole_patience() -> None:
     assert decided(Failure("http_429", 429, 60.0), 1, Reach(None, 1000.0)) == Wait(60.0)
+
+
+@pytest.mark.parametrize(
+    ("reach", "seconds"),
+    [
+        (Reach(), 10),
+        (Reach(None, 997.0), 7),
+        (Reach(None, 992.0), SHORTEST_ANSWER_S),
+        (Reach(None, 900.0), SHORTEST_ANSWER_S),
+        (ANSWERING, 300),
+        (SILENT, 300),
+    ],
+)
+def test_an_answer_may_take_what_is_left_of_the_first_patience_and_later_all_of_it(
+    reach: Reach, seconds: float
+) -> None:
+    assert PATIENCE.answer_within_s(reach, 1000.0) == seconds
+
+
+def test_little_patience_holds_for_the_first_answer_and_for_later_ones() -> None:
+    assert Patience(first_s=10, later_s=8).answer_within_s(Reach(), 1000.0) == 8
+    assert Patience(first_s=10, later_s=8).answer_within_s(ANSWERING, 1000.0) == 8
+    assert Patience(first_s=10, later_s=1).answer_within_s(ANSWERING, 1000.0) == SHORTEST_ANSWER_S
 
 
 def test_an_untrusted_certificate_is_not_waited_for() -> None:

@@ -157,7 +157,7 @@ class Connection:
             request = replace(request, token=await self._take_turn(tokens))
         began = self.clock.monotonic()
         self.requests += 1
-        answer = await exchange(self._session, request, bounds, server.proxy)
+        answer = await exchange(self._session, request, _within_patience(bounds, server, began), server.proxy)
         try:
             outcome = answer if isinstance(answer, Failure) else self._verdict(answer, judge)
         except MirrorError:
@@ -228,6 +228,16 @@ class Connection:
                 status_code=failure.status_code,
             )
         await self.clock.sleep(seconds)
+
+
+def _within_patience(bounds: Bounds, server: Server, now: float) -> Bounds:
+    """Return the bounds of a request that starts now: a source that accepts and never answers is away as well."""
+    most_s = server.patience.answer_within_s(server.reach, now)
+    read_s = min(bounds.read_s, most_s)
+    if server.reach.last_answer is not None:
+        return replace(bounds, read_s=read_s)
+    # What is asked first is small: all of it has to be there.
+    return replace(bounds, connect_s=min(bounds.connect_s, most_s), read_s=read_s, total_s=min(bounds.total_s, most_s))
 
 
 _HINTS = {

@@ -22,6 +22,8 @@ PAGE_ATTEMPTS = 6
 THROTTLED_ATTEMPTS = 20
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
+SHORTEST_ANSWER_S = 5.0
+"""What an answer may take however little patience there is: a busy source is not an absent one."""
 TOO_MANY_REQUESTS = 429
 CERTIFICATE = "certificate"
 
@@ -74,6 +76,18 @@ class Patience:
     def left_s(self, reach: Reach, failure: Failure, now: float) -> float:
         """Return how many seconds are left after `failure`; 0 or less: none. Only a live server says 429."""
         met = reach.last_answer is not None or failure.status_code == TOO_MANY_REQUESTS
+        return self._left_s(reach, now, met=met)
+
+    def answer_within_s(self, reach: Reach, now: float) -> float:
+        """Return how many seconds a request that starts now may wait for its answer, `SHORTEST_ANSWER_S` at least.
+
+        Before the first answer what is left of the patience; later all of it, since others may be answered meanwhile.
+        """
+        if reach.last_answer is not None:
+            return max(self.later_s, SHORTEST_ANSWER_S)
+        return max(self._left_s(reach, now, met=False), SHORTEST_ANSWER_S)
+
+    def _left_s(self, reach: Reach, now: float, *, met: bool) -> float:
         limit_s = self.later_s if met else min(self.first_s, self.later_s)
         silent_s = 0.0 if reach.silent_since is None else now - reach.silent_since
         # To the millisecond: what floating point leaves over is no time to wait for.
