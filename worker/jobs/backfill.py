@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
@@ -13,6 +12,7 @@ from worker.extract import roster
 from worker.extract.client import Source
 from worker.jobs import mirror, people, plan
 from worker.jobs.progress import Progress, Report, no_report
+from worker.jobs.together import together
 from worker.jobs.workplace import Connect, known_practitioners, open_source, open_workplace
 from worker.load.report import count_in_vain
 
@@ -82,7 +82,7 @@ async def estimate(settings: Settings, selection: plan.Selection, report: Report
                 progress.searches_done += 1
                 report(progress)
 
-        await asyncio.gather(*(ask() for _ in range(settings.concurrency)))
+        await together(ask() for _ in range(settings.concurrency))
         known = [total for total in totals if total is not None]
         return Estimate(
             searches=len(searches),

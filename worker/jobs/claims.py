@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from worker.errors import LeaseLost
+from worker.jobs.together import first_failure
 from worker.load import ledger
 from worker.telemetry import get_logger
 
@@ -35,7 +36,7 @@ async def walk_all(workplace: Workplace, run_id: int, walker: Walker, gone_max: 
                     walks.create_task(_walk_some(workplace, run_id, walker, lease, gone_max))
             keeper.cancel()
     except BaseExceptionGroup as failures:
-        raise _first(failures) from None
+        raise first_failure(failures) from None
 
 
 async def _keep_leases(warehouse: Warehouse, run_id: int, walker: Walker, lease: timedelta) -> None:
@@ -47,11 +48,6 @@ async def _keep_leases(warehouse: Warehouse, run_id: int, walker: Walker, lease:
     while True:
         await asyncio.sleep(lease.total_seconds() / RENEWALS)
         await warehouse.work(ledger.renew_leases, warehouse, run_id, list(walker.walking), lease)
-
-
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    failure = failures.exceptions[0]
-    return _first(failure) if isinstance(failure, BaseExceptionGroup) else failure
 
 
 async def _walk_some(workplace: Workplace, run_id: int, walker: Walker, lease: timedelta, gone_max: int | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from worker.errors import PageFailed
 from worker.extract.entry import hash_entry, read_entry
 from worker.jobs import plan
 from worker.jobs.differences import NOT_ANSWERED, SIGHTINGS_LOST, Answer, Verdict, doubt, judge
+from worker.jobs.together import together
 from worker.jobs.walk import RESOURCE
 from worker.load import missing, sightings
 from worker.records import Aside, Communication
@@ -60,7 +60,7 @@ async def compare(
         if not some:
             break
         after = some[-1].key
-        answers = await asyncio.gather(*(_ask(workplace.source, difference) for difference in some))
+        answers = await together(_ask(workplace.source, difference) for difference in some)
         now = datetime.now(UTC)
         judged = [
             (difference, judge(difference, answer, began_at=began_at, now=now))

@@ -5,7 +5,6 @@ What a pass saw lies in the warehouse (`load/sightings`), so that memory stays f
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from worker.errors import PageFailed
 from worker.extract.entry import hash_entry, read_entry
 from worker.jobs import mirror, plan
 from worker.jobs.progress import Progress, Report
+from worker.jobs.together import together
 from worker.jobs.walk import BATCH_BYTES, BATCH_ENTRIES, RESOURCE
 from worker.load import sightings
 from worker.records import Aside, Communication, Message, Page, Rejected, Search
@@ -74,7 +74,7 @@ class Cover:
         waiting = iter(enumerate(searches))
         concurrency = self._workplace.settings.concurrency
         self._total = self.entries = 0
-        reasons = await asyncio.gather(*(self._some(waiting, progress) for _ in range(concurrency)))
+        reasons = await together(self._some(waiting, progress) for _ in range(concurrency))
         whole = await self.is_whole()
         return next((reason for reason in reasons if reason is not None), None if whole else "totals_differ")
 
