@@ -128,7 +128,7 @@ async def embedded_server_killed(size: Size, seed: int) -> ProofResult:
                     bell.let_go()
                     ended = await worker.end()
                 done = await run_to_end(variables, "sync")
-            if ended.code != 4 or "Traceback" in ended.err:
+            if ended.code != 4 or "Traceback" in ended.err or "WAREHOUSE_DSN" in ended.err:
                 result.violations.append(f"embedded server killed: ended with {ended.code}: {ended.err[-300:]}")
             database = await asyncpg.connect(warehouse.dsn())
             try:

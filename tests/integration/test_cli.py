@@ -147,7 +147,7 @@ async def test_demo_from_an_empty_directory(directory: Path, database_dsn: str, 
         return Finished(process.returncode, out.decode(), err.decode())
 
     try:
-        first = await shell(f"{SCRIPT} demo --messages 500")
+        first = await shell(f"PGSSLMODE=verify-full PGTARGETSESSIONATTRS=standby {SCRIPT} demo --messages 500")
         assert first.code == EXIT_OK, first.err
         assert "500 served: 500 new, 0 changed" in first.out
         assert "canvas.live_message by direction" in first.out

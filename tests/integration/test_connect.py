@@ -7,6 +7,7 @@ import os
 import ssl
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,11 +19,10 @@ from tests.integration.mirroring import run_command
 from tests.integration.verdicts import CANARY, assert_told
 from worker.errors import EXIT_USAGE, EXIT_WAREHOUSE, SettingsError, WarehouseAway, WarehouseRefused
 from worker.load.database import open_warehouse
-from worker.load.dsn import connect_arguments
+from worker.load.dsn import EmbeddedUrl, connect_arguments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
 # So long that a test which waits for it ends in its time-out.
 PATIENCE = timedelta(hours=1)
@@ -57,6 +57,35 @@ async def test_parameters_that_cannot_be_met_are_said_at_once(query: str) -> Non
     with pytest.raises(SettingsError, match="WAREHOUSE_DSN"):
         async with open_warehouse(f"postgresql://writer@127.0.0.1:1/warehouse?{query}", "canvas", PATIENCE):
             pytest.fail("connected")
+
+
+ANOTHER_SERVERS = {
+    "PGSSLMODE": "verify-full",
+    "PGSSLNEGOTIATION": "direct",
+    "PGSSLROOTCERT": "/no/such/file",
+    "PGTARGETSESSIONATTRS": "standby",
+    "PGPORT": "abc",
+    "PGPASSFILE": "/no/such/file",
+    "PGGSSLIB": "none",
+}
+
+
+@pytest.mark.parametrize("variable", ANOTHER_SERVERS)
+async def test_what_the_environment_asks_of_another_server_is_not_asked_of_the_embedded_one(
+    variable: str, database_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, ANOTHER_SERVERS[variable])
+    dsn = EmbeddedUrl(database_dsn, Path("/log"))
+    async with open_warehouse(dsn, "canvas", timedelta(seconds=5)) as warehouse:
+        assert await warehouse.work(lambda connection: connection.fetchval("SELECT 1")) == 1
+
+
+async def test_an_embedded_server_that_is_away_is_no_setting_of_the_users(tmp_path: Path) -> None:
+    dsn = EmbeddedUrl(f"postgresql://mirror@/canvas?host={tmp_path}&port=5432", tmp_path / "log")
+    with pytest.raises(WarehouseAway) as away:
+        async with open_warehouse(dsn, "canvas", timedelta(seconds=0.1)):
+            pytest.fail("connected")
+    assert away.value.next == f"The same command starts the embedded server again; its log is in {tmp_path / 'log'}."
 
 
 # URLs that are none, most often for a password that is not escaped

@@ -16,7 +16,7 @@ import asyncpg
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from worker.errors import WarehouseAway
-from worker.load.dsn import connect_arguments
+from worker.load.dsn import connect_arguments, what_to_check
 from worker.load.failures import AWAY, Away, mapped
 from worker.load.statements import statement
 from worker.settings import FIRST_PATIENCE
@@ -73,6 +73,7 @@ class Warehouse:
         self.schema = schema
         self._patience_s = patience.total_seconds()
         self._connect_arguments = connect_arguments(dsn)
+        self._what_to_check = what_to_check(dsn)
         self._pool_size = pool_size
         self._pool: asyncpg.Pool | None = None
         self._silent_since: float | None = None
@@ -173,7 +174,7 @@ class Warehouse:
             raise WarehouseAway(
                 f"The warehouse cannot be reached ({away}), for {patience_s:.0f} s now.",
                 safe="What had been committed is kept.",
-                next="Check that PostgreSQL runs at the host and port of WAREHOUSE_DSN, then the same command again.",
+                next=self._what_to_check,
             ) from None
         raise AssertionError("the retry loop returns or raises")
 

@@ -7,21 +7,49 @@ from __future__ import annotations
 
 import os
 import ssl
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from worker.errors import SettingsError
 from worker.settings import is_loopback
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PORTS = range(1, 65536)
+# Each of them stands for a variable that the driver would look at.
+_AS_THE_EMBEDDED_SERVER_IS = {
+    "ssl": "disable",
+    "direct_tls": False,
+    "target_session_attrs": "any",
+    "password": "",
+    "gsslib": "gssapi",
+}
+
+
+class EmbeddedUrl(str):
+    """The URL of the embedded server: our own, so that no setting of the user's is to blame. `log` is where it logs."""
+
+    __slots__ = ("log",)
+
+    log: Path
+
+    def __new__(cls, url: str, log: Path) -> Self:
+        """Make one of a URL and the directory of the server's log."""
+        made = super().__new__(cls, url)
+        made.log = log
+        return made
 
 
 def connect_arguments(dsn: str) -> dict[str, Any]:
     """Return what asyncpg needs to connect. Raises SettingsError if `dsn` is no PostgreSQL URL.
 
     Beyond loopback the server's certificate is verified against the system's authorities, unless the DSN names an
-    `sslmode`; a DSN with `sslrootcert` only is verified against that.
+    `sslmode`; a DSN with `sslrootcert` only is verified against that. What PG… variables ask for is meant for other
+    servers than the embedded one.
     """
+    if isinstance(dsn, EmbeddedUrl):
+        return {"dsn": dsn, **_AS_THE_EMBEDDED_SERVER_IS}
     try:
         query = _read(dsn)
     except ValueError:
@@ -44,6 +72,13 @@ def connect_arguments(dsn: str) -> dict[str, Any]:
             next="Name a PEM file in WAREHOUSE_DSN.",
         ) from None
     return {"dsn": dsn, "ssl": context}
+
+
+def what_to_check(dsn: str) -> str:
+    """Return what to do about a server that is away: the next step of an error."""
+    if isinstance(dsn, EmbeddedUrl):
+        return f"The same command starts the embedded server again; its log is in {dsn.log}."
+    return "Check that PostgreSQL runs at the host and port of WAREHOUSE_DSN, then the same command again."
 
 
 def is_local(dsn: str) -> bool:

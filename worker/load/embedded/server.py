@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote
 
 from worker.errors import EmbeddedServerError
+from worker.load.dsn import EmbeddedUrl
 from worker.load.embedded import postmaster
 from worker.load.embedded.account import invoking_account
 from worker.load.embedded.binaries import find_binaries
@@ -141,9 +142,9 @@ class EmbeddedServer:
         return find_home(self.directory, self.elsewhere)
 
 
-def _url(home: Home, database: str = DATABASE) -> str:
+def _url(home: Home, database: str = DATABASE) -> EmbeddedUrl:
     # The port, although it is the usual one: PGPORT in the environment would change it.
-    return f"postgresql://{ROLE}@/{quote(database)}?host={home.socket}&port={PORT}"
+    return EmbeddedUrl(f"postgresql://{ROLE}@/{quote(database)}?host={home.socket}&port={PORT}", home.log)
 
 
 def _runs(home: Home) -> bool:
