@@ -15,11 +15,12 @@ import pytest
 import trustme
 from structlog.testing import capture_logs
 
+from tests.integration.loopback import Upstream
 from tests.integration.mirroring import run_command
 from tests.integration.verdicts import CANARY, assert_told
 from worker.errors import EXIT_USAGE, EXIT_WAREHOUSE, SettingsError, WarehouseAway, WarehouseRefused
 from worker.load.database import open_warehouse
-from worker.load.dsn import EmbeddedUrl, connect_arguments
+from worker.load.dsn import EmbeddedUrl, can_do_without_tls, connect_arguments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -193,6 +194,31 @@ async def test_a_server_without_tls_is_said_at_once() -> None:
             async with open_warehouse(f"postgresql://u@127.0.0.1:{port}/x?sslmode=require", "canvas", PATIENCE):
                 pytest.fail("connected")
     assert "sslmode" in wrong.value.next
+
+
+async def test_a_listener_that_is_not_postgresql_is_said_to_be_none() -> None:
+    """On this machine nobody asks for TLS: whoever does not know the question is another kind of server."""
+    async with Upstream().serve() as upstream:
+        with pytest.raises(SettingsError, match="is not PostgreSQL") as wrong:
+            async with open_warehouse(f"postgresql://u@127.0.0.1:{upstream.port}/x", "canvas", PATIENCE):
+                pytest.fail("connected")
+    assert "port" in wrong.value.next
+
+
+@pytest.mark.parametrize(
+    ("rest", "pgsslmode", "can"),
+    [
+        ("127.0.0.1:1/x", "", True),
+        ("127.0.0.1:1/x?sslmode=prefer", "require", True),
+        ("127.0.0.1:1/x?sslmode=require", "", False),
+        ("127.0.0.1:1/x", "verify-full", False),
+        ("db.example.com/x", "prefer", False),
+        ("db.example.com/x?sslmode=prefer", "", True),
+    ],
+)
+def test_who_can_do_without_tls(rest: str, pgsslmode: str, can: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGSSLMODE", pgsslmode)
+    assert can_do_without_tls(f"postgresql://{rest}") is can
 
 
 @pytest.mark.parametrize(("name", "trusted"), [("127.0.0.1", False), ("db.example.com", True)])

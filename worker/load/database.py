@@ -16,7 +16,7 @@ import asyncpg
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from worker.errors import WarehouseAway
-from worker.load.dsn import connect_arguments, what_to_check
+from worker.load.dsn import can_do_without_tls, connect_arguments, what_to_check
 from worker.load.failures import AWAY, Away, mapped
 from worker.load.statements import statement
 from worker.settings import FIRST_PATIENCE
@@ -73,6 +73,7 @@ class Warehouse:
         self.schema = schema
         self._patience_s = patience.total_seconds()
         self._connect_arguments = connect_arguments(dsn)
+        self._can_do_without_tls = can_do_without_tls(dsn)
         self._what_to_check = what_to_check(dsn)
         self._pool_size = pool_size
         self._pool: asyncpg.Pool | None = None
@@ -166,7 +167,7 @@ class Warehouse:
         )
         try:
             async for this in retrying:
-                with this, mapped():
+                with this, mapped(can_do_without_tls=self._can_do_without_tls):
                     result = await attempt()
                     self._note_answer()
                     return result

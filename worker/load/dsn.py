@@ -81,6 +81,13 @@ def what_to_check(dsn: str) -> str:
     return "Check that PostgreSQL runs at the host and port of WAREHOUSE_DSN, then the same command again."
 
 
+def can_do_without_tls(dsn: str) -> bool:
+    """Tell whether a server that does not speak TLS would do: if `sslmode` says so, or by default on this machine."""
+    by_default = os.environ.get("PGSSLMODE") or "prefer" if is_local(dsn) else "verify-full"
+    mode = parse_qs(urlsplit(dsn).query).get("sslmode", [by_default])[-1]
+    return mode in {"disable", "allow", "prefer"}
+
+
 def is_local(dsn: str) -> bool:
     """Tell whether every host of the DSN is this machine: a loopback address or a Unix socket."""
     parts = urlsplit(dsn)

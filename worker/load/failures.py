@@ -38,7 +38,13 @@ class Away(Exception):
 
 
 class mapped:  # noqa: N801 - reads as a word in a with statement
-    """Map the driver's exceptions to ours, once, at this boundary. Only SQLSTATE, table and constraint get through."""
+    """Map the driver's exceptions to ours, once, at this boundary. Only SQLSTATE, table and constraint get through.
+
+    `can_do_without_tls`: whether a PostgreSQL that says no to TLS would have been taken.
+    """
+
+    def __init__(self, *, can_do_without_tls: bool) -> None:
+        self._can_do_without_tls = can_do_without_tls
 
     def __enter__(self) -> None:
         """Begin; there is nothing to prepare."""
@@ -65,7 +71,7 @@ class mapped:  # noqa: N801 - reads as a word in a with statement
         if isinstance(error, ssl.SSLCertVerificationError):
             raise _not_trusted(error) from None
         if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):  # asyncpg has no type for it
-            raise _without_tls() from None
+            raise (_not_postgresql() if self._can_do_without_tls else _without_tls()) from None
         if isinstance(error, (*AWAY, *_COLLIDED)):
             raise Away(_plainly(error)) from None
         if isinstance(error, asyncpg.PostgresError):
@@ -114,6 +120,14 @@ def _without_tls() -> SettingsError:
         safe="Nothing was sent to it but the wish to speak TLS. What had been committed is kept.",
         next="Switch TLS on at the server (ssl = on). Only on a network that is yours alone: sslmode=disable in"
         " WAREHOUSE_DSN.",
+    )
+
+
+def _not_postgresql() -> SettingsError:
+    return SettingsError(
+        "What listens at the host and port of WAREHOUSE_DSN is not PostgreSQL.",
+        safe="Nothing was sent to it but the wish to speak TLS. What had been committed is kept.",
+        next="Check the port in WAREHOUSE_DSN.",
     )
 
 
