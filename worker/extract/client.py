@@ -145,7 +145,7 @@ class Source:
         """Return what a 401 means that no other token mends: this page is refused, or everybody is."""
         probe_url = self._server.probe_url
         if probe_url is not None and url != probe_url and await self._lets_in(probe_url, token):
-            return PageFailed(f"http_{_UNAUTHORIZED}", "The source refuses one search (401) and answers another.")
+            return PageFailed("http_401", "The source refuses one search (401) and answers another.")
         return self._tokens.refusal()
 
     async def _lets_in(self, probe_url: str, token: str) -> bool:
