@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import ssl
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -79,6 +80,11 @@ async def test_what_the_environment_asks_of_another_server_is_not_asked_of_the_e
     dsn = EmbeddedUrl(database_dsn, Path("/log"))
     async with open_warehouse(dsn, "canvas", timedelta(seconds=5)) as warehouse:
         assert await warehouse.work(lambda connection: connection.fetchval("SELECT 1")) == 1
+
+
+def test_the_embedded_servers_url_is_whole_in_another_process() -> None:
+    dsn = pickle.loads(pickle.dumps(EmbeddedUrl("postgresql://mirror@/canvas", Path("/log"))))  # noqa: S301  our own
+    assert (dsn, dsn.log) == ("postgresql://mirror@/canvas", Path("/log"))
 
 
 async def test_an_embedded_server_that_is_away_is_no_setting_of_the_users(tmp_path: Path) -> None:

@@ -40,6 +40,10 @@ class EmbeddedUrl(str):
         made.log = log
         return made
 
+    def __getnewargs__(self) -> tuple[str, Path]:
+        """Let another process have it whole."""
+        return str(self), self.log
+
 
 def connect_arguments(dsn: str) -> dict[str, Any]:
     """Return what asyncpg needs to connect. Raises SettingsError if `dsn` is no PostgreSQL URL.
