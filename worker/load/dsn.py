@@ -40,9 +40,9 @@ class EmbeddedUrl(str):
         made.log = log
         return made
 
-    def __getnewargs__(self) -> tuple[str, Path]:
+    def __reduce__(self) -> tuple[type[EmbeddedUrl], tuple[str, Path]]:
         """Let another process have it whole."""
-        return str(self), self.log
+        return EmbeddedUrl, (str(self), self.log)
 
 
 def connect_arguments(dsn: str) -> dict[str, Any]:
