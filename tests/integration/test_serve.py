@@ -162,24 +162,31 @@ async def test_a_failing_run_is_logged_and_the_next_one_starts(
     assert "chest" not in err
 
 
+class Nights:
+    """Runs that fail with these errors, one after the other, and then one that is `over` without any."""
+
+    def __init__(self, *failures: MirrorError) -> None:
+        self.over = asyncio.Event()
+        self._failures = list(failures)
+
+    async def run(self, _settings: Settings) -> None:
+        """Run the next one."""
+        if self._failures:
+            raise self._failures.pop(0)
+        self.over.set()
+
+
 @pytest.mark.parametrize("failure", [SourceAway("away"), WarehouseAway("away"), RunLocked("locked")])
 async def test_an_outage_is_tried_again_until_it_is_over(failure: MirrorError, settings: Settings) -> None:
     """A night that source, warehouse or another run kept from its end begins again, without anybody's doing."""
-    outcomes = iter([failure, failure, None])
+    nights = Nights(failure, failure)
     waits: list[float] = []
-    over = asyncio.Event()
-
-    async def run(_settings: Settings) -> None:
-        outcome = next(outcomes)
-        if outcome is not None:
-            raise outcome
-        over.set()
 
     async def wait(seconds: float) -> None:
         waits.append(seconds)
 
-    service = asyncio.create_task(serve(settings, run, when=DateTrigger(), sleep=wait))
-    await over.wait()
+    service = asyncio.create_task(serve(settings, nights.run, when=DateTrigger(), sleep=wait))
+    await nights.over.wait()
     await stop(service)
     assert waits == [RETRY_AFTER_S] * 2
 
@@ -195,22 +202,15 @@ class Unwritable(io.StringIO):
 async def test_an_outage_is_tried_again_although_nobody_can_be_told(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outcomes = iter([SourceAway("away"), None])
-    over = asyncio.Event()
-
-    async def run(_settings: Settings) -> None:
-        outcome = next(outcomes)
-        if outcome is not None:
-            raise outcome
-        over.set()
+    nights = Nights(SourceAway("away"))
 
     async def wait(_seconds: float) -> None:
         await asyncio.sleep(0)
 
     with capture_logs():
         monkeypatch.setattr(sys, "stderr", Unwritable())
-        service = asyncio.create_task(serve(settings, run, when=DateTrigger(), sleep=wait))
-        await over.wait()
+        service = asyncio.create_task(serve(settings, nights.run, when=DateTrigger(), sleep=wait))
+        await nights.over.wait()
         await stop(service)
 
 

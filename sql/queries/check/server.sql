@@ -1,4 +1,5 @@
--- What about this server matters to us: its version and encoding, whether it can be written to, our rights, and what its log would quote.
+-- What about this server matters to us: its version and encoding, whether it can be written to, our rights, and what its
+-- log would quote.
 SELECT
     current_setting('server_version_num')::integer                AS version_num,
     current_setting('server_version')                             AS version,
