@@ -1,7 +1,8 @@
 """Settings from the environment, checked once at the start.
 
-`KNOWN` is the whole list: the help text, the README's table and `check` are made from it. A secret is kept as a
-`Secret` and read when it is needed, so that a rotated `…_FILE` needs no restart.
+`KNOWN` is the whole list: the help text and `check` are made from it, and tests hold the README's table and
+`deploy/env.example` against it. A secret is kept as a `Secret` and read when it is needed, so that a rotated `…_FILE`
+needs no restart.
 """
 
 from __future__ import annotations

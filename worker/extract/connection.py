@@ -1,4 +1,4 @@
-"""One HTTP request after the other, and the one place where requests are repeated.
+"""The requests to a server, all at one pace, and the one place where they are repeated.
 
 The retry loop is driven here rather than by tenacity: `pace.decide` looks at all requests to a server, not
 only at the one that failed, and makes the three decisions (wait, stop, retry) at once that tenacity asks for

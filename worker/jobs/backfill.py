@@ -68,7 +68,7 @@ async def backfill(
 
 
 async def estimate(settings: Settings, selection: plan.Selection, report: Report = no_report) -> Estimate:
-    """Ask each search for its total, one small request each, and land nothing. Raises WrongInstance as `backfill`."""
+    """Ask each search for its total, one small request each, and land nothing. Raises any MirrorError."""
     seen = await known_practitioners(settings)
     async with open_source(settings) as source:
         searches, listing_requests = await _searches(source, selection, seen)

@@ -309,7 +309,7 @@ def deletions(
 
 
 def outcome(sums: RunSums, verdict: Deletions = Deletions.NONE_FOUND) -> Outcome:
-    """Return what a run has come to whose searches are all done: complete only if every one of them was accepted.
+    """Return what a run has come to whose searches are all done: complete if all were accepted, failed if none was.
 
     More new quarantine than max(10, 1 % of the entries) makes it incomplete: something at the source has changed shape.
     So do deletions that were not believed.

@@ -46,7 +46,7 @@ class Replayed:
 async def replay(settings: Settings, report: Report = no_report, *, since: datetime | None = None) -> Replayed:
     """Write anew what older rules derived, of messages sent since `since` (or all), and what was found altered.
 
-    Raises RunLocked, WarehouseAway.
+    Raises any MirrorError.
     """
     async with open_locked(settings, "replay") as (warehouse, lock):
         await lock.work(ledger.revoke_leases, warehouse)

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 
 async def status(settings: Settings, *, runs: int = 5) -> dict[str, Any]:
-    """Return lists and dictionaries ready to be shown or written as JSON, times as aware datetimes in UTC."""
+    """Return lists and dictionaries ready to be shown or written as JSON, times as aware datetimes in UTC.
+
+    `runs` is how many of the last runs. Raises any MirrorError; MigrationError if the schema is not up to date.
+    """
     async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
         return await warehouse.work(read_status, warehouse, runs=runs, rules_version=rules_version(rules_of(settings)))
 
 
 async def first_look(settings: Settings) -> list[dict[str, Any]]:
-    """Return the rows of a first query: messages by direction."""
+    """Return the rows of a first query: messages by direction. Raises any MirrorError."""
     async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
         return await warehouse.work(by_direction, warehouse)

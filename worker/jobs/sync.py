@@ -25,6 +25,7 @@ async def sync(
     """Mirror everything once. A sync that died less than `MIRROR_RESUME_WITHIN` ago is taken up again.
 
     `quick` looks at first pages only. `accept_deletions` marks however many messages the source no longer knows.
+    Raises any MirrorError.
     """
     async with open_workplace(settings, "sync", connect) as workplace:
         return await mirror.run(

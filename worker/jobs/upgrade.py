@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 async def upgrade(settings: Settings) -> tuple[str, ...]:
-    """Apply what is outstanding and return the names of the files applied. Raises RunLocked while a run goes on."""
+    """Apply what is outstanding and return the names of the files applied. Raises any MirrorError."""
     async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
         await warehouse.work(refuse_unfit)
         if not await read_outstanding(warehouse):
@@ -25,6 +25,6 @@ async def upgrade(settings: Settings) -> tuple[str, ...]:
 
 
 async def outstanding_sql(settings: Settings) -> str:
-    """Return the SQL that `upgrade` would run, as one script; nothing is changed."""
+    """Return the SQL that `upgrade` would run, as one script; nothing is changed. Raises any MirrorError."""
     async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
         return await read_script(warehouse)

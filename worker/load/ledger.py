@@ -75,7 +75,7 @@ class RosterSearch:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one landing writes: usable messages, rejected entries, and ids that were seen unchanged."""
+    """What one landing writes: usable messages and rejected entries."""
 
     messages: Sequence[Message]
     rejected: Sequence[Rejected]

@@ -1,7 +1,7 @@
 """Drift and faults, seeded and scriptable: a middleware that lets chosen requests meet what real sources do.
 
     faults = Faults(clinic)
-    faults.script = Script({7: ("row_removed", "missing_next"), 9: ("never_answers",)})
+    faults.script = Script({7: ("row_removed", "next_missing"), 9: ("never_answers",)})
     async with SandboxServer(clinic, middlewares=[faults.middleware]) as server: ...
 
 Every kind is one function with a docstring, in `faults_answers` (spoiled answers), `faults_pages` (Bundles that lie) or
