@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 ALLOWED_FIELDS = frozenset(
     (
         *("event", "level", "timestamp", "logger"),
-        *("job", "scope", "outcome", "run_id", "search_id", "instance", "version", "holder", "schema", "next_fire_at"),
-        *("searches", "searches_accepted", "searches_done", "practitioners", "patients", "migrations"),
-        *("pages", "entries", "landed", "changed", "unchanged", "quarantined", "requests", "retries", "messages"),
+        *("job", "scope", "outcome", "run_id", "search_id", "version", "holder", "schema", "next_fire_at"),
+        *("searches", "searches_accepted", "searches_done", "migrations"),
+        *("entries", "landed", "changed", "quarantined", "requests", "messages"),
         *("attempt", "wait_seconds", "seconds", "status_code", "reason", "error", "where", "exit_code"),
-        *("sqlstate", "constraint", "table", "signal", "port", "edition"),
+        *("sqlstate", "constraint", "table"),
     )
 )
 

@@ -292,7 +292,7 @@ def test_a_search_that_was_never_walked_does_not_look_unchanged() -> None:
 
 
 def died(number: int, job: str = "sync", selection: str = "all", *, hours: int = 1) -> OpenRun:
-    return OpenRun(number, job, selection, timedelta(hours=hours), planned=True)
+    return OpenRun(number, job, selection, timedelta(hours=hours))
 
 
 @pytest.mark.parametrize(

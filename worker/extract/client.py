@@ -108,7 +108,6 @@ class Source:
         resource: str,
         parameters: Sequence[tuple[str, str]],
         *,
-        count: int = 100,
         pages_max: int | None = None,
     ) -> AsyncGenerator[Page, None]:
         """Yield all pages of a search, in order.
@@ -116,7 +115,7 @@ class Source:
         Besides what `first_page` raises: PageFailed `next_loops` if a link leads to a page of this walk, and
         `too_many_pages` after `pages_max` pages, by default max(1000, entries so far + 10).
         """
-        page: Page | None = await self.first_page(resource, parameters, count=count)
+        page: Page | None = await self.first_page(resource, parameters)
         seen: set[str] = set()
         entries = 0
         while page is not None:

@@ -16,7 +16,6 @@ class Progress:
     entries: int = 0
     inserted: int = 0
     updated: int = 0
-    rejected: int = 0
 
 
 Report = Callable[[Progress], None]

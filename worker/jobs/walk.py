@@ -159,9 +159,7 @@ class _Walk:
                 continue
             keys.append(record.id or raw_hash)
             newcomers += record.id not in self.known
-            if isinstance(record, Rejected):
-                self.walker.progress.rejected += 1
-            else:
+            if isinstance(record, Communication):
                 strangers += not plan.belongs(record, self.claim.search)
             records.append(record)
         self._keep(records)

@@ -31,7 +31,6 @@ class OpenRun:
     job: str
     selection: str
     age: timedelta
-    planned: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ async def check_instance(connection: Connection, warehouse: Warehouse, instance:
 async def read_open_runs(connection: Connection, warehouse: Warehouse) -> list[OpenRun]:
     """Return the runs that died, the newest first. To be asked while the run lock is held."""
     return [
-        OpenRun(row["id"], row["job"], row["selection"], row["age"], row["planned_at"] is not None)
+        OpenRun(row["id"], row["job"], row["selection"], row["age"])
         for row in await connection.fetch(warehouse.sql("ledger/read_open_runs"))
     ]
 

@@ -1,2 +1,2 @@
 -- The Canvas instance the schema is bound to; no row before the first run.
-SELECT instance, bound_at FROM canvas_ops.source
+SELECT instance FROM canvas_ops.source
