@@ -18,7 +18,7 @@ from worker.jobs.check import judge_roster
 from worker.jobs.people import People
 from worker.load.embedded import EmbeddedServer
 from worker.load.embedded.home import find_home
-from worker.load.ledger import RosterSearch
+from worker.load.ledger import RosterWalk
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
 
@@ -208,7 +208,7 @@ async def test_check_wonders_at_a_source_that_lists_nobody(database_dsn: str) ->
     ("reason", "exit_code", "advice"), [("http_403", EXIT_USAGE, "scope"), ("foreign_next", EXIT_INCOMPLETE, "deploy")]
 )
 def test_the_advice_on_a_roster_fits_its_reason(reason: str, exit_code: int, advice: str) -> None:
-    walked = RosterSearch("Practitioner", "active", "true", False, reason, 3, datetime.now(UTC), None, 0, 0)
+    walked = RosterWalk("Practitioner", "active", "true", False, reason, 3, datetime.now(UTC), None, 0, 0)
     line = judge_roster([People((), (), walked)])
     assert (line.ok, line.exit_code) == (False, exit_code)
     assert reason in line.what

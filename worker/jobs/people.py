@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from worker.errors import PageFailed
 from worker.extract import roster
 from worker.jobs import plan
-from worker.load.ledger import RosterSearch
+from worker.load.ledger import RosterWalk
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class People:
 
     ids: tuple[str, ...]
     practitioners: tuple[Practitioner, ...]
-    walked: RosterSearch
+    walked: RosterWalk
 
 
 async def read_practitioners(source: Source) -> list[People]:
@@ -57,7 +57,7 @@ async def _read(source: Source, search: roster.RosterSearch, decode: Callable[[b
     return People(
         ids=tuple(listed),
         practitioners=tuple(entry.practitioner for entry in listed.values() if entry.practitioner is not None),
-        walked=RosterSearch(
+        walked=RosterWalk(
             resource=search.resource,
             parameter=parameter,
             value=value,

@@ -57,8 +57,8 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
-class RosterSearch:
-    """A roster search that was walked, for the ledger."""
+class RosterWalk:
+    """How the walk of a roster search went."""
 
     resource: str
     parameter: str
@@ -153,7 +153,7 @@ async def reopen_searches(connection: Connection, warehouse: Warehouse, run_id: 
     await connection.execute(warehouse.sql("ledger/retry_searches"), run_id, within)
 
 
-async def save_roster_search(connection: Connection, warehouse: Warehouse, run_id: int, walked: RosterSearch) -> None:
+async def save_roster_search(connection: Connection, warehouse: Warehouse, run_id: int, walked: RosterWalk) -> None:
     """Write down a roster search of this run."""
     await connection.execute(
         warehouse.sql("ledger/save_roster_search"),
