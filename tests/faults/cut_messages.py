@@ -12,7 +12,7 @@ from tests.faults.cut_jobs import locks_held
 from tests.faults.worlds import differences
 from tests.integration.mirroring import mirror_settings
 from worker.jobs import mirror, upgrade
-from worker.load import ledger
+from worker.load import worklist
 from worker.load.database import Warehouse
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class TakeoverJob(MessagesJob):
         )
         tokens = iter(OTHERS_TOKENS)
         for run in [run for run in self._later((await look(database)).runs) if run["outcome"] is None]:
-            while await ledger.claim_search(database, warehouse, run["id"], next(tokens), timedelta(hours=1)):
+            while await worklist.claim_search(database, warehouse, run["id"], next(tokens), timedelta(hours=1)):
                 pass
 
     async def halves(self, database: asyncpg.Connection) -> list[str]:

@@ -9,7 +9,7 @@ from unittest.mock import patch
 from worker.errors import PageFailed
 from worker.extract import bundle, client, entry
 from worker.jobs import walk
-from worker.load import ledger
+from worker.load import worklist
 from worker.records import Aside, Communication, Page, Rejected
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def _quarantine_keeps_nothing() -> Iterator[None]:
     async def keep_nothing(*_: object, **__: object) -> int:
         return 0
 
-    with patch.object(ledger, "store_rejected", keep_nothing):
+    with patch.object(worklist, "store_rejected", keep_nothing):
         yield
 
 

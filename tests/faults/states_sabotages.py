@@ -12,7 +12,7 @@ from tests.faults.states_machine import States
 from tests.faults.states_trial import Blow
 from worker.jobs import compare, plan
 from worker.jobs.differences import Verdict
-from worker.load import land, ledger, marks, missing, rederive
+from worker.load import land, ledger, marks, rederive, worklist
 from worker.load.database import Warehouse
 from worker.load.lock import RunLock
 
@@ -34,13 +34,13 @@ _ANSWERED_NOTHING = (
 @contextmanager
 def deletes_without_asking() -> Iterator[None]:
     """Take what a run was not shown for gone, without asking for it by `_id`."""
-    ask_for = missing.ask_for
+    ask_for = worklist.ask_for
 
     async def not_asked(connection: Connection, warehouse: Warehouse, run_id: int, ids: Sequence[str]) -> None:
         await ask_for(connection, warehouse, run_id, ids)
         await connection.execute(_ANSWERED_NOTHING, run_id)
 
-    with patch.object(missing, "ask_for", not_asked):
+    with patch.object(worklist, "ask_for", not_asked):
         yield
 
 
@@ -64,7 +64,7 @@ def takes_unfinished_for_finished() -> Iterator[None]:
     async def kept(connection: Connection, _warehouse: Warehouse, run_id: int, *_: object) -> None:
         await connection.execute(_ANSWERED_NOTHING, run_id)
 
-    with patch.object(ledger, "reopen_searches", kept):
+    with patch.object(worklist, "reopen_searches", kept):
         yield
 
 

@@ -11,7 +11,7 @@ from tests.faults import cuts
 from tests.faults.cut_cases import open_jobs
 from tests.faults.cutting_proxy import Cut
 from tests.faults.proof import ProofResult
-from worker.load import land, ledger, missing
+from worker.load import land, missing, worklist
 from worker.load.lock import RunLock
 from worker.load.statements import statement
 
@@ -43,21 +43,21 @@ async def test_nothing_is_lost_or_torn(name: str, warehouse_url: str) -> None:
 
 def land_before_finishing(patch: pytest.MonkeyPatch) -> None:
     """Land in one transaction and finish the search in the next."""
-    whole = ledger.land_batch
+    whole = worklist.land_batch
 
     async def in_two(
         connection: Connection,
         warehouse: Warehouse,
-        claim: ledger.Claim,
-        batch: ledger.Batch,
-        finish: ledger.Finish | None,
+        claim: worklist.Claim,
+        batch: worklist.Batch,
+        finish: worklist.Finish | None,
     ) -> land.Landed:
         landed = await whole(connection, warehouse, claim, batch, None)
         await connection.execute(COMMIT)
         await whole(connection, warehouse, claim, replace(batch, messages=(), rejected=()), finish)
         return landed
 
-    patch.setattr(ledger, "land_batch", in_two)
+    patch.setattr(worklist, "land_batch", in_two)
 
 
 def write_parts_afterwards(patch: pytest.MonkeyPatch) -> None:

@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 SEED = 1
 
 ACCEPTED_BEFORE_LANDED = """
-from worker.load import ledger
-land, close, kept = ledger.land_batch, ledger.close_run, []
+from worker.load import ledger, worklist
+land, close, kept = worklist.land_batch, ledger.close_run, []
 
 async def land_later(connection, warehouse, claim, batch, finish):
     kept.append(batch.messages)
-    return await land(connection, warehouse, claim, ledger.Batch((), ()), finish)
+    return await land(connection, warehouse, claim, worklist.Batch((), ()), finish)
 
 async def land_now(connection, warehouse, run_id, *arguments, **named):
     for messages in kept:
-        await ledger.land_messages(connection, warehouse, messages, run_id=run_id)
+        await worklist.land_messages(connection, warehouse, messages, run_id=run_id)
     return await close(connection, warehouse, run_id, *arguments, **named)
 
-ledger.land_batch, ledger.close_run = land_later, land_now
+worklist.land_batch, ledger.close_run = land_later, land_now
 """
 
 NEVER_RESUMED = """

@@ -17,7 +17,7 @@ from tests.integration.mirroring import until
 from worker.extract.exchange import Bounds
 from worker.jobs import claims
 from worker.jobs.plan import Outcome
-from worker.load import ledger
+from worker.load import worklist
 from worker.sandbox.faults import Faults
 from worker.sandbox.population import make_clinic
 
@@ -97,14 +97,14 @@ class SlowPage:
 
     @contextmanager
     def counting(self) -> Iterator[None]:
-        claim_search = ledger.claim_search
+        claim_search = worklist.claim_search
 
-        async def counted(*arguments: Any) -> ledger.Claim | None:
+        async def counted(*arguments: Any) -> worklist.Claim | None:
             claim = await claim_search(*arguments)
             self.claims_answered += 1
             return claim
 
-        with patch.object(ledger, "claim_search", counted):
+        with patch.object(worklist, "claim_search", counted):
             yield
 
 

@@ -18,7 +18,7 @@ from worker.jobs.check import judge_roster
 from worker.jobs.people import People
 from worker.load.embedded import EmbeddedServer
 from worker.load.embedded.home import find_home
-from worker.load.ledger import RosterWalk
+from worker.load.worklist import RosterWalk
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
 

@@ -12,7 +12,7 @@ from tests.integration.mirroring import ids_of, mirror_settings
 from tests.integration.test_ledger import FINISHED, claim, planned, row
 from worker.jobs.plan import Outcome
 from worker.jobs.sync import sync
-from worker.load import ledger
+from worker.load import ledger, worklist
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
 
@@ -53,14 +53,16 @@ class Copy:
 class SlowLanding:
     """A batch that is landed, in a transaction that stays open until it is told to commit."""
 
-    def __init__(self, warehouse: Warehouse, claimed: ledger.Claim, message_id: str) -> None:
+    def __init__(self, warehouse: Warehouse, claimed: worklist.Claim, message_id: str) -> None:
         self._landed, self._commit = asyncio.Event(), asyncio.Event()
         self._task = asyncio.create_task(warehouse.work(self._land, warehouse, claimed, message_id))
 
-    async def _land(self, connection: Connection, warehouse: Warehouse, claimed: ledger.Claim, message_id: str) -> None:
+    async def _land(
+        self, connection: Connection, warehouse: Warehouse, claimed: worklist.Claim, message_id: str
+    ) -> None:
         # Of somebody else than other rows: who is met for the first time is waited for.
         slow = row(message_id, sender={"reference": "Practitioner/slow"})
-        await ledger.land_batch(connection, warehouse, claimed, ledger.Batch([slow], ()), FINISHED)
+        await worklist.land_batch(connection, warehouse, claimed, worklist.Batch([slow], ()), FINISHED)
         self._landed.set()
         await self._commit.wait()
 
@@ -75,8 +77,8 @@ class SlowLanding:
 
 
 async def land(warehouse: Warehouse, run_id: int, message_id: str) -> None:
-    batch = ledger.Batch([row(message_id)], ())
-    await warehouse.work(ledger.land_batch, warehouse, await claim(warehouse, run_id), batch, FINISHED)
+    batch = worklist.Batch([row(message_id)], ())
+    await warehouse.work(worklist.land_batch, warehouse, await claim(warehouse, run_id), batch, FINISHED)
 
 
 @pytest.mark.parametrize("boundary", [_TO_WHAT_IS_SETTLED, _TO_THE_LATEST_ROW], ids=["settled", "latest"])
@@ -101,7 +103,7 @@ async def test_a_run_that_died_and_goes_on_is_in_the_copy(database_dsn: str, dat
     async with planned(database_dsn) as (warehouse, run_id):
         await land(warehouse, run_id, "before")
         assert await copy.read_on() == set()
-        await warehouse.work(ledger.reopen_searches, warehouse, run_id, timedelta(hours=6))
+        await warehouse.work(worklist.reopen_searches, warehouse, run_id, timedelta(hours=6))
         assert await copy.read_on() == {"before"}
         await land(warehouse, run_id, "after")
         assert await copy.read_on() == {"before"}

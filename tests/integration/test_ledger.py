@@ -19,7 +19,7 @@ from worker.extract.entry import read_resource
 from worker.jobs.mirror import rules_of
 from worker.jobs.plan import Outcome
 from worker.jobs.sync import sync
-from worker.load import ledger
+from worker.load import ledger, worklist
 from worker.load.database import open_warehouse
 from worker.load.migrate import migrate
 from worker.records import Communication, Search
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 LEASE = timedelta(minutes=10)
 PATIENCE = timedelta(seconds=5)
 SEARCHES = [Search("sender", f"Practitioner/{number}") for number in range(4)]
-FINISHED = ledger.Finish(accepted=True, reason=None, total=1, pages=1, entries=1, seen=None)
+FINISHED = worklist.Finish(accepted=True, reason=None, total=1, pages=1, entries=1, seen=None)
 
 
 @asynccontextmanager
@@ -49,7 +49,7 @@ async def planned(dsn: str) -> AsyncIterator[tuple[Warehouse, int]]:
         run_id = await warehouse.work(
             ledger.open_run, warehouse, job="sync", scope="full", selection="everything", version="0"
         )
-        await warehouse.work(ledger.plan_searches, warehouse, run_id, SEARCHES)
+        await warehouse.work(worklist.plan_searches, warehouse, run_id, SEARCHES)
         yield warehouse, run_id
 
 
@@ -59,10 +59,10 @@ def row(message_id: str, **fields: Any) -> Message:
     return to_message(communication, rules_of(read_settings({})))
 
 
-async def claim(warehouse: Warehouse, run_id: int, lease: timedelta = LEASE) -> ledger.Claim:
-    claimed = await warehouse.work(ledger.claim_search, warehouse, run_id, uuid4(), lease)
+async def claim(warehouse: Warehouse, run_id: int, lease: timedelta = LEASE) -> worklist.Claim:
+    claimed = await warehouse.work(worklist.claim_search, warehouse, run_id, uuid4(), lease)
     assert claimed is not None
-    await warehouse.work(ledger.begin_walk, warehouse, claimed)
+    await warehouse.work(worklist.begin_walk, warehouse, claimed)
     return claimed
 
 
@@ -111,23 +111,23 @@ async def test_what_was_not_accepted_is_walked_again_by_a_resumed_run(
     """A run that is taken up does not inherit the failures of its first half, only what was accepted."""
     async with planned(database_dsn) as (warehouse, run_id):
         good, bad, walking = [await claim(warehouse, run_id) for _ in range(3)]
-        nothing = ledger.Batch((), ())
-        await warehouse.work(ledger.land_batch, warehouse, good, nothing, FINISHED)
+        nothing = worklist.Batch((), ())
+        await warehouse.work(worklist.land_batch, warehouse, good, nothing, FINISHED)
         gave_up = replace(FINISHED, accepted=False, reason="total_changed")
-        await warehouse.work(ledger.land_batch, warehouse, bad, nothing, gave_up)
-        await warehouse.work(ledger.reopen_searches, warehouse, run_id, timedelta(hours=6))
+        await warehouse.work(worklist.land_batch, warehouse, bad, nothing, gave_up)
+        await warehouse.work(worklist.reopen_searches, warehouse, run_id, timedelta(hours=6))
         states = {one["id"]: one["status"] for one in await database.fetch("SELECT id, status FROM canvas_ops.search")}
         assert states.pop(good.search_id) == "accepted"
         assert set(states.values()) == {"pending"}
         with pytest.raises(LeaseLost):
-            await warehouse.work(ledger.land_batch, warehouse, walking, nothing, FINISHED)
+            await warehouse.work(worklist.land_batch, warehouse, walking, nothing, FINISHED)
 
 
 async def test_nobody_gets_what_another_has(database_dsn: str) -> None:
     """Many claims at once give each search to one worker, in the planned order, and then nothing."""
     async with planned(database_dsn) as (warehouse, run_id):
         claims = await asyncio.gather(
-            *(warehouse.work(ledger.claim_search, warehouse, run_id, uuid4(), LEASE) for _ in range(8))
+            *(warehouse.work(worklist.claim_search, warehouse, run_id, uuid4(), LEASE) for _ in range(8))
         )
         claimed = [one.search for one in claims if one is not None]
         assert len(claimed) == len(SEARCHES)
@@ -138,8 +138,8 @@ async def test_a_repeated_claim_gives_the_same_search(database_dsn: str) -> None
     """A claim whose answer was lost is asked again with the same token, and holds one search, not two."""
     async with planned(database_dsn) as (warehouse, run_id):
         token = uuid4()
-        first = await warehouse.work(ledger.claim_search, warehouse, run_id, token, LEASE)
-        assert await warehouse.work(ledger.claim_search, warehouse, run_id, token, LEASE) == first
+        first = await warehouse.work(worklist.claim_search, warehouse, run_id, token, LEASE)
+        assert await warehouse.work(worklist.claim_search, warehouse, run_id, token, LEASE) == first
 
 
 async def test_a_lost_lease_lands_nothing(database_dsn: str, database: asyncpg.Connection) -> None:
@@ -149,9 +149,9 @@ async def test_a_lost_lease_lands_nothing(database_dsn: str, database: asyncpg.C
         quick = await claim(warehouse, run_id)
         assert quick.search == slow.search
         with pytest.raises(LeaseLost):
-            await warehouse.work(ledger.land_batch, warehouse, slow, ledger.Batch([row("late")], ()), FINISHED)
+            await warehouse.work(worklist.land_batch, warehouse, slow, worklist.Batch([row("late")], ()), FINISHED)
         assert await ids_of(database) == set()
-        await warehouse.work(ledger.land_batch, warehouse, quick, ledger.Batch([row("timely")], ()), FINISHED)
+        await warehouse.work(worklist.land_batch, warehouse, quick, worklist.Batch([row("timely")], ()), FINISHED)
         assert await ids_of(database) == {"timely"}
 
 
@@ -160,13 +160,13 @@ async def test_a_renewed_lease_lasts_and_a_lost_one_stays_lost(database_dsn: str
     async with planned(database_dsn) as (warehouse, run_id):
         lost, kept = [await claim(warehouse, run_id, lease=timedelta(0)) for _ in range(2)]
         assert kept.search == lost.search
-        await warehouse.work(ledger.renew_leases, warehouse, run_id, [kept.token, lost.token], LEASE)
+        await warehouse.work(worklist.renew_leases, warehouse, run_id, [kept.token, lost.token], LEASE)
         assert (await claim(warehouse, run_id)).search != kept.search
-        nothing = ledger.Batch((), ())
+        nothing = worklist.Batch((), ())
         with pytest.raises(LeaseLost):
-            await warehouse.work(ledger.land_batch, warehouse, lost, nothing, FINISHED)
-        await warehouse.work(ledger.land_batch, warehouse, kept, nothing, FINISHED)
-        await warehouse.work(ledger.renew_leases, warehouse, run_id, [kept.token], LEASE)
+            await warehouse.work(worklist.land_batch, warehouse, lost, nothing, FINISHED)
+        await warehouse.work(worklist.land_batch, warehouse, kept, nothing, FINISHED)
+        await warehouse.work(worklist.renew_leases, warehouse, run_id, [kept.token], LEASE)
         until = await database.fetchval("SELECT leased_until FROM canvas_ops.search WHERE id = $1", kept.search_id)
         assert until is None
 
@@ -175,12 +175,12 @@ async def test_finishing_twice_counts_once(database_dsn: str, database: asyncpg.
     """A commit whose answer was lost may be repeated: rows, counts and the finish stay as they were."""
     async with planned(database_dsn) as (warehouse, run_id):
         held = await claim(warehouse, run_id)
-        batch = ledger.Batch([row("one")], ())
-        await warehouse.work(ledger.land_batch, warehouse, held, batch, FINISHED)
+        batch = worklist.Batch([row("one")], ())
+        await warehouse.work(worklist.land_batch, warehouse, held, batch, FINISHED)
         search = await database.fetchrow("SELECT * FROM canvas_ops.search WHERE id = $1", held.search_id)
         assert (search["status"], search["inserted"], search["updated"]) == ("accepted", 1, 0)
         assert search["leased_until"] is None
-        await warehouse.work(ledger.land_batch, warehouse, held, batch, FINISHED)
+        await warehouse.work(worklist.land_batch, warehouse, held, batch, FINISHED)
         again = await database.fetchrow("SELECT * FROM canvas_ops.search WHERE id = $1", held.search_id)
         assert again == search
 
@@ -189,10 +189,10 @@ async def test_as_of_is_the_oldest_accepted_walk(database_dsn: str, database: as
     """Freshness is counted from the start of the oldest accepted walk, and not from one that was not accepted."""
     async with planned(database_dsn) as (warehouse, run_id):
         refused, oldest, younger = [await claim(warehouse, run_id) for _ in range(3)]
-        nothing = ledger.Batch((), ())
+        nothing = worklist.Batch((), ())
         gave_up = replace(FINISHED, accepted=False, reason="no_total")
         for held, finish in ((younger, FINISHED), (refused, gave_up), (oldest, FINISHED)):
-            await warehouse.work(ledger.land_batch, warehouse, held, nothing, finish)
+            await warehouse.work(worklist.land_batch, warehouse, held, nothing, finish)
         sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
         started = await database.fetchval(
             "SELECT walk_started_at FROM canvas_ops.search WHERE id = $1", oldest.search_id

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from worker.errors import LeaseLost
 from worker.jobs.together import first_failure
-from worker.load import ledger
+from worker.load import worklist
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -47,14 +47,14 @@ async def _keep_leases(warehouse: Warehouse, run_id: int, walker: Walker, lease:
     """
     while True:
         await asyncio.sleep(lease.total_seconds() / RENEWALS)
-        await warehouse.work(ledger.renew_leases, warehouse, run_id, list(walker.walking), lease)
+        await warehouse.work(worklist.renew_leases, warehouse, run_id, list(walker.walking), lease)
 
 
 async def _walk_some(workplace: Workplace, run_id: int, walker: Walker, lease: timedelta, gone_max: int | None) -> None:
     warehouse = workplace.warehouse
     while gone_max is None or len(walker.gone) <= gone_max:
         await workplace.hold(run_id)
-        claim = await warehouse.work(ledger.claim_search, warehouse, run_id, uuid4(), lease)
+        claim = await warehouse.work(worklist.claim_search, warehouse, run_id, uuid4(), lease)
         if claim is None:
             return
         try:

@@ -15,7 +15,7 @@ from worker.jobs import people, plan
 from worker.jobs.claims import walk_all
 from worker.jobs.progress import Progress, Report
 from worker.jobs.walk import Walker
-from worker.load import land, ledger, marks, missing, sightings
+from worker.load import land, ledger, marks, missing, sightings, worklist
 from worker.telemetry import get_logger
 from worker.transform.cutoff import Cutoff
 from worker.transform.message import Rules
@@ -129,7 +129,7 @@ async def _begin(
     for run_id in decision.close:
         await lock.work(ledger.close_run, warehouse, run_id, plan.Outcome.INTERRUPTED.value)
     if decision.resume is not None:
-        await lock.work(ledger.reopen_searches, warehouse, decision.resume, workplace.settings.resume_within)
+        await lock.work(worklist.reopen_searches, warehouse, decision.resume, workplace.settings.resume_within)
         return decision.resume, True
     run_id = await lock.work(
         ledger.open_run, warehouse, job=job, scope=selection.scope, selection=fingerprint, version=__version__
@@ -147,7 +147,7 @@ async def _plan(workplace: Workplace, run_id: int, selection: plan.Selection) ->
     sizes = await warehouse.work(marks.read_sizes, warehouse)
     wanted = await warehouse.work(sightings.read_wanted, warehouse) if selection.scope == "full" else []
     searches = plan.longest_first(plan.searches_for(practitioners, patients, (*selection.ids, *wanted)), sizes)
-    planned_at = await workplace.lock.work(ledger.plan_searches, warehouse, run_id, searches)
+    planned_at = await workplace.lock.work(worklist.plan_searches, warehouse, run_id, searches)
     return sum(sizes.get((search.parameter, search.value), 0) for search in searches), planned_at
 
 
@@ -155,7 +155,7 @@ async def _read_roster(workplace: Workplace, run_id: int) -> list[str]:
     warehouse, keep_names = workplace.warehouse, workplace.settings.practitioner_names
     lists = await people.read_practitioners(workplace.source)
     for listed in lists:
-        await workplace.lock.work(ledger.save_roster_search, warehouse, run_id, listed.walked)
+        await workplace.lock.work(worklist.save_roster_search, warehouse, run_id, listed.walked)
     listed_once = {p.id: p if keep_names else plan.without_name(p) for one in lists for p in one.practitioners}
     await workplace.lock.work(
         land.save_roster,
@@ -170,7 +170,7 @@ async def _read_roster(workplace: Workplace, run_id: int) -> list[str]:
 
 async def _read_patients(workplace: Workplace, run_id: int) -> tuple[str, ...]:
     listed = await people.read_patients(workplace.source)
-    await workplace.lock.work(ledger.save_roster_search, workplace.warehouse, run_id, listed.walked)
+    await workplace.lock.work(worklist.save_roster_search, workplace.warehouse, run_id, listed.walked)
     return listed.ids
 
 
@@ -187,12 +187,12 @@ async def _look_for_missing(
     ids = await warehouse.work(missing.find_missing, warehouse, run_id)
     live = await warehouse.work(missing.count_live, warehouse) if ids else 0
     if ids:
-        await workplace.lock.work(missing.ask_for, warehouse, run_id, ids)
+        await workplace.lock.work(worklist.ask_for, warehouse, run_id, ids)
         # What a verification wanted, and the source no longer has, is no row that could be marked.
         walker.gone.intersection_update(ids)
         walker.progress.searches += len(ids)
         await walk_all(workplace, run_id, walker, gone_max=None if accept_deletions else plan.deletions_max(live))
-        await workplace.lock.work(missing.give_up, warehouse, run_id, plan.TOO_MANY_MISSING)
+        await workplace.lock.work(worklist.give_up, warehouse, run_id, plan.TOO_MANY_MISSING)
     gone = await warehouse.work(missing.find_gone, warehouse, run_id, ids)
     sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
     verdict = plan.deletions(

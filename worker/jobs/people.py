@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from worker.errors import PageFailed
 from worker.extract import roster
 from worker.jobs import plan
-from worker.load.ledger import RosterWalk
+from worker.load.worklist import RosterWalk
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from worker.jobs.cover import Cover
 from worker.jobs.differences import SYNC_NOT_COMPLETE
 from worker.jobs.progress import Report, no_report
 from worker.jobs.workplace import Connect, Workplace, open_workplace
-from worker.load import ledger, sightings
+from worker.load import ledger, sightings, worklist
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -111,6 +111,6 @@ async def _read_patients(workplace: Workplace, run_id: int) -> tuple[list[str], 
     """Return everybody to ask for — listed, or met in messages — and why the list was not accepted, None if it was."""
     warehouse = workplace.warehouse
     listed = await people.read_patients(workplace.source)
-    await workplace.lock.work(ledger.save_roster_search, warehouse, run_id, listed.walked)
+    await workplace.lock.work(worklist.save_roster_search, warehouse, run_id, listed.walked)
     met = await warehouse.work(sightings.known_patients, warehouse)
     return sorted({*listed.ids, *met}), listed.walked.reason

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from worker.errors import PageFailed
 from worker.extract.entry import hash_entry, read_entry
 from worker.jobs import plan
-from worker.load import ledger, marks
+from worker.load import marks, worklist
 from worker.records import Aside, Communication, Message, Page, Rejected
 from worker.telemetry import get_logger
 from worker.transform.message import to_messages
@@ -42,7 +42,7 @@ class Walker:
     walking: set[UUID] = field(default_factory=set)
     """Tokens of the searches being walked, for whoever renews their leases."""
 
-    async def walk(self, claim: ledger.Claim) -> None:
+    async def walk(self, claim: worklist.Claim) -> None:
         """Walk a claimed search until it is accepted, `WALKS_MAX` times at most, and finish it in the ledger.
 
         Raises LeaseLost, SourceAway, WarehouseAway and AccessRefused; a page that cannot be had only fails its walk.
@@ -53,9 +53,9 @@ class Walker:
         finally:
             self.walking.discard(claim.token)
 
-    async def _walk(self, claim: ledger.Claim) -> None:
+    async def _walk(self, claim: worklist.Claim) -> None:
         for attempt in range(1, plan.WALKS_MAX + 1):
-            await self.warehouse.work(ledger.begin_walk, self.warehouse, claim)
+            await self.warehouse.work(worklist.begin_walk, self.warehouse, claim)
             # Anew for each walk: the one before may have landed what makes an entry of the mark unusable.
             mark = await self.warehouse.work(marks.read_mark, self.warehouse, claim.search)
             walk = _Walk(self, claim, mark)
@@ -74,7 +74,7 @@ class _Walk:
     """One walk: what it saw (`tally`), and what of it waits to be landed."""
 
     walker: Walker
-    claim: ledger.Claim
+    claim: worklist.Claim
     mark: marks.Mark
     tally: plan.Tally = field(default_factory=plan.Tally)
     seen: dict[bytes, marks.Seen] = field(default_factory=dict)
@@ -128,7 +128,7 @@ class _Walk:
             and (self.seen != self.mark.stored or self.tally.total != (self.mark.total or 0))
         )
         await self._land(
-            ledger.Finish(
+            worklist.Finish(
                 accepted=reason is None,
                 reason=reason,
                 total=self.tally.total,
@@ -203,12 +203,12 @@ class _Walk:
     def _batch_is_full(self) -> bool:
         return len(self.messages) + len(self.rejected) >= BATCH_ENTRIES or self.waiting_bytes >= BATCH_BYTES
 
-    async def _land(self, finish: ledger.Finish | None) -> None:
+    async def _land(self, finish: worklist.Finish | None) -> None:
         if finish is None and not self.messages and not self.rejected:
             return
-        batch = ledger.Batch(self.messages, self.rejected)
+        batch = worklist.Batch(self.messages, self.rejected)
         warehouse = self.walker.warehouse
-        landed = await warehouse.work(ledger.land_batch, warehouse, self.claim, batch, finish)
+        landed = await warehouse.work(worklist.land_batch, warehouse, self.claim, batch, finish)
         self.messages, self.rejected, self.waiting_bytes = [], [], 0
         self.walker.progress.inserted += landed.inserted
         self.walker.progress.updated += landed.updated

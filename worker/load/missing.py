@@ -1,4 +1,4 @@
-"""Messages that a run should have been shown and was not: found, asked for by id, and marked as deleted if gone."""
+"""Messages that a run should have been shown and was not: found, and marked as deleted if gone."""
 
 from __future__ import annotations
 
@@ -15,16 +15,6 @@ if TYPE_CHECKING:
 async def find_missing(connection: Connection, warehouse: Warehouse, run_id: int) -> list[str]:
     """Return live ids whose own search was accepted in this run and did not show them, nor did any other."""
     return [row["id"] for row in await connection.fetch(warehouse.sql("missing/find"), run_id)]
-
-
-async def ask_for(connection: Connection, warehouse: Warehouse, run_id: int, ids: Sequence[str]) -> None:
-    """Add a search by `_id` for each to the work list of the run."""
-    await connection.execute(warehouse.sql("ledger/add_searches"), run_id, ids)
-
-
-async def give_up(connection: Connection, warehouse: Warehouse, run_id: int, reason: str) -> None:
-    """Finish what is left of the work list as not accepted."""
-    await connection.execute(warehouse.sql("ledger/give_up_searches"), run_id, reason)
 
 
 async def count_live(connection: Connection, warehouse: Warehouse) -> int:

@@ -1,0 +1,186 @@
+"""The work list of a run: its searches, claimed with leases.
+
+A search is finished in the transaction that lands its last rows, and only by the worker whose token still stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from worker.errors import LeaseLost
+from worker.load.land import Landed, land_messages
+from worker.load.marks import Seen, write_mark
+from worker.load.quarantine import resolve, store_rejected
+from worker.records import Message, Rejected, Search
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+    from uuid import UUID
+
+    from worker.load.database import Connection, Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A search that this worker may walk while its token stands."""
+
+    search_id: int
+    run_id: int
+    search: Search
+    token: UUID
+    lease: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How a search ended. `reason` is None if it was accepted; `seen` None if no mark is to be written."""
+
+    accepted: bool
+    reason: str | None
+    total: int | None
+    pages: int
+    entries: int
+    seen: Mapping[bytes, Seen] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RosterWalk:
+    """How the walk of a roster search went."""
+
+    resource: str
+    parameter: str
+    value: str
+    accepted: bool
+    reason: str | None
+    walks: int
+    started_at: datetime
+    total: int | None
+    pages: int
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one landing writes: usable messages and rejected entries."""
+
+    messages: Sequence[Message]
+    rejected: Sequence[Rejected]
+
+
+async def plan_searches(
+    connection: Connection, warehouse: Warehouse, run_id: int, searches: Sequence[Search]
+) -> datetime:
+    """Write the work list, in the order in which it is to be claimed. Return when it was whole, for `close_run`."""
+    await connection.execute(
+        warehouse.sql("ledger/plan_searches"),
+        run_id,
+        [search.parameter for search in searches],
+        [search.value for search in searches],
+    )
+    planned_at: datetime = await connection.fetchval(warehouse.sql("ledger/mark_planned"), run_id)
+    return planned_at
+
+
+async def reopen_searches(connection: Connection, warehouse: Warehouse, run_id: int, within: timedelta) -> None:
+    """Make everything claimable again that a died run had not accepted, had been told is gone, or read too long ago.
+
+    Too long ago is what was begun to be read more than `within` ago. The rest stays accepted.
+    """
+    await connection.execute(warehouse.sql("ledger/take_up_run"), run_id)
+    await connection.execute(warehouse.sql("ledger/release_searches"), run_id)
+    await connection.execute(warehouse.sql("ledger/retry_searches"), run_id, within)
+
+
+async def save_roster_search(connection: Connection, warehouse: Warehouse, run_id: int, walked: RosterWalk) -> None:
+    """Write down a roster search of this run."""
+    await connection.execute(
+        warehouse.sql("ledger/save_roster_search"),
+        run_id,
+        walked.resource,
+        walked.parameter,
+        walked.value,
+        "accepted" if walked.accepted else "not_accepted",
+        walked.reason,
+        walked.walks,
+        walked.started_at,
+        walked.total,
+        walked.pages,
+        walked.entries,
+    )
+
+
+async def claim_search(
+    connection: Connection, warehouse: Warehouse, run_id: int, token: UUID, lease: timedelta
+) -> Claim | None:
+    """Claim the next search, or return None if there is none left to claim.
+
+    Searches that others are claiming are passed over; if only such are left, waits for what becomes of them: a claim
+    whose connection was lost is rolled back, and that search must not be forgotten.
+    """
+    while (row := await connection.fetchrow(warehouse.sql("ledger/claim_search"), run_id, token, lease)) is None:
+        if not await connection.fetchval(warehouse.sql("ledger/is_claimable"), run_id):
+            return None
+        await connection.execute(warehouse.sql("ledger/wait_for_claim"), run_id)
+    return Claim(row["id"], run_id, Search(row["parameter"], row["value"]), token, lease)
+
+
+async def begin_walk(connection: Connection, warehouse: Warehouse, claim: Claim) -> None:
+    """Note that the search is walked from its first page now. Raises LeaseLost."""
+    row = await connection.fetchrow(warehouse.sql("ledger/begin_walk"), claim.search_id, claim.token, claim.lease)
+    if row is None:
+        raise LeaseLost("The lease on a search was lost before its walk.")
+
+
+async def renew_leases(
+    connection: Connection, warehouse: Warehouse, run_id: int, tokens: Sequence[UUID], lease: timedelta
+) -> None:
+    """Let the leases of a run with these tokens last for another `lease`; those that were lost stay so."""
+    await connection.execute(warehouse.sql("ledger/renew_leases"), run_id, tokens, lease)
+
+
+async def land_batch(
+    connection: Connection, warehouse: Warehouse, claim: Claim, batch: Batch, finish: Finish | None
+) -> Landed:
+    """Land a batch of a claimed search, and with the last one its end, all in the caller's transaction.
+
+    Raises LeaseLost, which rolls everything back. A search that is finished already by this very token (the commit
+    arrived, its answer did not) is left as it is.
+    """
+    status = await connection.fetchval(warehouse.sql("ledger/check_lease"), claim.search_id, claim.token)
+    if status is None:
+        raise LeaseLost("The lease on a search was lost during its walk.")
+    if status != "walking":
+        return Landed()
+    landed = await land_messages(connection, warehouse, batch.messages, run_id=claim.run_id)
+    await resolve(connection, warehouse, batch.messages)
+    quarantined = await store_rejected(connection, warehouse, batch.rejected, claim.search, run_id=claim.run_id)
+    await connection.execute(
+        warehouse.sql("ledger/add_landed"), claim.search_id, landed.inserted, landed.updated, quarantined, claim.lease
+    )
+    if finish is not None:
+        if finish.seen is not None:
+            await write_mark(
+                connection, warehouse, claim.search, finish.seen, total=finish.total or 0, run_id=claim.run_id
+            )
+        await connection.execute(
+            warehouse.sql("ledger/finish_search"),
+            claim.search_id,
+            "accepted" if finish.accepted else "not_accepted",
+            finish.reason,
+            finish.total,
+            finish.pages,
+            finish.entries,
+        )
+    return landed
+
+
+async def ask_for(connection: Connection, warehouse: Warehouse, run_id: int, ids: Sequence[str]) -> None:
+    """Add a search by `_id` for each to the work list of the run."""
+    await connection.execute(warehouse.sql("ledger/add_searches"), run_id, ids)
+
+
+async def give_up(connection: Connection, warehouse: Warehouse, run_id: int, reason: str) -> None:
+    """Finish what is left of the work list as not accepted."""
+    await connection.execute(warehouse.sql("ledger/give_up_searches"), run_id, reason)
