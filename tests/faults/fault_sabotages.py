@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from tests.faults.fault_cases import STARTS, Case
-from worker.jobs import mirror, plan
+from worker.jobs import acceptance, mirror, plan
 from worker.jobs.plan import Outcome
 from worker.load import missing
 from worker.sandbox.faults import Script
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @contextmanager
 def _walks_are_never_objected_to() -> Iterator[None]:
-    with patch.object(plan, "objection", lambda _tally: None):
+    with patch.object(acceptance, "objection", lambda _tally: None):
         yield
 
 
 @contextmanager
 def _pages_are_not_read_again() -> Iterator[None]:
-    with patch.object(plan.Tally, "needs_all_pages_again", False):
+    with patch.object(acceptance.Tally, "needs_all_pages_again", False):
         yield
 
 

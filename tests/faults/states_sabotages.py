@@ -10,7 +10,7 @@ from tests.faults.model import Change
 from tests.faults.states_incidents import Drift, Failure
 from tests.faults.states_machine import States
 from tests.faults.states_trial import Blow
-from worker.jobs import compare, plan
+from worker.jobs import acceptance, compare
 from worker.jobs.differences import Verdict
 from worker.load import land, ledger, marks, rederive, worklist
 from worker.load.database import Warehouse
@@ -70,7 +70,7 @@ def takes_unfinished_for_finished() -> Iterator[None]:
 
 def accepts_any_walk() -> AbstractContextManager[object]:
     """Accept a walk whatever `total` says."""
-    return patch.object(plan, "objection", lambda _tally: None)
+    return patch.object(acceptance, "objection", lambda _tally: None)
 
 
 def believes_that_all_moved() -> AbstractContextManager[object]:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.jobs import plan
-from worker.jobs.plan import Tally, objection
+from worker.jobs import acceptance
+from worker.jobs.acceptance import Tally, objection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -122,7 +122,7 @@ def test_an_accepted_walk_missed_nothing_in_many_that_shift() -> None:
 )
 def test_a_laxer_rule_is_caught(rule: str, *, mistake: bool) -> None:
     random = Random(1)  # noqa: S311  seeded, to be the same again
-    with patch.object(plan.Tally, rule, mistake):
+    with patch.object(acceptance.Tally, rule, mistake):
         assert any(map(loses, some(random, 20_000)))
         assert any(map(loses, CASES))
 

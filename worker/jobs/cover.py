@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from worker.errors import PageFailed
 from worker.extract.entry import hash_entry, read_entry
-from worker.jobs import mirror, plan
+from worker.jobs import acceptance, mirror, plan
 from worker.jobs.progress import Progress, Report
 from worker.jobs.together import together
 from worker.jobs.walk import BATCH_BYTES, BATCH_ENTRIES, RESOURCE
@@ -90,7 +90,7 @@ class Cover:
 
     async def _walk(self, number: int, search: Search, progress: Progress) -> str | None:
         reason: str | None = None
-        for _ in range(plan.WALKS_MAX):
+        for _ in range(acceptance.WALKS_MAX):
             walk = _Walk(self._workplace, self._rules, self.run_id, self.passes, number, search)
             reason = await walk.to_the_end(progress)
             if reason is None:
@@ -109,7 +109,7 @@ class _Walk:
     number: int
     search_number: int
     search: Search
-    tally: plan.Tally = field(default_factory=plan.Tally)
+    tally: acceptance.Tally = field(default_factory=acceptance.Tally)
     messages: list[Message] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     waiting_bytes: int = 0
@@ -140,7 +140,7 @@ class _Walk:
             self.tally.add_page_again(
                 first.total, [record.id or record.raw_hash for record in again if not isinstance(record, Aside)]
             )
-        return plan.objection(self.tally)
+        return acceptance.objection(self.tally)
 
     def _take(self, page: Page) -> None:
         records = [read_entry(entry, hash_entry(entry)) for entry in page.entries]
@@ -150,7 +150,7 @@ class _Walk:
         self.tally.add_page(
             page.total,
             [*(record.id for record in usable), *(record.id or record.raw_hash for record in unusable)],
-            sum(not plan.belongs(record, self.search) for record in usable),
+            sum(not acceptance.belongs(record, self.search) for record in usable),
             # A skipped row shows in the next pass: two in a row must agree.
             newcomers=0,
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from worker.errors import PageFailed
 from worker.extract import roster
-from worker.jobs import plan
+from worker.jobs import acceptance
 from worker.load.worklist import RosterWalk
 from worker.telemetry import get_logger
 
@@ -45,13 +45,13 @@ async def _read(source: Source, search: roster.RosterSearch, decode: Callable[[b
     while True:
         attempt += 1
         started_at = datetime.now(UTC)
-        tally = plan.Tally()
+        tally = acceptance.Tally()
         listed: dict[str, roster.RosterEntry] = {}
         try:
             reason = await _walk(source, search, decode, tally, listed)
         except PageFailed as failed:
             reason = failed.reason
-        if reason is None or attempt == plan.WALKS_MAX:
+        if reason is None or attempt == acceptance.WALKS_MAX:
             break
         get_logger().warning("a roster walk was not accepted, walking again", reason=reason, attempt=attempt)
     return People(
@@ -76,7 +76,7 @@ async def _walk(
     source: Source,
     search: roster.RosterSearch,
     decode: Callable[[bytes], roster.RosterEntry],
-    tally: plan.Tally,
+    tally: acceptance.Tally,
     listed: dict[str, roster.RosterEntry],
 ) -> str | None:
     nobody = False
@@ -89,14 +89,14 @@ async def _walk(
     if tally.needs_first_page_again:
         await _read_again(source, search, decode, tally, listed)
     # An entry that names nobody may be somebody whose messages would be missed.
-    return plan.objection(tally) or ("unusable_entry" if nobody else None)
+    return acceptance.objection(tally) or ("unusable_entry" if nobody else None)
 
 
 async def _read_again(
     source: Source,
     search: roster.RosterSearch,
     decode: Callable[[bytes], roster.RosterEntry],
-    tally: plan.Tally,
+    tally: acceptance.Tally,
     listed: dict[str, roster.RosterEntry],
 ) -> None:
     async with aclosing(source.walk(search.resource, search.parameters)) as walk:
@@ -108,7 +108,9 @@ async def _read_again(
                 return
 
 
-def _matches(page: Page, decode: Callable[[bytes], roster.RosterEntry], tally: plan.Tally) -> list[roster.RosterEntry]:
+def _matches(
+    page: Page, decode: Callable[[bytes], roster.RosterEntry], tally: acceptance.Tally
+) -> list[roster.RosterEntry]:
     entries = [*map(decode, page.entries)]
     tally.is_whole &= not any(entry.not_whole for entry in entries)
     return [entry for entry in entries if not entry.aside]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from worker.errors import PageFailed
 from worker.extract.entry import hash_entry, read_entry
-from worker.jobs import plan
+from worker.jobs import acceptance, plan
 from worker.load import marks, worklist
 from worker.records import Aside, Communication, Message, Page, Rejected
 from worker.telemetry import get_logger
@@ -54,13 +54,13 @@ class Walker:
             self.walking.discard(claim.token)
 
     async def _walk(self, claim: worklist.Claim) -> None:
-        for attempt in range(1, plan.WALKS_MAX + 1):
+        for attempt in range(1, acceptance.WALKS_MAX + 1):
             await self.warehouse.work(worklist.begin_walk, self.warehouse, claim)
             # Anew for each walk: the one before may have landed what makes an entry of the mark unusable.
             mark = await self.warehouse.work(marks.read_mark, self.warehouse, claim.search)
             walk = _Walk(self, claim, mark)
             reason = await walk.to_the_end()
-            if reason is None or attempt == plan.WALKS_MAX:
+            if reason is None or attempt == acceptance.WALKS_MAX:
                 await walk.finish(reason)
                 return
             await walk.land()
@@ -76,7 +76,7 @@ class _Walk:
     walker: Walker
     claim: worklist.Claim
     mark: marks.Mark
-    tally: plan.Tally = field(default_factory=plan.Tally)
+    tally: acceptance.Tally = field(default_factory=acceptance.Tally)
     seen: dict[bytes, marks.Seen] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
@@ -102,7 +102,7 @@ class _Walk:
                 await self._read_again(parameters)
         except PageFailed as failed:
             return failed.reason
-        return plan.objection(self.tally)
+        return acceptance.objection(self.tally)
 
     async def _read_again(self, parameters: list[tuple[str, str]]) -> None:
         """Read the first page again, or all but the last, and land what the later ones show and had not shown."""
@@ -160,7 +160,7 @@ class _Walk:
             keys.append(record.id or raw_hash)
             newcomers += record.id not in self.known
             if isinstance(record, Communication):
-                strangers += not plan.belongs(record, self.claim.search)
+                strangers += not acceptance.belongs(record, self.claim.search)
             records.append(record)
         self._keep(records)
         self.tally.add_page(page.total, keys, strangers, newcomers)
@@ -181,7 +181,9 @@ class _Walk:
         self.messages += to_messages(wanted, self.walker.rules)
 
     def _looks_unchanged(self, page: Page) -> bool:
-        return self.tally.pages == 1 and plan.looks_unchanged(page.total, map(hash_entry, page.entries), self.mark)
+        return self.tally.pages == 1 and acceptance.looks_unchanged(
+            page.total, map(hash_entry, page.entries), self.mark
+        )
 
     def _keys(self, page: Page, *, land: bool) -> list[str | bytes]:
         """Return the keys of a page that is read again; with `land`, what is new on it waits to be landed."""
