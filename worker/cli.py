@@ -58,11 +58,11 @@ def sync(quick: bool, accept_deletions: bool) -> None:
 
     Takes up a sync that died less than MIRROR_RESUME_WITHIN ago.
     """
-    from worker import display
     from worker.jobs.sync import sync as job
+    from worker.progress_bar import progress_report
 
     settings = _settings()
-    with display.progress_report() as report:
+    with progress_report() as report:
         result = run_job(job(settings, report, quick=quick, accept_deletions=accept_deletions), again=TAKEN_UP)
     _finish(result)
 
@@ -96,10 +96,11 @@ def backfill(
     """
     from worker import display
     from worker.jobs import backfill as job
+    from worker.progress_bar import progress_report
 
     settings = _settings()
     selection = _selection(settings, practitioners, patients_file, ids, since and since.date(), until and until.date())
-    with display.progress_report() as report:
+    with progress_report() as report:
         if dry_run:
             estimate = run_job(job.estimate(settings, selection, report))
         else:
@@ -150,10 +151,11 @@ def verify(no_sync: bool, as_json: bool) -> None:
     """
     from worker import display
     from worker.jobs.verify import verify as job
+    from worker.progress_bar import progress_report
 
     settings = _settings()
     again = AGAIN if no_sync else "The same command takes its sync up again, and reads the rest anew."
-    with display.progress_report() as report:
+    with progress_report() as report:
         result = run_job(job(settings, report, sync_first=not no_sync), again=again)
     if as_json:
         click.echo(json.dumps(display.verification_as_json(result), indent=2))
@@ -173,10 +175,11 @@ def replay(since: datetime | None) -> None:
     from worker import display
     from worker.jobs.backfill import day_start
     from worker.jobs.replay import replay as job
+    from worker.progress_bar import progress_report
 
     settings = _settings()
     start = day_start(since.date(), settings.time_zone) if since else None
-    with display.progress_report() as report:
+    with progress_report() as report:
         result = run_job(job(settings, report, since=start))
     display.show_replay(result)
 

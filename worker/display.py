@@ -1,34 +1,27 @@
-"""What a person sees: results as tables on stdout, progress on stderr, errors that end in the next command."""
+"""What a person sees: results as tables on stdout, errors on stderr that end in the next command."""
 
 from __future__ import annotations
 
 import sys
-import time
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
 from rich.table import Table
 
 from worker.jobs.differences import DENIED, advice
 from worker.jobs.plan import Deletions, quarantine_flooded
-from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from worker.errors import MirrorError
     from worker.jobs.backfill import Estimate
     from worker.jobs.check import Check
     from worker.jobs.mirror import RunResult
-    from worker.jobs.progress import Progress, Report
     from worker.jobs.replay import Replayed
     from worker.jobs.verify import Verification
 
-LOG_EVERY_S = 10.0
 _WIDTH_WITHOUT_TERMINAL = 120
 # By scope, what is known of a complete run. A quick one looks at first pages: it knows nothing of the kind.
 _AS_OF = {
@@ -45,49 +38,6 @@ _UNBELIEVED = {
 def console() -> Console:
     """Return the console for results: stdout, as wide as the terminal, no colours elsewhere."""
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)
-
-
-@contextmanager
-def progress_report() -> Iterator[Report]:
-    """Give a function to report progress to: a bar on a terminal, a log line now and then otherwise."""
-    if not sys.stderr.isatty():
-        yield _log_report()
-        return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("reading the roster", total=None)
-
-        def show(progress: Progress) -> None:
-            bars.update(
-                task,
-                total=max(progress.expected, 1) if progress.expected else max(progress.searches, 1),
-                completed=progress.entries if progress.expected else progress.searches_done,
-                description=f"{progress.searches_done:,} of {progress.searches:,} searches, "
-                f"{progress.entries:,} entries, "
-                f"{progress.inserted:,} new, {progress.updated:,} changed",
-            )
-
-        yield show
-
-
-def _log_report() -> Report:
-    last = time.monotonic()
-
-    def log(progress: Progress) -> None:
-        nonlocal last
-        if time.monotonic() - last < LOG_EVERY_S:
-            return
-        last = time.monotonic()
-        get_logger().info(
-            "progress",
-            searches=progress.searches,
-            searches_done=progress.searches_done,
-            entries=progress.entries,
-            landed=progress.inserted,
-            changed=progress.updated,
-        )
-
-    return log
 
 
 def show_run(

@@ -126,6 +126,7 @@ def demo(messages: int, seed: int) -> None:
     from worker import display
     from worker.demo import DIRECTORY
     from worker.demo import demo as job
+    from worker.progress_bar import progress_report
     from worker.telemetry import configure_logging, withhold_unhandled
 
     configure_logging()
@@ -134,7 +135,7 @@ def demo(messages: int, seed: int) -> None:
     unset = "".join(f"{name}= " for name in ("WAREHOUSE_DSN", "WAREHOUSE_DSN_FILE") if os.environ.get(name))
     here = f"{unset}WAREHOUSE_DIR={DIRECTORY} {_shown(program)} warehouse"
     anew = f"`{here} remove`, then the same command again"
-    with display.progress_report() as report:
+    with progress_report() as report:
         try:
             result, rows = run_job(job(messages, seed, report))
         except WrongInstance:

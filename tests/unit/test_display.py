@@ -19,6 +19,7 @@ from worker.jobs.plan import Deletions, Outcome
 from worker.jobs.progress import Progress
 from worker.jobs.verify import Verification
 from worker.load.ledger import RunSums
+from worker.progress_bar import progress_report
 
 NOON = datetime(2024, 3, 1, 12, 30, 15, tzinfo=UTC)
 
@@ -318,8 +319,8 @@ def test_a_long_error_is_not_broken_into_lines(capsys: pytest.CaptureFixture[str
 
 def test_progress_without_a_terminal_is_a_log_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 1000.0
-    monkeypatch.setattr("worker.display.time.monotonic", lambda: now_s)
-    with display.progress_report() as report, capture_logs() as logged:
+    monkeypatch.setattr("worker.progress_bar.time.monotonic", lambda: now_s)
+    with progress_report() as report, capture_logs() as logged:
         for second in range(25):
             now_s = 1000.0 + second
             report(Progress(searches=4, searches_done=second, entries=second * 100, inserted=second, updated=1))
@@ -332,7 +333,7 @@ def test_progress_on_a_terminal_is_a_bar(
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
-    with display.progress_report() as report, capture_logs() as logged:
+    with progress_report() as report, capture_logs() as logged:
         report(Progress(searches=4, searches_done=1, expected=expected, entries=500))
     assert not logged
     captured = capsys.readouterr()

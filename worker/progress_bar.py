@@ -1,0 +1,64 @@
+"""How far a run is, on stderr: a bar on a terminal, a log line now and then otherwise."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from worker.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from worker.jobs.progress import Progress, Report
+
+LOG_EVERY_S = 10.0
+
+
+@contextmanager
+def progress_report() -> Iterator[Report]:
+    """Give a function to report progress to: a bar on a terminal, a log line now and then otherwise."""
+    if not sys.stderr.isatty():
+        yield _log_report()
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("reading the roster", total=None)
+
+        def show(progress: Progress) -> None:
+            bars.update(
+                task,
+                total=max(progress.expected, 1) if progress.expected else max(progress.searches, 1),
+                completed=progress.entries if progress.expected else progress.searches_done,
+                description=f"{progress.searches_done:,} of {progress.searches:,} searches, "
+                f"{progress.entries:,} entries, "
+                f"{progress.inserted:,} new, {progress.updated:,} changed",
+            )
+
+        yield show
+
+
+def _log_report() -> Report:
+    last = time.monotonic()
+
+    def log(progress: Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last < LOG_EVERY_S:
+            return
+        last = time.monotonic()
+        get_logger().info(
+            "progress",
+            searches=progress.searches,
+            searches_done=progress.searches_done,
+            entries=progress.entries,
+            landed=progress.inserted,
+            changed=progress.updated,
+        )
+
+    return log
