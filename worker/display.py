@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from worker.jobs.differences import DENIED, advice
-from worker.jobs.plan import Deletions, quarantine_flooded
+from worker.jobs.differences import advice
+from worker.jobs.plan import UNBELIEVED, Deletions, quarantine_flooded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ _AS_OF = {
     "selected": "of what was asked for, what stood still at the source since then is here",
 }
 
-_UNBELIEVED = {
+_WHY_UNBELIEVED = {
     Deletions.TOO_MANY: "so many at once look like a fault of the source",
     Deletions.SOURCE_UNRELIABLE: "the source does not know by id what it has just shown",
 }
@@ -72,10 +72,10 @@ def show_run(
             f"Incomplete because {sums.quarantined:,} entries went to quarantine: another run will not change that.\n"
             "Next: message-mirror status shows the reasons. deploy/README.md explains them."
         )
-    if result.deletions in DENIED:
+    if result.deletions in UNBELIEVED:
         they = f"up to {result.gone + result.not_asked:,} messages" if result.not_asked else "they"
         out.print(
-            f"No message was marked as deleted ({result.deletions}): {_UNBELIEVED[result.deletions]}.\n"
+            f"No message was marked as deleted ({result.deletions}): {_WHY_UNBELIEVED[result.deletions]}.\n"
             f"Next: look at the source. If {they} are meant to be gone: {believe}"
         )
     elif result.outcome != "complete" and (result.reasons or not flooded):

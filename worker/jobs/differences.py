@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from worker.load.sightings import Difference
 
-DENIED = {plan.Deletions.TOO_MANY, plan.Deletions.SOURCE_UNRELIABLE}
 SIGHTINGS_LOST = "sightings_lost"
 NOT_ANSWERED = "differences_not_answered"
 SYNC_NOT_COMPLETE = "sync_not_complete"
@@ -81,13 +80,13 @@ def doubt(*, denied: int, live: int, source_knows_ids: bool) -> str | None:
         source_knows_ids=source_knows_ids,
         accepted_by_operator=False,
     )
-    return verdict.value if verdict in DENIED else None
+    return verdict.value if verdict in plan.UNBELIEVED else None
 
 
 def advice(reason: str | None, kinds: Collection[str]) -> str | None:
     """Return what to do about a verification: `reason` it is not proven, `kinds` of differences. None: nothing."""
     verify = "message-mirror verify"
-    if reason in DENIED:
+    if reason in plan.UNBELIEVED:
         return (
             "The source denied by id what it had shown, or so many messages at once that it looks like a fault.\n"
             f"Next: look at the source and the client's scopes (message-mirror check), then {verify}."

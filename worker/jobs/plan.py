@@ -166,6 +166,10 @@ class Deletions(StrEnum):
     SOURCE_UNRELIABLE = "source_unreliable"
 
 
+UNBELIEVED = frozenset({Deletions.TOO_MANY, Deletions.SOURCE_UNRELIABLE})
+"""What is gone by the source's word, and not taken for gone: that looks like a fault of the source."""
+
+
 def deletions(
     *, gone: int, live: int, scope: str, all_accepted: bool, source_knows_ids: bool, accepted_by_operator: bool
 ) -> Deletions:
@@ -193,8 +197,7 @@ def outcome(sums: RunSums, verdict: Deletions = Deletions.NONE_FOUND) -> Outcome
     """
     if sums.searches and not sums.accepted:
         return Outcome.FAILED
-    unbelieved = verdict in {Deletions.TOO_MANY, Deletions.SOURCE_UNRELIABLE}
-    if sums.accepted < sums.searches or unbelieved or quarantine_flooded(sums):
+    if sums.accepted < sums.searches or verdict in UNBELIEVED or quarantine_flooded(sums):
         return Outcome.INCOMPLETE
     return Outcome.COMPLETE
 

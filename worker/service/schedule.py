@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from worker.errors import EXIT_LOCKED, EXIT_SOURCE, EXIT_WAREHOUSE, MirrorError
-from worker.jobs.differences import DENIED
-from worker.jobs.plan import Outcome, quarantine_flooded
+from worker.jobs.plan import UNBELIEVED, Outcome, quarantine_flooded
 from worker.jobs.sync import sync
 from worker.service.cron import trigger
 from worker.service.leader import Leader
@@ -123,7 +122,7 @@ def _say_why(result: RunResult) -> None:
     log, what = get_logger().bind(run_id=result.run_id, outcome=result.outcome.value), "the sync was not complete"
     for reason, searches in result.reasons.items():
         log.warning(what, reason=reason, searches=searches)
-    if result.deletions in DENIED:
+    if result.deletions in UNBELIEVED:
         log.warning(what, reason=result.deletions.value, messages=result.gone + result.not_asked)
     if quarantine_flooded(result.sums):
         log.warning(what, reason="quarantine", quarantined=result.sums.quarantined)
