@@ -14,6 +14,7 @@ from tests.faults.worlds import open_world
 from tests.integration.mirroring import ids_of, message, mirror_settings, until
 from worker.display import show_verification, verification_as_json
 from worker.jobs import verify as job
+from worker.jobs.begin import begin_anew
 from worker.jobs.compare import compare
 from worker.jobs.plan import Outcome
 from worker.load.embedded.home import find_home
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
     from tests.faults.worlds import World
-    from worker.jobs.workplace import Workplace
+    from worker.load.database import Warehouse
+    from worker.load.lock import RunLock
     from worker.sandbox.population import Clinic
 
 STRANGER = {"reference": "Practitioner/99990000aaaabbbbccccddddeeeeffff"}
@@ -55,13 +57,12 @@ def lose(clinic: Clinic, message_id: str, **fields: Any) -> None:
 
 def meanwhile(move: Callable[[], object]) -> AbstractContextManager[object]:
     """Let something happen between the sync of a verification and its passes."""
-    begin = job._open
 
-    async def moved(workplace: Workplace) -> int:
+    async def moved(warehouse: Warehouse, lock: RunLock, job_name: str, scope: str) -> int:
         move()
-        return await begin(workplace)
+        return await begin_anew(warehouse, lock, job_name, scope)
 
-    return patch.object(job, "_open", moved)
+    return patch.object(job, "begin_anew", moved)
 
 
 def answers_by_id(answer: Callable[[str], web.Response | None]) -> Middleware:

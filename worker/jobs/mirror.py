@@ -12,6 +12,7 @@ from worker import __version__
 from worker.errors import PageFailed
 from worker.extract import roster
 from worker.jobs import people, plan
+from worker.jobs.begin import begin_or_resume
 from worker.jobs.claims import walk_all
 from worker.jobs.progress import Progress, Report
 from worker.jobs.walk import Walker
@@ -62,7 +63,7 @@ async def run(
 ) -> RunResult:
     """Run `selection` to its end and close it. Raises any MirrorError, after which the run can be resumed."""
     warehouse = workplace.warehouse
-    run_id, resumed = await _begin(workplace, job, selection, resume_within, restart=restart)
+    run_id, resumed = await begin_or_resume(workplace, job, selection, resume_within, restart=restart)
     log = get_logger().bind(job=job, run_id=run_id)
     log.info("run resumed" if resumed else "run begun", scope=selection.scope, version=__version__)
     progress = Progress()
@@ -114,27 +115,6 @@ async def run(
 def rules_of(settings: Settings) -> Rules:
     """Return the transform rules that the settings ask for."""
     return Rules(Cutoff(settings.cutoff, settings.cutoff_until))
-
-
-async def _begin(
-    workplace: Workplace, job: str, selection: plan.Selection, within: timedelta | None, *, restart: bool
-) -> tuple[int, bool]:
-    warehouse, lock = workplace.warehouse, workplace.lock
-    fingerprint = selection.fingerprint()
-    await lock.work(ledger.revoke_leases, warehouse)
-    died = await warehouse.work(ledger.read_open_runs, warehouse)
-    decision = plan.resumption(
-        died, job=job, selection=fingerprint, quick=selection.quick, within=within, restart=restart
-    )
-    for run_id in decision.close:
-        await lock.work(ledger.close_run, warehouse, run_id, plan.Outcome.INTERRUPTED.value)
-    if decision.resume is not None:
-        await lock.work(worklist.reopen_searches, warehouse, decision.resume, workplace.settings.resume_within)
-        return decision.resume, True
-    run_id = await lock.work(
-        ledger.open_run, warehouse, job=job, scope=selection.scope, selection=fingerprint, version=__version__
-    )
-    return run_id, False
 
 
 async def _plan(workplace: Workplace, run_id: int, selection: plan.Selection) -> tuple[int, datetime]:

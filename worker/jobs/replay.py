@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from worker import __version__
 from worker.extract.entry import read_entry, read_resource
 from worker.jobs import mirror, plan
+from worker.jobs.begin import begin_anew
 from worker.jobs.progress import Progress, Report, no_report
 from worker.jobs.workplace import open_locked
 from worker.load import ledger, rederive
@@ -49,14 +49,7 @@ async def replay(settings: Settings, report: Report = no_report, *, since: datet
     Raises any MirrorError.
     """
     async with open_locked(settings, "replay") as (warehouse, lock):
-        await lock.work(ledger.revoke_leases, warehouse)
-        for died in await warehouse.work(ledger.read_open_runs, warehouse):
-            if died.job == "replay":
-                await lock.work(ledger.close_run, warehouse, died.id, plan.Outcome.INTERRUPTED.value)
-        scope = "selected" if since else "full"
-        run_id = await lock.work(
-            ledger.open_run, warehouse, job="replay", scope=scope, selection="", version=__version__
-        )
+        run_id = await begin_anew(warehouse, lock, "replay", "selected" if since else "full")
         result = await _Replay(settings, warehouse, lock, report, run_id, since).run()
         await lock.work(ledger.close_run, warehouse, run_id, plan.Outcome.COMPLETE.value)
         get_logger().info("replay closed", run_id=run_id, changed=result.rewritten, landed=result.released)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from worker import __version__
 from worker.extract.client import Source
 from worker.jobs import mirror, people, plan
+from worker.jobs.begin import begin_anew
 from worker.jobs.compare import Found, compare
 from worker.jobs.cover import Cover
 from worker.jobs.differences import SYNC_NOT_COMPLETE
@@ -61,7 +61,7 @@ async def verify(
     async with open_workplace(settings, "verify", connect) as workplace:
         began_at = datetime.now(UTC)
         synced = await _sync(workplace, report) if sync_first else None
-        run_id = await _open(workplace)
+        run_id = await begin_anew(workplace.warehouse, workplace.lock, "verify", "full")
         patients, not_listed = await _read_patients(workplace, run_id)
         cover = Cover(workplace, run_id, report)
         unread = await cover.read_until_two_agree(patients)
@@ -93,18 +93,6 @@ async def verify(
 async def _sync(workplace: Workplace, report: Report) -> mirror.RunResult:
     within = workplace.settings.resume_within
     return await mirror.run(workplace, job="sync", selection=plan.Selection(), resume_within=within, report=report)
-
-
-async def _open(workplace: Workplace) -> int:
-    """Begin the run in the ledger. A verification that died is not resumed: what it saw is out of date."""
-    warehouse = workplace.warehouse
-    await workplace.lock.work(ledger.revoke_leases, warehouse)
-    for died in await warehouse.work(ledger.read_open_runs, warehouse):
-        if died.job == "verify":
-            await workplace.lock.work(ledger.close_run, warehouse, died.id, plan.Outcome.INTERRUPTED.value)
-    return await workplace.lock.work(
-        ledger.open_run, warehouse, job="verify", scope="full", selection="", version=__version__
-    )
 
 
 async def _read_patients(workplace: Workplace, run_id: int) -> tuple[list[str], str | None]:
