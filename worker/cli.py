@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from worker import __version__, local
-from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted, SettingsError
+from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted
 from worker.process import AGAIN, TAKEN_UP, end_shown, run_command, run_job
 from worker.settings import KNOWN, read_settings
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import datetime
 
     from worker.jobs.mirror import RunResult
-    from worker.jobs.plan import Selection
     from worker.settings import Settings
 
 
@@ -97,9 +96,11 @@ def backfill(
     from worker import display
     from worker.jobs import backfill as job
     from worker.progress_bar import progress_report
+    from worker.selection import selection_of
 
     settings = _settings()
-    selection = _selection(settings, practitioners, patients_file, ids, since and since.date(), until and until.date())
+    days = (since and since.date(), until and until.date())
+    selection = selection_of(settings.time_zone, practitioners, patients_file, ids, *days)
     with progress_report() as report:
         if dry_run:
             estimate = run_job(job.estimate(settings, selection, report))
@@ -111,34 +112,6 @@ def backfill(
         end_shown()
     named = len({*selection.practitioners}) + len({*selection.patients}) + len({*selection.ids})
     _finish(result, f"{result.in_vain:,} of the {named:,} named: no message at the source" if result.in_vain else "")
-
-
-def _selection(
-    settings: Settings,
-    practitioners: tuple[str, ...],
-    patients_file: Any,
-    ids: tuple[str, ...],
-    since: date | None,
-    until: date | None,
-) -> Selection:
-    from worker.jobs.backfill import day_start, parse_ids, parse_option
-    from worker.jobs.plan import Selection
-
-    if since is not None and until is not None and since >= until:
-        raise SettingsError("--since must be before --until.", next="Name a later day with --until: it is left out.")
-    named = parse_option(practitioners, "Practitioner", "--practitioner")
-    messages = parse_option(ids, "Communication", "--id")
-    patients = parse_ids(patients_file, "Patient", "the patients file") if patients_file is not None else ()
-    if patients_file is not None and not patients:
-        raise SettingsError("The patients file names nobody.", next="Write one patient's id a line into it.")
-    return Selection(
-        practitioners=named,
-        patients=patients,
-        ids=messages,
-        since=day_start(since, settings.time_zone) if since else None,
-        until=day_start(until, settings.time_zone) if until else None,
-        by_patient=not (named or patients or messages),
-    )
 
 
 @cli.command()
@@ -173,9 +146,9 @@ def replay(since: datetime | None) -> None:
     messages.
     """
     from worker import display
-    from worker.jobs.backfill import day_start
     from worker.jobs.replay import replay as job
     from worker.progress_bar import progress_report
+    from worker.selection import day_start
 
     settings = _settings()
     start = day_start(since.date(), settings.time_zone) if since else None

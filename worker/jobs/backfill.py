@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
 
-from worker.errors import PageFailed, SettingsError, SourceAway, WarehouseAway
+from worker.errors import PageFailed, SourceAway, WarehouseAway
 from worker.extract import roster
 from worker.extract.client import Source
 from worker.jobs import mirror, people, plan
@@ -17,17 +15,11 @@ from worker.jobs.workplace import Connect, known_practitioners, open_source, ope
 from worker.load.report import count_in_vain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from zoneinfo import ZoneInfo
-
     from worker.records import Search
     from worker.settings import Settings
 
 PAGE_ENTRIES = 100
 WITHOUT_RESTART = "Without --restart it goes on with what was begun."
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
-_DASHED = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_HEADS = {"id", "patient", "patient_id", "patient-id", "patientid"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,48 +108,3 @@ async def _searches(source: Source, selection: plan.Selection, seen: list[str]) 
             patients = listed.ids
             requests += requests_for(listed.walked.total or 0)
     return plan.searches_for(practitioners, patients, selection.ids), requests
-
-
-def parse_ids(lines: Iterable[str], kind: str, source: str) -> tuple[str, ...]:
-    """Return ids, one a line, with or without `Patient/` (or whatever `kind` is) before them; `#` begins a comment.
-
-    People's ids lose the dashes of a UUID: Canvas writes only messages' ids with them. Raises SettingsError naming
-    `source` and the line's number, never its words; also for the head of a column.
-    """
-    ids = []
-    for number, line in enumerate(lines, start=1):
-        word = line.partition("#")[0].strip().removeprefix(f"{kind}/")
-        if word and (not _ID.fullmatch(word) or word.lower() in _HEADS):
-            raise SettingsError(
-                f"{source}, line {number}: not the id of a {kind}.",
-                safe="Nothing was read or written.",
-                next="One id a line: letters, digits, '-' and '.', at most 64 of them.",
-            )
-        if word:
-            ids.append(word.replace("-", "") if kind != "Communication" and _DASHED.fullmatch(word) else word)
-    return tuple(dict.fromkeys(ids))
-
-
-def parse_option(values: Iterable[str], kind: str, option: str) -> tuple[str, ...]:
-    """Return the ids that an option was given, one a value, else as `parse_ids`.
-
-    Raises SettingsError also for a value that names nobody: a variable of the shell that is not set must not come to
-    mean everybody.
-    """
-    values = tuple(values)
-    if any("#" in value or not value.strip().removeprefix(f"{kind}/") for value in values):
-        raise SettingsError(
-            f"{option} names {'no message' if kind == 'Communication' else 'nobody'}.",
-            next="Give it an id. If that comes from a variable of your shell: is it set?",
-        )
-    return parse_ids(values, kind, option)
-
-
-def day_start(day: date, zone: ZoneInfo) -> datetime:
-    """Return the instant, in UTC, at which a day of the clinic begins. Raises SettingsError for one before all time."""
-    try:
-        return datetime.combine(day, time(), zone).astimezone(UTC)
-    except OverflowError:
-        raise SettingsError(
-            "A day that was named is too far away to be an instant in UTC.", next="Name a day of this century, say."
-        ) from None
