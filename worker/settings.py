@@ -8,19 +8,20 @@ needs no restart.
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
+from worker import setting_values as values
 from worker.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from zoneinfo import ZoneInfo
+
+    from worker.setting_values import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,38 +56,7 @@ KNOWN = (
     Known("MIRROR_LOG", "console or json", "console"),
 )
 
-# What Canvas documents is "10/26/2022 @ 17:00 PST" on a day of daylight time: it names one of these two instants.
-CUTOFF = datetime(2022, 10, 27, 0, 0, tzinfo=UTC)
-CUTOFF_UNTIL = datetime(2022, 10, 27, 1, 0, tzinfo=UTC)
 FIRST_PATIENCE = timedelta(seconds=10)
-LONGEST = timedelta(days=3660)
-_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A secret's whereabouts. `read()` returns it as it is now; it never shows in a repr."""
-
-    variable: str
-    value: str | None = None
-    file: Path | None = None
-
-    def read(self) -> str:
-        """Return the secret, from its file anew each time. Raises SettingsError if the file cannot be read."""
-        if self.file is None:
-            return self.value or ""
-        try:
-            return self.file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(
-                f"{self.variable}_FILE cannot be read: {type(error).__name__}.",
-                safe="What was landed is kept; nothing more was read.",  # it may have been there when the run began
-                next=f"Check the path in {self.variable}_FILE and that this user may read it.",
-            ) from None
-
-    def __repr__(self) -> str:
-        """Return the variable's name, never the secret."""
-        return f"Secret({self.variable})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +108,7 @@ class Settings:
 
     def need_warehouse_place(self) -> None:
         """Refuse to put patients' data where nobody chose to. Raises SettingsError."""
-        loopback_source = self.fhir_url is None or is_loopback(self.fhir_url)
+        loopback_source = self.fhir_url is None or values.is_loopback(self.fhir_url)
         if self.dsn is None and not self.warehouse_dir_chosen and not loopback_source:
             raise SettingsError(
                 "Neither WAREHOUSE_DSN nor WAREHOUSE_DIR is set, and the source is a real one.",
@@ -151,31 +121,31 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read and check all settings. An empty variable counts as unset. Raises SettingsError naming the variable."""
     env = os.environ if environ is None else environ
     text = {known.variable: env.get(known.variable, "").strip() or None for known in KNOWN}
-    fhir_url = _url("CANVAS_FHIR_URL", text["CANVAS_FHIR_URL"])
-    cutoff, cutoff_until = _cutoff(text["MIRROR_CUTOFF"])
+    fhir_url = values.url("CANVAS_FHIR_URL", text["CANVAS_FHIR_URL"])
+    cutoff, cutoff_until = values.cutoff(text["MIRROR_CUTOFF"])
+    names = values.one_of("MIRROR_PRACTITIONER_NAMES", text["MIRROR_PRACTITIONER_NAMES"] or "off", "off", "on")
     return Settings(
         fhir_url=fhir_url,
-        auth_url=_url("CANVAS_AUTH_URL", text["CANVAS_AUTH_URL"], strip_slash=False) or derive_auth_url(fhir_url),
+        auth_url=values.url("CANVAS_AUTH_URL", text["CANVAS_AUTH_URL"], strip_slash=False) or derive_auth_url(fhir_url),
         client_id=text["CANVAS_CLIENT_ID"],
-        client_secret=_secret(env, "CANVAS_CLIENT_SECRET"),
-        token=_secret(env, "CANVAS_TOKEN"),
+        client_secret=values.secret(env, "CANVAS_CLIENT_SECRET"),
+        token=values.secret(env, "CANVAS_TOKEN"),
         instance=text["CANVAS_INSTANCE"] or derive_instance(fhir_url),
-        dsn=_secret(env, "WAREHOUSE_DSN"),
+        dsn=values.secret(env, "WAREHOUSE_DSN"),
         warehouse_dir=Path(text["WAREHOUSE_DIR"] or ".warehouse"),
         warehouse_dir_chosen=text["WAREHOUSE_DIR"] is not None,
-        schema=_schema(text["WAREHOUSE_SCHEMA"] or "canvas"),
-        concurrency=_whole_number("MIRROR_CONCURRENCY", text["MIRROR_CONCURRENCY"] or "16"),
-        rate_per_s=_rate(text["MIRROR_RATE"]),
-        patience=_duration("MIRROR_PATIENCE", text["MIRROR_PATIENCE"] or "300s"),
-        resume_within=_duration("MIRROR_RESUME_WITHIN", text["MIRROR_RESUME_WITHIN"] or "6h"),
+        schema=values.schema(text["WAREHOUSE_SCHEMA"] or "canvas"),
+        concurrency=values.whole_number("MIRROR_CONCURRENCY", text["MIRROR_CONCURRENCY"] or "16"),
+        rate_per_s=values.rate(text["MIRROR_RATE"]),
+        patience=values.duration("MIRROR_PATIENCE", text["MIRROR_PATIENCE"] or "300s"),
+        resume_within=values.duration("MIRROR_RESUME_WITHIN", text["MIRROR_RESUME_WITHIN"] or "6h"),
         cutoff=cutoff,
         cutoff_until=cutoff_until,
-        time_zone=_zone(text["MIRROR_TIME_ZONE"] or "UTC"),
-        nightly=_cron("MIRROR_NIGHTLY", text["MIRROR_NIGHTLY"] or "0 2 * * *"),
-        ca_file=_file("MIRROR_CA_FILE", text["MIRROR_CA_FILE"]),
-        practitioner_names=_one_of("MIRROR_PRACTITIONER_NAMES", text["MIRROR_PRACTITIONER_NAMES"] or "off", "off", "on")
-        == "on",
-        log=_one_of("MIRROR_LOG", text["MIRROR_LOG"] or "console", "console", "json"),
+        time_zone=values.zone(text["MIRROR_TIME_ZONE"] or "UTC"),
+        nightly=values.cron("MIRROR_NIGHTLY", text["MIRROR_NIGHTLY"] or "0 2 * * *"),
+        ca_file=values.file("MIRROR_CA_FILE", text["MIRROR_CA_FILE"]),
+        practitioner_names=names == "on",
+        log=values.one_of("MIRROR_LOG", text["MIRROR_LOG"] or "console", "console", "json"),
     )
 
 
@@ -183,17 +153,6 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Name the variables that look like ours and are not: most often a typing error."""
     known = {k.variable for k in KNOWN} | {f"{k.variable}_FILE" for k in KNOWN if k.secret}
     return sorted(v for v in environ if v.startswith(("CANVAS_", "WAREHOUSE_", "MIRROR_")) and v not in known)
-
-
-def is_loopback(url: str) -> bool:
-    """Tell whether the URL's host is this machine: 127.0.0.0/8, ::1, or by name (RFC 6761 §6.3) `[*.]localhost[.]`."""
-    host = (urlsplit(url).hostname or "").removesuffix(".")
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def derive_auth_url(fhir_url: str | None) -> str | None:
@@ -208,127 +167,4 @@ def derive_instance(fhir_url: str | None) -> str | None:
     """Return the URL's host in lower case; `loopback` for any loopback host and port, since those change."""
     if fhir_url is None:
         return None
-    return "loopback" if is_loopback(fhir_url) else (urlsplit(fhir_url).hostname or "").lower()
-
-
-def _secret(env: Mapping[str, str], variable: str) -> Secret | None:
-    value, file = env.get(variable, "").strip(), env.get(f"{variable}_FILE", "").strip()
-    if value and file:
-        raise SettingsError(f"Both {variable} and {variable}_FILE are set.", next="Unset one of them.")
-    if not value and not file:
-        return None
-    secret = Secret(variable, value or None, Path(file) if file else None)
-    if not secret.read():
-        raise SettingsError(f"The file in {variable}_FILE is empty.", next="Write the secret into it.")
-    return secret
-
-
-def _url(variable: str, text: str | None, *, strip_slash: bool = True) -> str | None:
-    if text is None:
-        return None
-    wrong = None
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host, wrong = None, "is not a URL"
-    if wrong is None and (not host or parts.scheme not in {"http", "https"}):
-        wrong = "is not an http(s) URL"
-    elif wrong is None and (parts.username or parts.password or parts.query or parts.fragment):
-        wrong = "must not hold credentials, a query or a fragment"
-    elif wrong is None and parts.scheme == "http" and not is_loopback(text):
-        wrong = "is plain http: patients' data and the token would travel unencrypted"
-    if wrong:
-        raise SettingsError(
-            f"{variable} {wrong}.", next=f"Set {variable} to a URL like https://fumage-acme.example.com."
-        )
-    return text.rstrip("/") if strip_slash else text
-
-
-def _schema(text: str) -> str:
-    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,40}", text) or text.startswith("pg_") or text == "information_schema":
-        raise SettingsError(
-            "WAREHOUSE_SCHEMA must be a plain name: lower-case letters, digits and underscores, at most 41.",
-            next="Set WAREHOUSE_SCHEMA=canvas_north, say.",
-        )
-    return text
-
-
-def _whole_number(variable: str, text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= 1000:
-        raise SettingsError(f"{variable} must be a whole number from 1 to 1000.", next=f"Set {variable}=16, say.")
-    return int(text)
-
-
-def _rate(text: str | None) -> float | None:
-    if text is None:
-        return None
-    if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) <= 0:
-        raise SettingsError(
-            "MIRROR_RATE must be a number above 0 (requests per second).", next="Set MIRROR_RATE=5, say."
-        )
-    return float(text)
-
-
-def _duration(variable: str, text: str) -> timedelta:
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)\s*(s|m|h|d)?", text)
-    duration = timedelta(seconds=float(match[1]) * _UNIT_S[match[2] or "s"]) if match else None
-    if duration is None or duration > LONGEST:
-        raise SettingsError(
-            f"{variable} must be a duration: a number with s, m, h or d (seconds if bare), at most 10 years.",
-            next=f"Set {variable}=10m, say.",
-        )
-    return duration
-
-
-def _cutoff(text: str | None) -> tuple[datetime, datetime]:
-    if text is None:
-        return CUTOFF, CUTOFF_UNTIL
-    try:
-        written = datetime.fromisoformat(text)
-        instant = written.astimezone(UTC) if written.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        instant = None
-    if instant is None:
-        raise SettingsError(
-            "MIRROR_CUTOFF must be an ISO 8601 instant with its offset.",
-            next="Set MIRROR_CUTOFF=2022-10-27T00:00:00Z, say.",
-        )
-    return instant, instant
-
-
-def _zone(text: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(text)
-    except (KeyError, ValueError, OSError):
-        raise SettingsError(
-            "MIRROR_TIME_ZONE is not an IANA time zone.", next="Set MIRROR_TIME_ZONE=America/Los_Angeles, say."
-        ) from None
-
-
-def _cron(variable: str, text: str) -> str:
-    if len(text.split()) != 5:
-        raise SettingsError(
-            f"{variable} must be a cron expression of five fields, in UTC.", next=f"Set {variable}='0 2 * * *'."
-        )
-    return text
-
-
-def _file(variable: str, text: str | None) -> Path | None:
-    if text is None:
-        return None
-    try:
-        found = Path(text).is_file()
-    except OSError:  # a directory on the way that this user may not enter
-        found = False
-    if not found:
-        raise SettingsError(
-            f"The file that {variable} names does not exist, or this user cannot reach it.", next=f"Check {variable}."
-        )
-    return Path(text)
-
-
-def _one_of(variable: str, text: str, *words: str) -> str:
-    if text not in words:
-        raise SettingsError(f"{variable} must be {' or '.join(words)}.", next=f"Set {variable}={words[0]}.")
-    return text
+    return "loopback" if values.is_loopback(fhir_url) else (urlsplit(fhir_url).hostname or "").lower()

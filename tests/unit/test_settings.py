@@ -10,15 +10,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from worker.errors import EXIT_USAGE, SettingsError
+from worker.setting_values import CUTOFF, CUTOFF_UNTIL, Secret, is_loopback
 from worker.settings import (
-    CUTOFF,
-    CUTOFF_UNTIL,
     KNOWN,
-    Secret,
     Settings,
     derive_auth_url,
     derive_instance,
-    is_loopback,
     read_settings,
     unknown_variables,
 )

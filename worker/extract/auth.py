@@ -18,7 +18,8 @@ from worker.extract.exchange import Answer, Request
 
 if TYPE_CHECKING:
     from worker.extract.connection import Connection, Server
-    from worker.settings import Secret, Settings
+    from worker.setting_values import Secret
+    from worker.settings import Settings
 
 _AHEAD_S = 60.0
 _AHEAD_SHARE = 0.1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from worker.errors import SettingsError
-from worker.settings import is_loopback
+from worker.setting_values import is_loopback
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,194 @@
+"""How the values of settings are read and checked. Each function raises SettingsError that names the variable."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from worker.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# What Canvas documents is "10/26/2022 @ 17:00 PST" on a day of daylight time: it names one of these two instants.
+CUTOFF = datetime(2022, 10, 27, 0, 0, tzinfo=UTC)
+CUTOFF_UNTIL = datetime(2022, 10, 27, 1, 0, tzinfo=UTC)
+LONGEST = timedelta(days=3660)
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret's whereabouts. `read()` returns it as it is now; it never shows in a repr."""
+
+    variable: str
+    value: str | None = None
+    file: Path | None = None
+
+    def read(self) -> str:
+        """Return the secret, from its file anew each time. Raises SettingsError if the file cannot be read."""
+        if self.file is None:
+            return self.value or ""
+        try:
+            return self.file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(
+                f"{self.variable}_FILE cannot be read: {type(error).__name__}.",
+                safe="What was landed is kept; nothing more was read.",  # it may have been there when the run began
+                next=f"Check the path in {self.variable}_FILE and that this user may read it.",
+            ) from None
+
+    def __repr__(self) -> str:
+        """Return the variable's name, never the secret."""
+        return f"Secret({self.variable})"
+
+
+def secret(env: Mapping[str, str], variable: str) -> Secret | None:
+    """Return the secret that a variable, or the file that its `…_FILE` names, holds; None if neither is set."""
+    value, path = env.get(variable, "").strip(), env.get(f"{variable}_FILE", "").strip()
+    if value and path:
+        raise SettingsError(f"Both {variable} and {variable}_FILE are set.", next="Unset one of them.")
+    if not value and not path:
+        return None
+    found = Secret(variable, value or None, Path(path) if path else None)
+    if not found.read():
+        raise SettingsError(f"The file in {variable}_FILE is empty.", next="Write the secret into it.")
+    return found
+
+
+def url(variable: str, text: str | None, *, strip_slash: bool = True) -> str | None:
+    """Return an https URL (http for loopback hosts), by default without a trailing slash."""
+    if text is None:
+        return None
+    wrong = None
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, wrong = None, "is not a URL"
+    if wrong is None and (not host or parts.scheme not in {"http", "https"}):
+        wrong = "is not an http(s) URL"
+    elif wrong is None and (parts.username or parts.password or parts.query or parts.fragment):
+        wrong = "must not hold credentials, a query or a fragment"
+    elif wrong is None and parts.scheme == "http" and not is_loopback(text):
+        wrong = "is plain http: patients' data and the token would travel unencrypted"
+    if wrong:
+        raise SettingsError(
+            f"{variable} {wrong}.", next=f"Set {variable} to a URL like https://fumage-acme.example.com."
+        )
+    return text.rstrip("/") if strip_slash else text
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether the URL's host is this machine: 127.0.0.0/8, ::1, or by name (RFC 6761 §6.3) `[*.]localhost[.]`."""
+    host = (urlsplit(url).hostname or "").removesuffix(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def schema(text: str) -> str:
+    """Return a name that needs no quotes in SQL, with room for `_ops` behind it."""
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,40}", text) or text.startswith("pg_") or text == "information_schema":
+        raise SettingsError(
+            "WAREHOUSE_SCHEMA must be a plain name: lower-case letters, digits and underscores, at most 41.",
+            next="Set WAREHOUSE_SCHEMA=canvas_north, say.",
+        )
+    return text
+
+
+def whole_number(variable: str, text: str) -> int:
+    """Return a number from 1 to 1000."""
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= 1000:
+        raise SettingsError(f"{variable} must be a whole number from 1 to 1000.", next=f"Set {variable}=16, say.")
+    return int(text)
+
+
+def rate(text: str | None) -> float | None:
+    """Return a number of requests per second above 0, None for no limit."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) <= 0:
+        raise SettingsError(
+            "MIRROR_RATE must be a number above 0 (requests per second).", next="Set MIRROR_RATE=5, say."
+        )
+    return float(text)
+
+
+def duration(variable: str, text: str) -> timedelta:
+    """Return a duration: `300s`, `10m`, `6h`, `2d`, or a number of seconds."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)\s*(s|m|h|d)?", text)
+    duration = timedelta(seconds=float(match[1]) * _UNIT_S[match[2] or "s"]) if match else None
+    if duration is None or duration > LONGEST:
+        raise SettingsError(
+            f"{variable} must be a duration: a number with s, m, h or d (seconds if bare), at most 10 years.",
+            next=f"Set {variable}=10m, say.",
+        )
+    return duration
+
+
+def cutoff(text: str | None) -> tuple[datetime, datetime]:
+    """Return from when on bodies may be HTML, and from when on they are: two instants in UTC, one if it was set."""
+    if text is None:
+        return CUTOFF, CUTOFF_UNTIL
+    try:
+        written = datetime.fromisoformat(text)
+        instant = written.astimezone(UTC) if written.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        instant = None
+    if instant is None:
+        raise SettingsError(
+            "MIRROR_CUTOFF must be an ISO 8601 instant with its offset.",
+            next="Set MIRROR_CUTOFF=2022-10-27T00:00:00Z, say.",
+        )
+    return instant, instant
+
+
+def zone(text: str) -> ZoneInfo:
+    """Return an IANA time zone."""
+    try:
+        return ZoneInfo(text)
+    except (KeyError, ValueError, OSError):
+        raise SettingsError(
+            "MIRROR_TIME_ZONE is not an IANA time zone.", next="Set MIRROR_TIME_ZONE=America/Los_Angeles, say."
+        ) from None
+
+
+def cron(variable: str, text: str) -> str:
+    """Return a cron expression of five fields; `worker.service.cron` reads them."""
+    if len(text.split()) != 5:
+        raise SettingsError(
+            f"{variable} must be a cron expression of five fields, in UTC.", next=f"Set {variable}='0 2 * * *'."
+        )
+    return text
+
+
+def file(variable: str, text: str | None) -> Path | None:
+    """Return the path of a file that is there."""
+    if text is None:
+        return None
+    try:
+        found = Path(text).is_file()
+    except OSError:  # a directory on the way that this user may not enter
+        found = False
+    if not found:
+        raise SettingsError(
+            f"The file that {variable} names does not exist, or this user cannot reach it.", next=f"Check {variable}."
+        )
+    return Path(text)
+
+
+def one_of(variable: str, text: str, *words: str) -> str:
+    """Return `text` if it is one of the words."""
+    if text not in words:
+        raise SettingsError(f"{variable} must be {' or '.join(words)}.", next=f"Set {variable}={words[0]}.")
+    return text
