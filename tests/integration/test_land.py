@@ -53,6 +53,20 @@ async def texts_of(database: asyncpg.Connection) -> dict[str, str]:
     return {row["id"]: row["body_text"] for row in await database.fetch("SELECT id, body_text FROM canvas.message")}
 
 
+async def test_a_table_of_the_same_name_as_the_stage_hides_nothing(
+    database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """Where the database puts pg_temp last, as advice on hardening has it."""
+    name = await database.fetchval("SELECT current_database()")
+    await database.execute(f"ALTER DATABASE {name} SET search_path = public, pg_temp")
+    await database.execute("CREATE TABLE public.incoming (id text, _content_hash bytea)")
+    async with open_warehouse(database_dsn, "canvas", timedelta(seconds=5)) as hardened:
+        await migrate(hardened)
+        assert await land(hardened, row("a")) == Landed(inserted=1)
+        assert await land(hardened, row("a", text="Otherwise."), run_id=2) == Landed(updated=1)
+    assert await texts_of(database) == {"a": "Otherwise."}
+
+
 async def test_new_changed_and_unchanged_are_told_apart(warehouse: Warehouse, database: asyncpg.Connection) -> None:
     """A batch counts what it did, and of what is unchanged it touches nothing."""
     assert await land(warehouse, row("a"), row("b"), row("c")) == Landed(inserted=3)

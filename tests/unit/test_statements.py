@@ -41,6 +41,12 @@ def test_a_query_is_one_statement_whose_parameters_are_numbered_without_a_gap(na
     assert numbers == set(range(1, len(numbers) + 1))
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "land/stage"])
+def test_the_stage_is_never_looked_for_along_the_search_path(name: str) -> None:
+    """Where pg_temp comes last in it, somebody's table of that name would be read, and nothing would be landed."""
+    assert not re.search(r"(?<!pg_temp\.)\bincoming\b", re.sub(r"--[^\n]*", "", statement(name, "canvas")))
+
+
 @pytest.mark.parametrize(
     ("sql", "moved"),
     [
@@ -82,7 +88,7 @@ FROM_CANVAS = [column for column in STAGED if not column.startswith("_")]
         (
             "queries/land/insert_new",
             STAGED,
-            [r"INSERT INTO [^)]*\b{}\b", r"\)\nSELECT\n[\s\S]*\b{}\b[\s\S]*FROM incoming"],
+            [r"INSERT INTO [^)]*\b{}\b", r"\)\nSELECT\n[\s\S]*\b{}\b[\s\S]*FROM pg_temp\.incoming"],
         ),
         ("queries/land/update_changed", SAID, [r"^    {0} = i\.{0}\b"]),
         ("queries/land/keep_history", STAGED, [r"INSERT INTO [^)]*\b{}\b", r"\bm\.{}\b"]),

@@ -9,6 +9,6 @@ SELECT
     id, status, delivery, direction, patient_id, practitioner_id, sender_type, sender_id, recipient_type, recipient_id,
     sent_at, received_at, body_text, body_html, body_format, body_format_basis, payload_count,
     $1, now(), now(), _content_hash, _rules_version
-FROM incoming
+FROM pg_temp.incoming
 ORDER BY id
 ON CONFLICT (id) DO NOTHING

@@ -10,5 +10,5 @@ SELECT
     m._run_id, m._changed_at, greatest(now(), m._changed_at + interval '1 microsecond'), m._deleted_at,
     m._content_hash, m._rules_version
 FROM canvas.message AS m
-JOIN incoming AS i ON i.id = m.id
+JOIN pg_temp.incoming AS i ON i.id = m.id
 WHERE m._content_hash <> i._content_hash OR m._deleted_at IS NOT NULL

@@ -2,6 +2,6 @@
 -- to be, since the recipients and payloads of all are written anew.
 SELECT m.id
 FROM canvas.message AS m
-JOIN incoming AS i ON i.id = m.id
+JOIN pg_temp.incoming AS i ON i.id = m.id
 ORDER BY m.id
 FOR UPDATE OF m

@@ -22,6 +22,6 @@ SET
     _deleted_at = NULL,
     _content_hash = i._content_hash,
     _rules_version = i._rules_version
-FROM incoming AS i
+FROM pg_temp.incoming AS i
 WHERE i.id = m.id
   AND (m._content_hash <> i._content_hash OR m._deleted_at IS NOT NULL)

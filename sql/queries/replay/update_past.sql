@@ -18,5 +18,5 @@ SET
     body_format_basis = i.body_format_basis,
     payload_count = i.payload_count,
     _rules_version = i._rules_version
-FROM incoming AS i
+FROM pg_temp.incoming AS i
 WHERE i.id = h.id AND i._content_hash = h._content_hash

@@ -16,6 +16,6 @@ SELECT
             i.recipient_type, i.recipient_id, i.sent_at, i.received_at, i.body_text, i.body_html, i.body_format,
             i.body_format_basis, i.payload_count
         )
-FROM incoming AS i
+FROM pg_temp.incoming AS i
 LEFT JOIN canvas.message AS m ON m.id = i.id
 ON CONFLICT (run_id, pass, key, search) DO NOTHING
