@@ -250,3 +250,14 @@ async def test_the_table_is_read_by_its_primary_key(warehouse: Warehouse, databa
     lines = "\n".join(line[0] for line in plan)
     assert "message_pkey" in lines
     assert "Seq Scan" not in lines
+
+
+async def test_a_batch_of_a_replay_reads_no_table_whole(warehouse: Warehouse, database: asyncpg.Connection) -> None:
+    """Of the ids that come next, and of them alone, the resources are looked up: else a replay is quadratic."""
+    await land(warehouse, *(row(f"m-{number:05}") for number in range(5000)))
+    await database.execute("ANALYZE canvas.message, canvas_ops.communication")
+    plan = await database.fetch(f"EXPLAIN {warehouse.sql('replay/read_current')}", "other rules", None, "m-02000", 50)
+    lines = "\n".join(line[0] for line in plan)
+    assert "message_pkey" in lines
+    assert "Seq Scan on message" not in lines
+    assert "Seq Scan on communication" not in lines

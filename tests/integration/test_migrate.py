@@ -235,3 +235,20 @@ async def test_the_printed_sql_does_the_same(schema: str, database_dsn: str, dat
     assert await database.fetchval("SELECT to_regclass($1)", f"{schema}.live_message") is not None
     again = await run_command(variables, "migrate", "--print")
     assert (again.code, again.out.startswith("-- ")) == (0, True)
+
+
+async def test_a_view_that_somebody_reads_is_waited_for_not_long(
+    sql_directory: Path, database_dsn: str, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a migration that waits for a view, everybody who reads it waits: it gives up, and says what to do."""
+    async with warehouse_at(database_dsn) as warehouse:
+        await migrate(warehouse)
+        view = sql_directory / "views" / "live_message.sql"
+        view.write_text(view.read_text(encoding="utf-8") + "-- Changed.\n", encoding="utf-8")
+        monkeypatch.setattr(migrate_module, "_TIMEOUT", "SET LOCAL lock_timeout = '100ms';\n")
+        async with database.transaction():
+            await database.fetch("SELECT count(*) FROM canvas.live_message")
+            with pytest.raises(WarehouseRefused) as refused:
+                await migrate(warehouse)
+        assert "open transaction" in refused.value.next
+        assert await migrate(warehouse) == ("views/live_message",)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from worker.load.database import Connection, Warehouse
 
+# Whoever reads a view waits behind a migration that waits for it.
+_TIMEOUT = "SET LOCAL lock_timeout = '10s';\n"
 _LOCK_POLL_S = 0.2
 _LOCK_PATIENCE_S = 120.0
 
@@ -110,7 +112,7 @@ def steps(files: tuple[SqlFile, ...], missing_schemas: Sequence[str], schema: st
         + ";\n"
         for file in files
     ]
-    return [*schemas, bootstrap, *applied]
+    return [_TIMEOUT, *schemas, bootstrap, *applied]
 
 
 async def _read_script(connection: Connection, schema: str) -> str:
