@@ -7,6 +7,8 @@
 DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'canvas_writer') THEN CREATE ROLE canvas_writer LOGIN; END IF;
 END $$;
+-- Who is no superuser may make schemas for a role, and set its default privileges, only as a member of it.
+GRANT canvas_writer TO CURRENT_USER;
 GRANT CONNECT, TEMPORARY ON DATABASE :"DBNAME" TO canvas_writer;
 CREATE SCHEMA canvas AUTHORIZATION canvas_writer;
 CREATE SCHEMA canvas_ops AUTHORIZATION canvas_writer;
@@ -21,3 +23,4 @@ GRANT CONNECT ON DATABASE :"DBNAME" TO canvas_text_reader;
 GRANT USAGE ON SCHEMA canvas TO canvas_text_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA canvas TO canvas_text_reader;
 ALTER DEFAULT PRIVILEGES FOR ROLE canvas_writer IN SCHEMA canvas GRANT SELECT ON TABLES TO canvas_text_reader;
+REVOKE canvas_writer FROM CURRENT_USER;

@@ -287,19 +287,27 @@ async def test_the_alarm_of_the_runbook_goes_off(administrator: asyncpg.Connecti
     assert await administrator.fetchval(alarm) is False
 
 
-async def test_the_roles_suffice_and_no_more(administrator: asyncpg.Connection, database_dsn: str) -> None:
+@pytest.mark.parametrize("as_whom", ["a superuser", "the database's owner with CREATEROLE"])
+async def test_the_roles_suffice_and_no_more(
+    as_whom: str, administrator: asyncpg.Connection, database_dsn: str
+) -> None:
     """With 1-roles.sql the writer can migrate and not create schemas; readers read canvas and not canvas_ops.
 
     A second instance has its schemas by the same file, for the roles that are there.
     """
     # Roles belong to the whole server, which other tests share: names of this test's own.
-    writer, reader = f"writer_{uuid4().hex}", f"reader_{uuid4().hex}"
+    writer, reader, owner = f"writer_{uuid4().hex}", f"reader_{uuid4().hex}", f"owner_{uuid4().hex}"
     database = await administrator.fetchval("SELECT current_database()")
     roles = (DEPLOY / "postgresql" / "1-roles.sql").read_text(encoding="utf-8").replace(':"DBNAME"', database)
     roles = roles.replace("canvas_writer", writer).replace("canvas_text_reader", reader)
     await administrator.execute(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC")
+    await administrator.execute(f"CREATE ROLE {owner} CREATEROLE")
+    if as_whom != "a superuser":
+        await administrator.execute(f"ALTER DATABASE {database} OWNER TO {owner}; SET ROLE {owner}")
     await administrator.execute(roles)
     await administrator.execute(roles.replace("SCHEMA canvas", "SCHEMA canvas_north"))  # as its comment says
+    await administrator.execute("RESET ROLE")
+    assert not await administrator.fetchval("SELECT pg_has_role($1, $2, 'USAGE')", owner, writer)
     try:
         async with open_warehouse(f"{database_dsn}&role={writer}", "canvas_north", timedelta(seconds=10)) as second:
             assert await migrate(second)
@@ -319,6 +327,7 @@ async def test_the_roles_suffice_and_no_more(administrator: asyncpg.Connection, 
             await administrator.execute("DELETE FROM canvas.message")
     finally:
         await administrator.execute("RESET ROLE")
-        for role in (reader, writer):
+        await administrator.execute(f"ALTER DATABASE {database} OWNER TO CURRENT_USER")
+        for role in (reader, writer, owner):
             await administrator.execute(f"DROP OWNED BY {role} CASCADE")
             await administrator.execute(f"DROP ROLE {role}")
