@@ -29,6 +29,8 @@ from worker.extract.client import Source
 from worker.extract.exchange import Bounds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiohttp import web
 
     from worker.records import Page
@@ -105,7 +107,8 @@ async def test_a_walk_that_never_ends_is_ended() -> None:
     upstream = Upstream()
 
     async def another(request: web.Request) -> web.StreamResponse:
-        return await page("a", total=1, following=f"/Communication?p={len(upstream.seen)}")(request)
+        number = len(upstream.seen)
+        return await page(str(number), total=1, following=f"/Communication?p={number}")(request)
 
     upstream.otherwise = another
     async with upstream.serve(), opened(upstream) as source:
@@ -115,14 +118,14 @@ async def test_a_walk_that_never_ends_is_ended() -> None:
     assert len(upstream.seen) == 5
 
 
-def fifty_pages(*ids: str) -> Upstream:
-    """Serve pages of the same entries, and a total that promises no end of them."""
+def fifty_pages(*, total: int, ids: Callable[[int], list[str]]) -> Upstream:
+    """Serve pages of the ids for each number of page, and a total."""
     upstream = Upstream()
 
     async def another(request: web.Request) -> web.StreamResponse:
         number = len(upstream.seen)
         following = f"/Communication?p={number}" if number < 50 else None
-        return await page(*ids, total=2**31 - 1, following=following)(request)
+        return await page(*ids(number), total=total, following=following)(request)
 
     upstream.otherwise = another
     return upstream
@@ -130,16 +133,37 @@ def fifty_pages(*ids: str) -> Upstream:
 
 async def test_a_total_that_promises_everything_lets_no_walk_go_on_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PAGES_MAX", 20)
-    async with fifty_pages().serve() as upstream, opened(upstream) as source:
+    async with fifty_pages(total=2**31 - 1, ids=lambda _: []).serve() as upstream, opened(upstream) as source:
         with pytest.raises(PageFailed) as failed:
             await walked(source)
     assert failed.value.reason == "too_many_pages"
     assert len(upstream.seen) == 20
 
 
+async def test_nor_does_a_total_that_was_shown_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a source never comes to an end of its entries."""
+    monkeypatch.setattr(client, "PAGES_MAX", 20)
+    in_turn = fifty_pages(total=2, ids=lambda number: ["a", "b"][: 1 + number % 2])
+    async with in_turn.serve() as upstream, opened(upstream) as source:
+        with pytest.raises(PageFailed) as failed:
+            await walked(source)
+    assert failed.value.reason == "too_many_pages"
+    assert len(upstream.seen) == 20
+
+
+async def test_a_source_that_ignores_the_offset_is_found_out_at_once() -> None:
+    """Its links go on and on, each of them another; every page is the first."""
+    async with fifty_pages(total=25, ids=lambda _: ["a", "b"]).serve() as upstream, opened(upstream) as source:
+        with pytest.raises(PageFailed) as failed:
+            await walked(source)
+    assert failed.value.reason == "next_loops"
+    assert len(upstream.seen) == 2
+
+
 async def test_a_walk_may_have_as_many_pages_as_it_shows_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PAGES_MAX", 20)
-    async with fifty_pages("a").serve() as upstream, opened(upstream) as source:
+    each_one = fifty_pages(total=2**31 - 1, ids=lambda number: [str(number)])
+    async with each_one.serve() as upstream, opened(upstream) as source:
         assert len(await walked(source)) == 50
 
 

@@ -130,24 +130,31 @@ def test_a_message_without_sides_belongs_to_nobodys_search() -> None:
 
 
 @pytest.mark.parametrize(
-    ("total", "raw_hashes", "expected"),
+    ("total", "raw_hashes", "is_only", "expected"),
     [
-        (2, [b"1", b"2"], True),
-        (2, [b"1"], True),
-        (2, [], True),
-        (3, [b"1", b"2"], False),
-        (None, [b"1", b"2"], False),
-        (2, [b"1", b"new"], False),
-        (2, [b"1", b"stored, but its row has changed"], False),
+        (2, [b"1", b"2"], True, True),
+        (2, [b"1"], False, True),
+        (2, [b"1"], True, False),
+        (2, [b"1", b"1"], True, False),
+        (2, [], True, False),
+        (2, [], False, False),
+        (3, [b"1", b"2"], False, False),
+        (None, [b"1", b"2"], True, False),
+        (2, [b"1", b"new"], True, False),
+        (2, [b"1", b"stored, but its row has changed"], True, False),
     ],
 )
-def test_a_search_looks_unchanged_if_its_first_page_holds_nothing_new(
-    total: int | None, raw_hashes: list[bytes], expected: bool
+def test_a_search_looks_unchanged_if_its_first_page_adds_up_and_holds_nothing_new(
+    total: int | None, raw_hashes: list[bytes], is_only: bool, expected: bool
 ) -> None:
     usable = {b"1": Seen("a", b""), b"2": Seen("b", b"")}
     mark = Mark(usable | {b"stored, but its row has changed": Seen("c", b"")}, usable, 2)
-    assert looks_unchanged(total, raw_hashes, mark) is expected
+    assert looks_unchanged(total, raw_hashes, mark, is_only=is_only) is expected
+
+
+def test_a_search_that_had_nothing_and_has_nothing_looks_unchanged() -> None:
+    assert looks_unchanged(0, [], Mark({}, {}, 0), is_only=True)
 
 
 def test_a_search_that_was_never_walked_does_not_look_unchanged() -> None:
-    assert not looks_unchanged(None, [], Mark({}, {}, None))
+    assert not looks_unchanged(None, [], Mark({}, {}, None), is_only=True)

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 PAGES_MAX = 1000
-"""Pages that any walk may have; a longer one as many as it has shown entries, since a page may shrink to one."""
+"""Pages that any walk may have; a longer one as many as it has shown entries, since a page may shrink to one, and as
+`total` promises, since a source that shows the same for ever shows entries without end."""
 
 _UNAUTHORIZED = 401
 _PROBE = [("_id", str(UUID(int=0)))]
@@ -112,8 +113,9 @@ class Source:
     ) -> AsyncGenerator[Page, None]:
         """Yield all pages of a search, in order.
 
-        Besides what `first_page` raises: PageFailed `next_loops` if a link leads to a page of this walk, and
-        `too_many_pages` after `pages_max` pages, by default max(1000, entries so far + 10).
+        Besides what `first_page` raises: PageFailed `next_loops` if a link leads to a page of this walk, or to the
+        very entries that were just shown (an offset that is ignored), and
+        `too_many_pages` after `pages_max` pages, by default max(1000, min(entries so far, total) + 10).
         """
         page: Page | None = await self.first_page(resource, parameters)
         seen: set[str] = set()
@@ -124,11 +126,13 @@ class Source:
             yield page
             if page.next_url is None:
                 return
-            if len(seen) >= (pages_max or max(PAGES_MAX, entries + 10)):
+            if len(seen) >= (pages_max or max(PAGES_MAX, min(entries, page.total or 0) + 10)):
                 raise PageFailed("too_many_pages", f"One search still goes on after {len(seen)} pages.")
             if next_url(self._base_url, page.url, page.next_url) in seen:
                 raise PageFailed("next_loops", f"One search leads back to a page it had, after {len(seen)} pages.")
-            page = await self.next_page(page)
+            shown, page = page.entries, await self.next_page(page)
+            if page is not None and shown and page.entries == shown:
+                raise PageFailed("next_loops", f"One search shows the same page again, after {len(seen)} pages.")
 
     async def _get(self, url: str) -> Page:
         async with self._slots:

@@ -131,6 +131,11 @@ def belongs(communication: Communication, search: Search) -> bool:
     return any(str(recipient) == search.value for recipient in communication.recipients)
 
 
-def looks_unchanged(total: int | None, raw_hashes: Iterable[bytes], mark: Mark) -> bool:
-    """Tell whether a first page gives no reason to walk its search: same total, and nothing on it is new or other."""
-    return total is not None and total == mark.total and all(raw_hash in mark.usable for raw_hash in raw_hashes)
+def looks_unchanged(total: int | None, raw_hashes: Iterable[bytes], mark: Mark, *, is_only: bool) -> bool:
+    """Tell whether a first page gives no reason to walk its search: same total, and nothing on it is new or other.
+
+    One that contradicts itself does: the only page shows `total` entries, and one before others at least one.
+    """
+    hashes = set(raw_hashes)
+    adds_up = len(hashes) == total if is_only else bool(hashes)
+    return total is not None and total == mark.total and adds_up and hashes <= mark.usable.keys()

@@ -102,7 +102,8 @@ async def _searches(source: Source, selection: plan.Selection, seen: list[str]) 
     if selection.everyone:
         lists = await people.read_practitioners(source)
         practitioners = tuple(roster.everyone((p for one in lists for p in one.practitioners), seen))
-        requests = sum(requests_for(one.walked.total or 0) for one in lists)
+        # The active ones are read once more (`people.read_practitioners`).
+        requests = sum(requests_for(one.walked.total or 0) for one in (*lists, lists[0]))
         if selection.by_patient:
             listed = await people.read_patients(source)
             patients = listed.ids

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -30,8 +30,22 @@ class People:
 
 
 async def read_practitioners(source: Source) -> list[People]:
-    """Read the roster: once active, once inactive practitioners, the non-schedulable among them."""
-    return [await _read(source, search, roster.read_practitioner) for search in roster.PRACTITIONERS]
+    """Read the roster: once active, once inactive practitioners, the non-schedulable among them.
+
+    Whoever is made active between the two is on neither list: the active ones are read once more at the end.
+    """
+    active, inactive = [await _read(source, search, roster.read_practitioner) for search in roster.PRACTITIONERS]
+    again = await _read(source, roster.PRACTITIONERS[0], roster.read_practitioner)
+    return [_either(active, again), inactive]
+
+
+def _either(one: People, other: People) -> People:
+    """Return everybody whom either of two readings of a list shows; accepted if both were."""
+    return People(
+        ids=tuple(dict.fromkeys(one.ids + other.ids)),
+        practitioners=tuple({p.id: p for p in one.practitioners + other.practitioners}.values()),
+        walked=one.walked if one.walked.reason is not None else replace(other.walked, started_at=one.walked.started_at),
+    )
 
 
 async def read_patients(source: Source) -> People:

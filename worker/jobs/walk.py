@@ -182,7 +182,7 @@ class _Walk:
 
     def _looks_unchanged(self, page: Page) -> bool:
         return self.tally.pages == 1 and acceptance.looks_unchanged(
-            page.total, map(hash_entry, page.entries), self.mark
+            page.total, map(hash_entry, page.entries), self.mark, is_only=page.next_url is None
         )
 
     def _keys(self, page: Page, *, land: bool) -> list[str | bytes]:
