@@ -33,8 +33,8 @@ def letter(message_id: str, practitioner: str = "pr", text: str = "Hello.", **fi
 class BareSource:
     """Rows in their order, and practitioners with whether they are active.
 
-    `before` is called with each path and query, before anything is found. `spoil` may change the Bundle that is about to
-    be served.
+    `before` is called with each path and query, before anything is found. `spoil` may change the Bundle that is about
+    to be served.
     """
 
     rows: list[dict[str, Any]]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.bare_source import BareSource, letter
 from tests.integration.mirroring import ids_of, mirror_settings
 from tests.integration.test_ledger import FINISHED, claim, planned, row
 from worker.jobs.plan import Outcome
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 
 _TO_WHAT_IS_SETTLED = "SELECT settled_at FROM canvas.freshness"
 _TO_THE_LATEST_ROW = "SELECT max(_changed_at) FROM canvas.message"
+_AN_HOUR_AHEAD = """
+UPDATE canvas.message SET _changed_at = _changed_at + interval '1 hour';
+UPDATE canvas_ops.run
+SET started_at = started_at + interval '1 hour', held_since = held_since + interval '1 hour',
+    planned_at = planned_at + interval '1 hour', closed_at = closed_at + interval '1 hour';
+"""
 
 
 class Copy:
@@ -143,3 +150,23 @@ async def test_a_copy_that_reads_on_all_the_time_gets_everything(
             await copy.read_on()
         await again
     assert await copy.read_on() == await ids_of(database) == {one["id"] for one in clinic}
+
+
+@pytest.mark.parametrize("boundary", [_TO_WHAT_IS_SETTLED, _TO_THE_LATEST_ROW])
+async def test_a_clock_that_was_put_back_loses_nothing(
+    database_dsn: str, database: asyncpg.Connection, boundary: str
+) -> None:
+    """The first run's clock was an hour ahead, seen from the second: a standby whose clock is right took over."""
+    copy = Copy(database, boundary)
+    source = BareSource([letter("changed"), letter("gone"), letter("stays")])
+    async with source.serve() as url:
+        settings = mirror_settings(url, database_dsn)
+        await sync(settings)
+        await database.execute(_AN_HOUR_AHEAD)
+        await copy.read_on()
+        copy.ids.clear()
+        source.rows = [letter("changed", text="Otherwise."), letter("stays"), letter("new")]
+        assert (await sync(settings)).outcome is Outcome.COMPLETE
+        await copy.read_on()
+    assert copy.ids == {"changed", "gone", "new"}
+    assert await database.fetchval("SELECT bool_and(_known_from < _known_to) FROM canvas.message_history")

@@ -154,7 +154,7 @@ def refused(error: asyncpg.PostgresError) -> WarehouseRefused | SettingsError:
         "3D": "Create the database that WAREHOUSE_DSN names, or name another.",
         "42": "Check that this role owns the schemas, and that they are up to date (`message-mirror migrate`).",
         "42501": "Make this role the owner of both schemas, as deploy/postgresql/1-roles.sql does.",
-        "55P03": "Somebody's open transaction keeps a table or view locked: end it (pg_stat_activity shows it since when),"
+        "55P03": "Somebody's open transaction keeps a table or view locked. End it (pg_stat_activity shows it),"
         " then the same command again.",
         "53": "Give the server more room (disk, memory, connections), then the same command again.",
     }

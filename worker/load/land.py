@@ -134,7 +134,7 @@ async def _write(
     updated = 0
     if inserted < len(messages):
         await connection.execute(sql("land/lock_rows"))
-        await connection.execute(sql("land/keep_history"))
+        await connection.execute(sql("land/keep_history"), run_id)
         updated = _count(await connection.execute(sql("land/update_changed"), run_id))
         await rewrite_parts(connection, warehouse, messages)
     else:

@@ -18,7 +18,7 @@ SET
     body_format_basis = i.body_format_basis,
     payload_count = i.payload_count,
     _run_id = $1,
-    _changed_at = greatest(now(), m._changed_at + interval '1 microsecond'),
+    _changed_at = greatest((SELECT canvas_ops.time_of_run($1)), m._changed_at + interval '1 microsecond'),
     _deleted_at = NULL,
     _content_hash = i._content_hash,
     _rules_version = i._rules_version

@@ -2,5 +2,6 @@
 -- A run that is closed stays as it is.
 UPDATE canvas_ops.run
 SET outcome = $2, as_of = $3, searches = $4, searches_accepted = $5, entries = $6, inserted = $7, updated = $8,
-    quarantined = $9, deleted = $10, closed_at = clock_timestamp()
+    quarantined = $9, deleted = $10,
+    closed_at = greatest(clock_timestamp(), held_since, (SELECT max(_changed_at) FROM canvas.message))
 WHERE id = $1 AND closed_at IS NULL

@@ -7,7 +7,7 @@ INSERT INTO canvas.message_history (
 SELECT
     m.id, m.status, m.delivery, m.direction, m.patient_id, m.practitioner_id, m.sender_type, m.sender_id, m.recipient_type, m.recipient_id,
     m.sent_at, m.received_at, m.body_text, m.body_html, m.body_format, m.body_format_basis, m.payload_count,
-    m._run_id, m._changed_at, greatest(now(), m._changed_at + interval '1 microsecond'), m._deleted_at,
+    m._run_id, m._changed_at, greatest((SELECT canvas_ops.time_of_run($1)), m._changed_at + interval '1 microsecond'), m._deleted_at,
     m._content_hash, m._rules_version
 FROM canvas.message AS m
 JOIN canvas_ops.search AS s ON s.value = m.id
