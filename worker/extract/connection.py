@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import aiohttp
 
 from worker import __version__
-from worker.errors import MirrorError, PageFailed, SourceAway
+from worker.errors import MirrorError, PageFailed
 from worker.extract.exchange import Answer, Bounds, Request, exchange
+from worker.extract.failures import source_away
 from worker.extract.pace import (
-    CERTIFICATE,
     Failure,
     GiveUpPage,
     GiveUpSource,
@@ -141,7 +141,7 @@ class Connection:
                 case GiveUpPage(reason):
                     raise PageFailed(reason, f"One page failed {attempts} times ({reason}) while the source answers.")
                 case _:
-                    raise _away(server, outcome, attempts, self.clock.monotonic() - first_began)
+                    raise source_away(server, outcome, attempts, self.clock.monotonic() - first_began)
 
     async def _attempt(
         self,
@@ -238,32 +238,3 @@ def _within_patience(bounds: Bounds, server: Server, now: float) -> Bounds:
         return replace(bounds, read_s=read_s)
     # What is asked first is small: all of it has to be there.
     return replace(bounds, connect_s=min(bounds.connect_s, most_s), read_s=read_s, total_s=min(bounds.total_s, most_s))
-
-
-_HINTS = {
-    "tls": "It does not complete a TLS handshake: is the port an https one?",
-    "proxy": "The proxy in between refuses: check HTTPS_PROXY and NO_PROXY.",
-    "unknown_host": "Its host name is not known here.",
-    "not_http": "What answers does not speak HTTP.",
-}
-
-
-def _away(server: Server, failure: Failure, attempts: int, seconds: float) -> SourceAway:
-    if failure.reason == CERTIFICATE:
-        return SourceAway(
-            f"{server.name}'s certificate is not trusted.",
-            safe="Nothing was sent to it.",
-            next=f"Check {server.setting}; for a private authority set MIRROR_CA_FILE to its PEM file.",
-        )
-    hint = _HINTS.get(failure.reason, "")
-    if failure.status_code == 200:
-        hint = "It answers, but with nothing that can be used: is it being maintained?"
-    if failure.retry_after_s:
-        hint = f"It asks to be left alone for {failure.retry_after_s:.0f} s."
-    met = "stayed away" if server.reach.last_answer is not None else "could not be reached"
-    what = f"{server.name} {met}: {attempts} attempts in {seconds:.0f} s, the last: {failure.reason}. {hint}"
-    return SourceAway(
-        what.rstrip(),
-        safe="What was landed is kept; searches that were not read to their end will be read again.",
-        next=f"Check {server.setting} and the network, then run the same command again.",
-    )
