@@ -82,7 +82,7 @@ def filters_ignored(bundle: Bundle, moment: Moment) -> None:
     }
     resources = everything[moment.request.path]
     bundle |= {"total": len(resources), "entry": [{"resource": resource} for resource in resources]}
-    bundle["link"] = [link for link in bundle.get("link", ()) if link["relation"] != "next"]
+    _drop_next(bundle)
 
 
 @_on_pages
@@ -93,13 +93,13 @@ def roster_filters_ignored(bundle: Bundle, moment: Moment) -> None:
     people = moment.clinic.practitioners
     listed = [people[one].resource() for one in find_practitioners(moment.clinic, [])]
     bundle |= {"total": len(listed), "entry": [{"resource": resource} for resource in listed]}
-    bundle["link"] = [link for link in bundle.get("link", ()) if link["relation"] != "next"]
+    _drop_next(bundle)
 
 
 @_on_pages
 def next_missing(bundle: Bundle, _moment: Moment) -> None:
     """Do not say that there are more pages."""
-    bundle["link"] = [link for link in bundle.get("link", ()) if link["relation"] != "next"]
+    _drop_next(bundle)
 
 
 @_on_pages
@@ -158,6 +158,10 @@ def emptied(answer: web.StreamResponse) -> web.StreamResponse:
     return json_answer({"resourceType": "Bundle", "type": "searchset", "total": 0})
 
 
+def _drop_next(bundle: Bundle) -> None:
+    bundle["link"] = [link for link in bundle.get("link", ()) if link["relation"] != "next"]
+
+
 def _set_next(bundle: Bundle, url: str) -> None:
-    others = [link for link in bundle.get("link", ()) if link["relation"] != "next"]
-    bundle["link"] = [*others, {"relation": "next", "url": url}]
+    _drop_next(bundle)
+    bundle["link"].append({"relation": "next", "url": url})
