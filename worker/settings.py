@@ -47,7 +47,7 @@ KNOWN = (
     Known("MIRROR_CONCURRENCY", "requests under way at once, for the whole run", "16"),
     Known("MIRROR_RATE", "requests per second, for the whole run", "no limit"),
     Known("MIRROR_PATIENCE", "how long source or warehouse may stay away", "300s (10s before a first answer)"),
-    Known("MIRROR_RESUME_WITHIN", "how old a died run, or what a backfill has read, may be to go on from it", "6h"),
+    Known("MIRROR_RESUME_WITHIN", "age up to which a run is resumed, and searches of a backfill count as read", "6h"),
     Known("MIRROR_CUTOFF", "instant from which bodies are HTML", "2022-10-27T00:00:00Z, its first hour ambiguous"),
     Known("MIRROR_TIME_ZONE", "the clinic's time zone, IANA", "UTC"),
     Known("MIRROR_NIGHTLY", "cron of the nightly sync under serve, UTC", "0 2 * * *"),

@@ -38,7 +38,7 @@ _PROBE = [("_id", str(UUID(int=0)))]
 
 
 class Source:
-    """The FHIR API of one instance. A waiting request, too, holds one of `MIRROR_CONCURRENCY` places."""
+    """The FHIR API of one instance. A request that waits to be repeated keeps its place among `MIRROR_CONCURRENCY`."""
 
     def __init__(
         self, base_url: str, connection: Connection, server: Server, tokens: TokenSource, concurrency: int

@@ -193,7 +193,7 @@ class Connection:
 
     async def _take_turn(self, tokens: TokenSource) -> str:
         """Wait for a slot, and return the token of that moment: one that was taken before may be stale by now."""
-        await tokens.get()  # a first one is waited for before the line, where one failure is everybody's
+        await tokens.get()  # before the line: if a first token cannot be had, that is one failure for all who wait
         async with self._line:
             slot = await self._take_slot()
             token = await tokens.get()

@@ -87,7 +87,7 @@ def _count(found: Found, judged: list[tuple[sightings.Difference, Verdict]]) -> 
 
 
 async def _leave(workplace: Workplace, run_id: int, judged: list[tuple[sightings.Difference, Verdict]]) -> None:
-    """Leave for the next sync and the next replay what they would pass over else."""
+    """Note for the next sync and the next replay what they would pass over otherwise."""
     warehouse = workplace.warehouse
     lost = [
         difference

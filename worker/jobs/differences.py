@@ -67,7 +67,7 @@ def judge(difference: Difference, answer: Answer, *, began_at: datetime, now: da
 
 
 def doubt(*, denied: int, live: int, source_knows_ids: bool) -> str | None:
-    """Return why it is not believed that so many are not there, in a word, or None if it is: as a full run believes it.
+    """Return in a word why the source's denials are not believed, or None if they are: by the rules of a full run.
 
     `denied` is how many ids the source said it does not know, be they gone or rows that the mirror has too many;
     `source_knows_ids`: whether the source knows by id what the last pass showed.

@@ -2,8 +2,8 @@
 
 What the table holds is read first and compared (`sift`), so an unchanged message costs no write at all: PostgreSQL
 would lock and log even rows that an `ON CONFLICT … WHERE` leaves alone. The rest is staged by COPY and written in the
-order of the ids. Each statement stands alone under READ COMMITTED: an id that another writer inserts in between is met
-by the statements that follow as a changed one.
+order of the ids. Under READ COMMITTED each statement sees what was committed before it: an id that another
+writer inserts in between is a changed one to the statements that follow.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class _NotHeld(Exception):
 class HeldLock:
     """A lock while it is held. `ensure` notices when its connection was lost, and takes it again.
 
-    `holder` tells who had it when it could not be had, and since when.
+    `holder` says who has it, and since when, if it could not be taken.
     """
 
     def __init__(self, warehouse: Warehouse, job: str, purpose: str) -> None:
@@ -61,7 +61,7 @@ class HeldLock:
     async def ensure(self) -> bool:
         """Hold the lock, or raise RunLocked saying who does, or WarehouseAway. Cheap: asks the server now and then.
 
-        Return whether it had been lost since this was last told, so that another process may have held it meanwhile. A
+        Return whether it was lost since the last call that said so: another process may have held it meanwhile. A
         host that died leaves the lock to the server's keepalives; a worker cut off from the server finds out here, and
         what it landed meanwhile was fenced by its leases.
         """
