@@ -9,11 +9,16 @@ import asyncio
 import errno
 import socket
 import ssl
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import asyncpg
 
 from worker.errors import MirrorError, SettingsError, WarehouseRefused
 from worker.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Failures after which the same unit of work is tried again.
 AWAY = (
@@ -37,45 +42,48 @@ class Away(Exception):
     """The warehouse is not there for the moment; carries the type of what happened, never its words."""
 
 
-class mapped:  # noqa: N801 - reads as a word in a with statement
+@contextmanager
+def mapped(*, can_do_without_tls: bool) -> Iterator[None]:
     """Map the driver's exceptions to ours, once, at this boundary. Only SQLSTATE, table and constraint get through.
 
-    `can_do_without_tls`: whether a PostgreSQL that says no to TLS would have been taken.
+    `can_do_without_tls`: whether a PostgreSQL that says no to TLS would have been taken. Raises Away for what is worth
+    another try, SettingsError or WarehouseRefused for what is not, and whatever else is raised inside as it is.
     """
-
-    def __init__(self, *, can_do_without_tls: bool) -> None:
-        self._can_do_without_tls = can_do_without_tls
-
-    def __enter__(self) -> None:
-        """Begin; there is nothing to prepare."""
-
-    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        """Raise what a failure of the driver means; let all others through."""
-        if error is None or isinstance(error, MirrorError) or not isinstance(error, Exception):
-            return
+    try:
+        yield
+    except MirrorError:
+        raise
+    except Exception as error:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             # Whoever was cancelled may fail to roll back. That is no reason to try again.
             raise asyncio.CancelledError from None
-        if isinstance(error, asyncpg.DataError):
-            # Its message quotes the value.
-            raise WarehouseRefused(
-                "A value could not be written as its column's type.",
-                safe=_ROLLED_BACK,
-                next="Report this line: such a value ought to be in quarantine.",
-            ) from None
-        if isinstance(error, PermissionError):
-            raise _closed_to_us(error) from None
-        if isinstance(error, asyncpg.ClientConfigurationError):
-            raise _not_configured() from None
-        if isinstance(error, ssl.SSLCertVerificationError):
-            raise _not_trusted(error) from None
-        if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):  # asyncpg has no type for it
-            raise (_not_postgresql() if self._can_do_without_tls else _without_tls()) from None
-        if isinstance(error, (*AWAY, *_COLLIDED)):
-            raise Away(_plainly(error)) from None
-        if isinstance(error, asyncpg.PostgresError):
-            raise refused(error) from None
+        meant = _meant(error, can_do_without_tls=can_do_without_tls)
+        if meant is None:
+            raise
+        raise meant from None
+
+
+def _meant(error: Exception, *, can_do_without_tls: bool) -> Away | SettingsError | WarehouseRefused | None:
+    """Return what a failure of the driver means, None for any other."""
+    if isinstance(error, asyncpg.DataError):
+        # Its message quotes the value.
+        return WarehouseRefused(
+            "A value could not be written as its column's type.",
+            safe=_ROLLED_BACK,
+            next="Report this line: such a value ought to be in quarantine.",
+        )
+    if isinstance(error, PermissionError):
+        return _closed_to_us(error)
+    if isinstance(error, asyncpg.ClientConfigurationError):
+        return _not_configured()
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _not_trusted(error)
+    if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):  # asyncpg has no type for it
+        return _not_postgresql() if can_do_without_tls else _without_tls()
+    if isinstance(error, (*AWAY, *_COLLIDED)):
+        return Away(_plainly(error))
+    return refused(error) if isinstance(error, asyncpg.PostgresError) else None
 
 
 def _closed_to_us(error: PermissionError) -> WarehouseRefused:
