@@ -5,6 +5,7 @@ As in `worker.cli`, everything heavy is imported inside the commands.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import click
 
-from worker.errors import EXIT_INCOMPLETE, EXIT_OK, RunLocked, SettingsError, WrongInstance
+from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted, RunLocked, SettingsError, WrongInstance
 from worker.process import end_shown, run_job
 from worker.settings import read_settings
 
@@ -55,7 +56,8 @@ def sandbox(
     configure_logging()
     clinic = make_clinic(messages=messages, practitioners=practitioners, patients=patients, seed=seed, edition=edition)
     spoilers = () if faults is None else (Faults(clinic, SeededScript(faults), faults).middleware,)
-    run_job(serve_forever(SandboxServer(clinic, latency_ms=latency_ms, middlewares=spoilers), port))
+    with contextlib.suppress(Interrupted):
+        run_job(serve_forever(SandboxServer(clinic, latency_ms=latency_ms, middlewares=spoilers), port))
 
 
 @click.group()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
-import sys
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -126,23 +124,20 @@ async def test_a_taken_port_is_said_for_people() -> None:
     assert "--port 0" in caught.value.next
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_serve_forever_prints_how_to_use_it_and_stops_on_a_signal(number: signal.Signals) -> None:
-    """The printed URL answers, and a signal ends the server cleanly."""
-    program = (
-        "import asyncio\n"
-        "from worker.sandbox.population import make_clinic\n"
-        "from worker.sandbox.server import SandboxServer, serve_forever\n"
-        "asyncio.run(serve_forever(SandboxServer(make_clinic(messages=10)), 0))\n"
-    )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-u", "-c", program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    lines = [(await process.stdout.readline()).decode() for _ in range(4)]
-    url = lines[1].strip().removeprefix("export CANVAS_FHIR_URL=")
-    async with aiohttp.ClientSession() as http, http.get(url + "/metadata") as answer:
-        assert answer.status == 200
-    process.send_signal(number)
-    _, errors = await process.communicate()
-    assert (process.returncode, errors) == (0, b"")
+async def test_serve_forever_prints_how_to_use_it_and_stops_when_cancelled(capsys: pytest.CaptureFixture[str]) -> None:
+    """The printed URL answers until then. A signal cancels it (test_cli.py)."""
+    started = sandbox()
+    serving = asyncio.create_task(serve_forever(started, 0))
+    said = ""
+    while "Ctrl-C" not in said:
+        await asyncio.sleep(0.01)
+        said += capsys.readouterr().out
+    assert f"export CANVAS_FHIR_URL={started.url}\n" in said
+    async with aiohttp.ClientSession() as http:
+        async with http.get(f"{started.url}/metadata") as answer:
+            assert answer.status == 200
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await http.get(f"{started.url}/metadata")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Self
@@ -107,7 +106,7 @@ class SandboxServer:
 
 
 async def serve_forever(server: SandboxServer, port: int) -> None:
-    """Serve until SIGINT or SIGTERM, after printing what to type elsewhere to use it.
+    """Serve until cancelled, after printing what to type elsewhere to use it.
 
     Raises SettingsError if the port cannot be had.
     """
@@ -118,17 +117,11 @@ async def serve_forever(server: SandboxServer, port: int) -> None:
             f"Port {port} cannot be had: something else listens there, or it needs more rights.",
             next="Choose another with --port, or --port 0 for any that is free.",
         ) from None
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
     click.echo(f"Sandbox ({server.clinic.edition} edition, {server.clinic.message_count:,} messages) at {server.url}")
     click.echo(f"  export CANVAS_FHIR_URL={server.url}")
     click.echo(f"  export CANVAS_CLIENT_ID={server.client_id} CANVAS_CLIENT_SECRET={server.client_secret}")
     click.echo("Stop it with Ctrl-C.")
     try:
-        await stopped.wait()
+        await asyncio.Event().wait()
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
         await server.stop()
