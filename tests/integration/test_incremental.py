@@ -10,7 +10,8 @@ import pytest
 
 from tests.integration.bare_source import BareSource, letter
 from tests.integration.mirroring import ids_of, mirror_settings
-from tests.integration.test_ledger import FINISHED, claim, planned, row
+from tests.integration.test_ledger import FINISHED, claim, planned
+from tests.rows import row
 from worker.jobs.plan import Outcome
 from worker.jobs.sync import sync
 from worker.load import ledger, worklist

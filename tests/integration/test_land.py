@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 
-from tests.integration.mirroring import PATIENT, message, places_of, until
-from tests.rows import to_message
-from worker.extract.entry import read_resource
-from worker.jobs.mirror import rules_of
+from tests.integration.mirroring import PATIENT, places_of, until
+from tests.rows import row
 from worker.load.database import Warehouse, open_warehouse
 from worker.load.land import Landed, land_messages
 from worker.load.migrate import migrate
-from worker.records import Communication
-from worker.settings import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from worker.records import Message
 
-RULES = rules_of(read_settings({}))
 TWO_PATIENTS = [{"reference": f"Patient/{PATIENT}"}, {"reference": "Patient/second"}]
 TWO_PAYLOADS = [{"contentString": "One."}, {"contentString": "Two."}]
 
@@ -37,12 +31,6 @@ async def warehouse(database_dsn: str) -> AsyncIterator[Warehouse]:
     async with open_warehouse(database_dsn, "canvas", timedelta(seconds=5)) as warehouse:
         await migrate(warehouse)
         yield warehouse
-
-
-def row(message_id: str, **fields: Any) -> Message:
-    communication = read_resource(json.dumps(message(message_id, **fields)).encode())
-    assert isinstance(communication, Communication)
-    return to_message(communication, RULES)
 
 
 async def land(warehouse: Warehouse, *messages: Message, run_id: int = 1) -> Landed:

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 
-from tests.integration.mirroring import Watch, environment, ids_of, message, mirror_settings, run_command
-from tests.rows import to_message
+from tests.integration.mirroring import Watch, environment, ids_of, mirror_settings, run_command
+from tests.rows import row
 from worker.errors import LeaseLost, SourceAway
-from worker.extract.entry import read_resource
-from worker.jobs.mirror import rules_of
 from worker.jobs.plan import Outcome
 from worker.jobs.sync import sync
 from worker.load import ledger, worklist
 from worker.load.database import open_warehouse
 from worker.load.migrate import migrate
-from worker.records import Communication, Search
+from worker.records import Search
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
-from worker.settings import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,7 +29,6 @@ if TYPE_CHECKING:
     import asyncpg
 
     from worker.load.database import Warehouse
-    from worker.records import Message
 
 LEASE = timedelta(minutes=10)
 PATIENCE = timedelta(seconds=5)
@@ -51,12 +46,6 @@ async def planned(dsn: str) -> AsyncIterator[tuple[Warehouse, int]]:
         )
         await warehouse.work(worklist.plan_searches, warehouse, run_id, SEARCHES)
         yield warehouse, run_id
-
-
-def row(message_id: str, **fields: Any) -> Message:
-    communication = read_resource(json.dumps(message(message_id, **fields)).encode())
-    assert isinstance(communication, Communication)
-    return to_message(communication, rules_of(read_settings({})))
 
 
 async def claim(warehouse: Warehouse, run_id: int, lease: timedelta = LEASE) -> worklist.Claim:
