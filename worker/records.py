@@ -6,12 +6,17 @@ A page of a searchset Bundle becomes a `Page` of raw entries (extract), each ent
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+
+FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+"""The form of a resource's id (FHIR R4 §2.24.0.1 id)."""
 
 
 class Reason(StrEnum):

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from worker.errors import SettingsError
 from worker.jobs.plan import Selection
+from worker.records import FHIR_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from zoneinfo import ZoneInfo
 
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _DASHED = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _HEADS = {"id", "patient", "patient_id", "patient-id", "patientid"}
 
@@ -57,7 +57,7 @@ def parse_ids(lines: Iterable[str], kind: str, source: str) -> tuple[str, ...]:
     ids = []
     for number, line in enumerate(lines, start=1):
         word = line.partition("#")[0].strip().removeprefix(f"{kind}/")
-        if word and (not _ID.fullmatch(word) or word.lower() in _HEADS):
+        if word and (not FHIR_ID.fullmatch(word) or word.lower() in _HEADS):
             raise SettingsError(
                 f"{source}, line {number}: not the id of a {kind}.",
                 safe="Nothing was read or written.",

@@ -13,14 +13,13 @@ from typing import Any
 import msgspec
 
 from worker.extract.outcome import says_not_whole
-from worker.records import Aside, Communication, Reason, Reference, Rejected
+from worker.records import FHIR_ID, Aside, Communication, Reason, Reference, Rejected
 
 ENTRY_BYTES_MAX = 32 * 1024 * 1024
 NESTING_MAX = 64
 HASH_BYTES = 16
 
-# FHIR R4 §2.24.0.1: id, dateTime (a time of day needs seconds and an offset), and the forms of a literal reference.
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+# FHIR R4 §2.24.0.1: dateTime (a time of day needs seconds and an offset), and the forms of a literal reference.
 _DATE_TIME = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)"
     r"(?:T(?P<clock>\d\d:\d\d):(?P<second>\d\d)(?:\.(?P<fraction>\d+))?(?P<offset>Z|[+-]\d\d:\d\d))?)?)?",
@@ -177,7 +176,7 @@ def _communication(resource: bytes, raw_hash: bytes) -> Communication:
 
 def _identity(fields: dict[str, Any]) -> str | None:
     value = fields.get("id")
-    return value if isinstance(value, str) and _ID.fullmatch(value) else None
+    return value if isinstance(value, str) and FHIR_ID.fullmatch(value) else None
 
 
 def _clean(text: str | None) -> str | None:

@@ -6,7 +6,6 @@ too, once with `active=true` and once with `active=false` (Canvas, Practitioner 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,12 +13,10 @@ import msgspec
 
 from worker.extract.entry import hash_entry
 from worker.extract.outcome import says_not_whole
-from worker.records import Practitioner
+from worker.records import FHIR_ID, Practitioner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +96,7 @@ def read_practitioner(entry: bytes) -> RosterEntry:
     person = _resource(entry, _Person)
     if isinstance(person, RosterEntry):
         return person
-    if person.resourceType != "Practitioner" or not _ID.fullmatch(person.id):
+    if person.resourceType != "Practitioner" or not FHIR_ID.fullmatch(person.id):
         return RosterEntry(hash_entry(entry))
     return RosterEntry(person.id, person.id, Practitioner(person.id, person.active, _name(person.name)))
 
@@ -109,7 +106,7 @@ def read_patient(entry: bytes) -> RosterEntry:
     patient = _resource(entry, _Id)
     if isinstance(patient, RosterEntry):
         return patient
-    if patient.resourceType != "Patient" or not _ID.fullmatch(patient.id):
+    if patient.resourceType != "Patient" or not FHIR_ID.fullmatch(patient.id):
         return RosterEntry(hash_entry(entry))
     return RosterEntry(patient.id, patient.id)
 
