@@ -44,7 +44,7 @@ class Cover:
 
     async def read_until_two_agree(self, patients: list[str]) -> str | None:
         """Return why the cover is not proven, or None: all searches accepted, and two passes in a row the same."""
-        reason: str | None = "no_pass"
+        reason: str | None = None
         while self.passes < PASSES_MAX:
             self.passes += 1
             before = self.passes - 1
