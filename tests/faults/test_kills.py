@@ -97,6 +97,9 @@ async def test_a_host_that_is_gone_keeps_nothing() -> None:
     async def show(connection: asyncpg.Connection) -> list[str]:
         return [await connection.fetchval(f"SHOW {name}") for name in asked]
 
+    async def connection_is_used(connection: asyncpg.Connection) -> None:
+        await connection.fetchval("SELECT 1")
+
     with embedded_server() as server:
         local = await asyncio.to_thread(listen, server, address)
         database = await asyncpg.connect(local)
@@ -104,7 +107,8 @@ async def test_a_host_that_is_gone_keeps_nothing() -> None:
         await database.close()
         dsn = urlsplit(local)._replace(netloc=f"mirror:made-up@{address}", query="").geturl()
         async with open_warehouse(dsn, "canvas", PATIENCE) as warehouse:
-            connection, of_the_lock = await warehouse.single("message-mirror sync", show)
+            connection = await warehouse.single("message-mirror sync", connection_is_used)
+            of_the_lock = await show(connection)
             await connection.close()
             assert [await warehouse.work(show), of_the_lock] == [["30", "10", "3", "60000"]] * 2
 

@@ -134,14 +134,14 @@ class Warehouse:
         return await self._retried(self._patience_s, once)
 
     async def single(
-        self, application_name: str, prepare: Callable[[Connection], Awaitable[T]]
-    ) -> tuple[asyncpg.Connection, T]:
-        """Return a connection of its own, outside the pool, as locks need it, and what `prepare` made of it.
+        self, application_name: str, prepare: Callable[[Connection], Awaitable[None]]
+    ) -> asyncpg.Connection:
+        """Return a connection of its own, outside the pool, as locks need it, after `prepare` has had it.
 
         Raises WarehouseAway or WarehouseRefused, and what `prepare` raises of its own; then it is closed.
         """
 
-        async def connect() -> tuple[asyncpg.Connection, T]:
+        async def connect() -> asyncpg.Connection:
             connection = await asyncpg.connect(
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=COMMAND_TIMEOUT_S,
@@ -150,10 +150,11 @@ class Warehouse:
                 **self._connect_arguments,
             )
             try:
-                return connection, await prepare(connection)
+                await prepare(connection)
             except BaseException:
                 connection.terminate()
                 raise
+            return connection
 
         return await self._retried(self._patience_s, connect)
 

@@ -81,7 +81,7 @@ class HeldLock:
             if self._connection is not None:
                 get_logger().warning(f"the {self._purpose} lock's connection was lost, taking the lock again")
                 self._let_go()
-            self._connection, _ = await self._warehouse.single(self._name, self._take)
+            self._connection = await self._warehouse.single(self._name, self._take)
             self._seen_alive_at = now
             self._was_lost, self._was_held = self._was_held, True
 
