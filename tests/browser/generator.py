@@ -56,7 +56,6 @@ _PLAIN_ATTRIBUTES = ("",) * 12 + (
 _PLAIN = frozenset(
     {"table", "caption", "colgroup", "thead", "tbody", "tfoot", "tr", "td", "th", "ruby", "rb", "rt", "rp"}
 )
-_TABLE_LAYOUTS = ((), (), ("tbody",), ("thead", "tbody"), ("caption", "tbody", "tfoot"), ("colgroup",))
 _Piece = Callable[["_Writer", int], None]
 
 
