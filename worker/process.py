@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import sys
 import threading
@@ -99,6 +100,8 @@ def run_command(command: Callable[[], object]) -> NoReturn:
     be written change how a job ends; only of stdout it is said.
     """
     _on_stop_signals(_abort)
+    # What is in memory is patients' words and secrets: a process that crashes leaves none of it in a file.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     streams.never_fail()
     code = _exit_code(command)
     _say_what_is_lost()

@@ -131,7 +131,7 @@ def _reopening_is_bounded(html: str, tags: int) -> bool:
 
 def _tree_is_bounded(html: str) -> bool:
     """Whether the tree is not too large nor too deep, by a parser that takes linear time."""
-    tags = parse_fragment(well_formed(html), positions=False).inner_html.split("<")[1:]
+    tags = parse_fragment(well_formed(html), positions=False, scripting=True).inner_html.split("<")[1:]
     if len(tags) > 2 * MAX_TAGS:
         return False
     depth = 0

@@ -22,6 +22,22 @@ _ASCII_SPACES = re.compile(r"[ \t\n\r\f]+")
 _SPACE = " \t\n\r\f"
 _CACHED_CHARACTERS = 500
 _IMPORTANT = re.compile(r"!\s*+important\Z", re.IGNORECASE)
+# CSS Text 4 §3: `white-space` as two properties, which Chromium writes into what is copied. Said by the old names.
+_COLLAPSE = {
+    "collapse": "normal",
+    "preserve": "pre-wrap",
+    "preserve-breaks": "pre-line",
+    "break-spaces": "break-spaces",
+}
+_WHITE_SPACE = {
+    "wrap": "normal",
+    "collapse": "normal",
+    "preserve": "pre-wrap",
+    "preserve wrap": "pre-wrap",
+    "preserve nowrap": "pre",
+    "nowrap preserve": "pre",
+    "preserve-breaks": "pre-line",
+}
 _BRACE = re.compile(r"([{}])")
 _SELECTOR = re.compile(r"(?P<tag>\*|[a-z][a-z0-9]*)?(?P<mark>[.#](?:[-\w]|[^\x00-\x7f])+)?", re.IGNORECASE)
 _SCREEN = re.compile(r"\s*@media\s+(?:only\s+)?(?:all|screen)\s*", re.IGNORECASE)
@@ -52,8 +68,16 @@ def _read(style: str) -> tuple[Declaration, ...]:
         value = value.strip(_SPACE)
         bare = _IMPORTANT.sub("", value).rstrip(_SPACE)
         if colon and bare:
-            found.append(Declaration(name.strip(_SPACE).lower(), bare.lower(), bare != value))
+            found.append(_by_old_name(name.strip(_SPACE).lower(), bare.lower(), important=bare != value))
     return tuple(found)
+
+
+def _by_old_name(name: str, value: str, *, important: bool) -> Declaration:
+    if name == "white-space-collapse":
+        return Declaration("white-space", _COLLAPSE.get(value, value), important)
+    if name == "white-space":
+        value = _WHITE_SPACE.get(" ".join(value.split()), value)
+    return Declaration(name, value, important)
 
 
 _remembered = lru_cache(maxsize=512)(_read)
@@ -119,7 +143,7 @@ def _rules(text: str) -> Iterable[tuple[str, str]]:
     applies = [True]
     selectors = ""
     pieces = _BRACE.split(_COMMENT.sub("", text).replace("<!--", "").replace("-->", ""))
-    for before, brace in zip(pieces[::2], pieces[1::2], strict=False):  # text behind the last brace is no rule
+    for before, brace in zip(pieces[::2], pieces[1::2], strict=False):
         if brace == "{":
             selectors = before.rpartition(";")[2]
             at_rule = selectors.lstrip().startswith("@")
@@ -130,6 +154,8 @@ def _rules(text: str) -> Iterable[tuple[str, str]]:
             selectors = ""
             if len(applies) > 1:
                 applies.pop()
+    if applies[-1] and selectors:
+        yield selectors, pieces[-1]  # closed by the sheet's end (CSS Syntax 3 §5.4.8)
 
 
 def by_importance(weakest_first: Iterable[Declaration]) -> list[Declaration]:

@@ -41,6 +41,7 @@ _TABLE = {
 UA_DISPLAY = {tag: display for display, tags in _TABLE.items() for tag in tags.split()}
 
 PREFORMATTED = frozenset({"listing", "plaintext", "pre", "xmp"})
+OWN_CASE = frozenset({"button", "select"})
 
 # Shown as a thing of its own: a picture, a widget, another document. Children are not rendered.
 REPLACED = frozenset(
@@ -75,6 +76,8 @@ TWO_WORDS = {
     "inline grid": "inline-grid",
     "block table": "table",
     "inline table": "inline-table",
+    "-webkit-flex": "flex",
+    "-webkit-inline-flex": "inline-flex",
 }
 _BLOCKIFIED = {
     "inline-table": "table",

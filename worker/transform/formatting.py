@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from worker.transform.elements import SVG_ELEMENTS
 from worker.transform.marks import CLOSED, EDGES, ITEMS
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _NOT_SPECIAL_NAMES = """
     abbr acronym bdi bdo cite del dfn dialog ins kbd label legend map mark optgroup option q rp rt ruby samp span sub
     sup svg time var video xml
 """
-_NOT_SPECIAL = frozenset(_NOT_SPECIAL_NAMES.split())
+_NOT_SPECIAL = frozenset(_NOT_SPECIAL_NAMES.split()) | (SVG_ELEMENTS - {"title"})
 # Of these, what shows where it ends without any attribute, or ends others in it (`ruby`). A drawing ends where a
 # formatting element begins, too.
 _SHOWS_END = frozenset({"legend", "optgroup", "option", "q", "ruby", "svg"})

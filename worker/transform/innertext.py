@@ -123,7 +123,8 @@ class _Walk:
         style = parent.style
         if _drops_white_space(style) and _ONLY_COLLAPSIBLE.fullmatch(text):
             return
-        parent.flow.add(transform_case(text, style.text_transform), style.white_space, visible=style.visible)
+        cased = transform_case(text, style.text_transform, parent.flow.last)
+        parent.flow.add(cased, style.white_space, visible=style.visible)
 
     def _element(self, node: LexborNode, tag: str, parent: _Box | None) -> _Box | None:
         """Run steps 1 to 9 for an element, up to its children."""
@@ -270,7 +271,7 @@ def _is_passed_over(tag: str, parent: _Box) -> bool:
 
 def _placement(tag: str, attributes: Mapping[str, str | None], style: Style, parent: _Box | None) -> str:
     if style.out_of_flow:
-        return "aside"
+        return "block" if parent is not None and parent.style.display in display.ITEM_CONTAINERS else "aside"
     if style.display in display.TABLE_PARTS and parent is not None and parent.placement == "inline":
         return "atomic"  # an inline table is made up around it (CSS Tables 3 §2.2)
     if style.display in display.ATOMIC_INLINE:

@@ -91,11 +91,13 @@ def _is_for_any_parser(html: str) -> bool:
 
 def _text_of_parsed(html: str) -> str | None:
     """Return the text of a body that its parser is asked about, or None for the walk."""
-    canonical = parse_fragment(html, positions=False).inner_html
+    canonical = parse_fragment(html, positions=False, scripting=True).inner_html
     if "\f" in canonical and "<table" in canonical:
         return None  # it stands for itself between cells, where other white space does not
     if "<select" in canonical and any(map(canonical.__contains__, ("<style", "<script", "<table"))):
         return None  # options may show their words; parsers end a list of options unlike in a table
+    if "<noscript" in canonical:
+        return None  # what is in it is written without references
     canonical = without_first_line_feeds(canonical)
     if "<!--" not in canonical and "<style" not in canonical and "<script" not in canonical:
         return _text(_known.runs, *_known.runs.read(canonical))

@@ -10,8 +10,8 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def parse(html: str) -> LexborHTMLParser:
-    """Parse a body as the `innerHTML` of a `<div>`."""
-    return LexborHTMLParser(well_formed(html), is_fragment=True)
+    """Parse a body as the `innerHTML` of a `<div>`, in a page with scripts: a `noscript` ends at its end tag."""
+    return LexborHTMLParser(well_formed(html), is_fragment=True, scripting=True)
 
 
 def well_formed(text: str) -> str:

@@ -79,7 +79,7 @@ _OWN_RULES_NAMES = "iframe isindex math noembed noframes noscript plaintext scri
 _READ_BY_OWN_RULES = frozenset(_OWN_RULES_NAMES.split())
 # In it, they are shown otherwise, or may be.
 _SWITCHES = {
-    UPPER_CASE: re.compile(r'style="[^"]*(?:text-transform|/\*)|<select', re.IGNORECASE),
+    UPPER_CASE: re.compile(r'style="[^"]*(?:text-transform|/\*)|<(?:button|select)', re.IGNORECASE),
     INVISIBLE: re.compile(r'style="[^"]*(?:visibility|/\*)', re.IGNORECASE),
 }
 # Each region costs a look at what follows it, and at all tags of its run. The walk does not.
@@ -195,8 +195,11 @@ def _is_a_text_alone(found: _Found, pieces: Pieces, at: int) -> bool:
 
 
 def ends_in_space(text: str) -> bool:
-    """Whether a text ends in white space. Not to be seen, it would hide the white space behind it, which collapses."""
-    return text[-1:] in _SPACES
+    """Whether a text ends in white space. Not to be seen, it would hide the white space behind it, which collapses.
+
+    So may a zero width space at either end, or a reference to one.
+    """
+    return text[-1:] in _SPACES or "\u200b" in text or "&" in text
 
 
 def _end(pieces: Pieces, start: int, start_place: int, name: str) -> tuple[int, list[str], int] | None:

@@ -40,7 +40,8 @@ START, END = "<\x00>", "</\x00>"
 # Behind every `<` there is a `>`, that of the body's end at the latest: what begins to match does.
 _RUN = re.compile(r"<([^>]*+>[ \n\t\r]*+(?:<[^>]*+>[ \n\t\r]*+)*+)")
 _START_TAG, _END_TAG = START[1:-1], END[1:-1]
-_FIRST_LINE_FEED = re.compile(r"(<(?:pre|listing)(?: [^>]*)?>)\n")
+# A value ends in a quotation mark: what ends in `-->` is a comment that looks like one.
+_FIRST_LINE_FEED = re.compile(r"(<(?:pre|listing)(?: [^>]*\")?>)\n")
 # Tags of our own, written where a region began or ended (`worker.transform.regions`).
 EDGE_TAGS = {
     INLINE: "&i",

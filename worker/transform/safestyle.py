@@ -16,6 +16,10 @@ _PROPERTY_NAMES = """
     padding-right padding-top text-align text-decoration text-indent text-transform
     vertical-align visibility white-space width
 """
+_EDGE_NAMES = """
+    border border-bottom border-left border-right border-top border-width padding padding-bottom padding-left
+    padding-right padding-top
+"""
 _PROPERTIES = frozenset(_PROPERTY_NAMES.split())
 # Words, numbers, colours and font names; no other function and no escape, so no `url(` in any disguise.
 _VALUE = re.compile(r"""(?:[-\w\s#.,%/'"+]|(?:rgb|hsl)a?\([\d\s.,%/]*\))+""")
@@ -23,8 +27,16 @@ _NEGATIVE = re.compile(r"-[\d.]")
 # Lengths that nobody writes in a letter: four digits, three of a large unit, an exponent.
 _FAR = re.compile(r"(?<![#\w.])(?:\d{4}|\d{3}[\d.]*(?!px|pt)[a-z]|[\d.]+e[-+]?\d)")
 _OVER_FULL = re.compile(r"(?!100%)\d{3}[\d.]*%")
-_LARGE_GLYPHS = re.compile(r"(?<![#\w.])\d{3}[\d.]*(?:px|pt)|\d{2}[\d.]*(?!px|pt)[a-z]")
-_LESS_THAN_A_LINE = re.compile(r"0*(?:\.\d*)?(?:[a-z]+|%)?|\d?\d(?:\.\d*)?%")
+# 100 px, or what may come to more: 3 em of large glyphs, 1 in, 1 vw.
+_LARGE = (
+    r"(?<![#\w.])(?:\d{3}[\d.]*(?:px|pt)|[3-9]\d{2}[\d.]*%|\d{2}[\d.]*(?!px|pt)[a-z]|[3-9][\d.]*(?:r?em|ex|ch|ic|cap)"
+    r"|[1-9][\d.]*(?:in|cm|[dls]?v[a-z]+|r?lh))"
+)
+_LARGE_GLYPHS = re.compile(_LARGE)
+# Around inline text, padding and borders are drawn over the lines above and below.
+_LARGE_EDGES = re.compile(_LARGE + r"|[2-9]\d[\d.]*%|\d{3}[\d.]*%")
+_LESS_THAN_A_LINE = re.compile(r"\+?(?:0*(?:\.\d*)?(?:[a-z]+|%)?|\d?\d(?:\.\d*)?%|\d(?:\.\d*)?(?:px|pt|mm|q|pc|ex|ch))")
+_LINE_OF_FONT = re.compile(r"/\s*([^\s,/]+)")
 _OVERFLOWS = {
     "font": _LARGE_GLYPHS,
     "font-size": _LARGE_GLYPHS,
@@ -32,9 +44,7 @@ _OVERFLOWS = {
     "margin": _OVER_FULL,
     "margin-left": _OVER_FULL,
     "margin-right": _OVER_FULL,
-    "padding": _OVER_FULL,
-    "padding-left": _OVER_FULL,
-    "padding-right": _OVER_FULL,
+    **dict.fromkeys(_EDGE_NAMES.split(), _LARGE_EDGES),
     "text-indent": _OVER_FULL,
     "width": _OVER_FULL,
 }
@@ -69,6 +79,8 @@ def _overflows(name: str, value: str) -> bool:
     """Whether glyphs or boxes of this size would be drawn over their surroundings."""
     if name == "line-height":
         return _LESS_THAN_A_LINE.fullmatch(value) is not None
+    if name == "font" and any(map(_LESS_THAN_A_LINE.fullmatch, _LINE_OF_FONT.findall(value))):
+        return True
     return _OVERFLOWS[name].search(value) is not None
 
 
@@ -76,4 +88,6 @@ def _in_the_flow(declaration: Declaration) -> Declaration:
     """Float what was positioned: taken out of its line as before, but not over its surroundings."""
     if declaration.name == "position":
         return replace(declaration, name="float", value="left")
+    if declaration.value == "-webkit-box":  # a block as long as its lines are clamped, which they are not any more
+        return replace(declaration, value="block")
     return declaration

@@ -58,8 +58,8 @@ _ATTRIBUTES = {
 # Sizes of more than three digits would leave the box.
 _SIZES = frozenset({"border", "cellpadding", "cellspacing", "height", "size", "width"})
 _SIZE = re.compile(r"\s*[-+]?\d{1,3}(?:\.\d*)?\s*(?:px|%)?\s*")
-# A parser drops a line feed behind `<pre>`, and two parsers two.
-_PRE_WITH_EMPTY_LINE = re.compile(r"(<pre[^<>]*>\r?\n)(?=\r?\n)", re.IGNORECASE)
+# A parser drops a line feed behind `<pre>`: one that is there after the first has to be written twice for the next.
+_PRE_WITH_LINE_FEED = re.compile(r"(<pre[^<>]*>)(?=\n)")
 
 # A parser ignores them in text (HTML standard §13.2.6.4.7), after it took a while to report each.
 _NULS = re.compile("\x00{2,}")
@@ -103,23 +103,24 @@ def _cleaned(html: str) -> str:
     if _SPECIAL_TAG.search(html):
         names = tag_names(html)
         html = _without_loss(html, names - _TAGS)
-        if "pre" in names:
-            html = _PRE_WITH_EMPTY_LINE.sub(r"\1\n", html)
     if len(html) > _MANY_CHARACTERS and "\x00" in html:
         html = _NULS.sub("\x00", html)
-    return _CLEANER.clean(html)
+    safe = _CLEANER.clean(html)
+    if "<pre" in safe:
+        safe = _PRE_WITH_LINE_FEED.sub(r"\1\n", safe)
+    return safe.replace("\r", "&#13;")  # as a character it would be a line feed to the next parser
 
 
 def _without_loss(html: str, others: set[str]) -> str:
     """Write what elements that go would have said about the text into those that stay."""
     tree = None
     if "style" in others and has_rules_about_text(html):
-        tree = parse_fragment(html, positions=False)
+        tree = parse_fragment(html, positions=False, scripting=True)
         inline_rules(tree)
         html = tree.inner_html
     if not needs_stand_ins(html, others):
         return html
-    tree = parse_fragment(html, positions=False) if tree is None else tree
+    tree = parse_fragment(html, positions=False, scripting=True) if tree is None else tree
     put_stand_ins(tree, _TAGS)
     return tree.inner_html
 

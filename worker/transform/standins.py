@@ -32,6 +32,7 @@ _OPTIONS = ":scope > option, :scope > optgroup > option"
 _OPTION = "display:block;text-transform:none;white-space:normal"
 _DRAWN_TEXT = "display:block"
 _NO_PLACE_FOR_A_SPAN = frozenset({"table", "tbody", "tfoot", "thead", "tr"})
+_ITEMS = re.compile("flex|grid", re.IGNORECASE)
 _READ = ("controls", "data", "hidden", "open", "type")
 
 
@@ -68,7 +69,8 @@ def _stand_in(element: Element, tag: str) -> None:
     attributes = {name: element.attr(name) or "" for name in _READ if name in element.attrs}
     style = ";".join(part for part in (_ua_style(tag, attributes), _own_style(element)) if part)
     has_no_place = isinstance(element.parent, Element) and element.parent.tag in _NO_PLACE_FOR_A_SPAN
-    if has_no_place or not (element.attrs or style):
+    is_item = isinstance(element.parent, Element) and _ITEMS.search(element.parent.attr("style") or "") is not None
+    if has_no_place or not (element.attrs or style or is_item):
         element.unwrap()
         return
     if tag == "select":

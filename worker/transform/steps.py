@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _NAMES = """
     a abbr acronym address area article aside b bdi bdo big blockquote body br button caption center cite code col
     colgroup dd del details dfn dialog dir div dl dt em fieldset figcaption figure font footer h1 h2 h3 h4 h5 h6 head
-    header hgroup hr html i img input ins kbd label legend li main map mark menu meta nav nobr noscript object ol
+    header hgroup hr html i img input ins kbd label legend li main map mark menu meta nav nobr object ol
     optgroup option p pre q rp rt ruby s samp section select small span strike strong sub summary sup table tbody td
     textarea tfoot th thead time title tr tt u ul var video wbr xml
 """
@@ -160,7 +160,7 @@ class Known:
         return True
 
     def _find_out(self, there: Open, run: str) -> Step | None:
-        tags = run.lower()
+        tags = f"<{run}".lower()
         has_list = "select" in tags or "select" in there.names
         if has_list and ("table" in tags or "table" in there.names):
             return None  # where parsers end it unlike
@@ -240,7 +240,7 @@ def written_where_open(run: str, names: tuple[str, ...]) -> tuple[str, tuple[str
     source, tags = f"<{run}", _source(run)
     is_first, is_last = source.startswith(START), source.endswith(END)
     before = "" if is_first else "".join(f"<{name}>" for name in names) + _TEXT
-    canonical = parse_fragment(f"{before}{tags}{_TEXT}", positions=False).inner_html
+    canonical = parse_fragment(f"{before}{tags}{_TEXT}", positions=False, scripting=True).inner_html
     end = _TEXT_AND_END_TAGS.search(canonical)
     if end is None or not canonical.startswith(before):
         return None

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from worker.transform.css import Declaration, StyleSheet, by_importance, declarations
-from worker.transform.display import ITEM_CONTAINERS, KEYWORDS, PREFORMATTED, TWO_WORDS, blockify, ua_display
+from worker.transform.display import ITEM_CONTAINERS, KEYWORDS, OWN_CASE, PREFORMATTED, TWO_WORDS, blockify, ua_display
 from worker.transform.elements import ELEMENTS
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _ua_values(tag: str, attributes: Mapping[str, str | None], parent: Style) ->
     return {
         "visibility": parent.visibility,
         "white-space": "pre" if tag in PREFORMATTED else parent.white_space,
-        "text-transform": parent.text_transform,
+        "text-transform": "none" if tag in OWN_CASE else parent.text_transform,
         "float": _table_float(attributes) if tag == "table" else "none",
         "position": "absolute" if tag == "dialog" else "static",
         "display": ua_display(tag, attributes),

@@ -9,7 +9,8 @@ from typing import TypeAlias
 _COLLAPSIBLE = re.compile(r"[ \t\n\r]+")
 _COLLAPSIBLE_NOT_BREAK = re.compile(r"[ \t\r]+")
 _AROUND_BREAK = re.compile(r" ?\n ?")
-_WORD_START = re.compile(r"(?<![\w'’])([^\W\d_])")
+_WORD_START = re.compile(r"(?<![\w'’\u00ad\u0300-\u036f])([^\W\d_])")
+_IN_WORD = re.compile(r"\w")
 _ZERO_WIDTH_SPACE = "\u200b"
 _REMOVED_BREAK = re.compile(
     r"(?<=\u200b)[ \t\r]*+\n[ \t\n\r]*+|(?<![ \t\n\r])[ \t\r]*+\n[ \t\n\r]*+(?=\u200b)"
@@ -34,6 +35,11 @@ class InlineFlow:
         self._space_at: int | None = None
         self._space_had_break = False
         self._last = ""
+
+    @property
+    def last(self) -> str:
+        """The character that the next text stands right behind, or nothing."""
+        return "" if self._starts_line or self._space_at is not None else self._last
 
     def add(self, text: str, white_space: str, *, visible: bool) -> None:
         """Append what collapsing leaves of a text node's data. Invisible text takes its room, unwritten."""
@@ -110,15 +116,16 @@ def break_is_removed(before: str, after: str) -> bool:
     return _ZERO_WIDTH_SPACE in (before, after)
 
 
-def transform_case(text: str, text_transform: str) -> str:
-    """Apply `text-transform` (CSS Text 3 §2.1); `capitalize` works within one text node."""
+def transform_case(text: str, text_transform: str, before: str = "") -> str:
+    """Apply `text-transform` (CSS Text 3 §2.1). A word that goes on from `before` is not capitalized again."""
     if text_transform == "uppercase":
         return text.upper()
     if text_transform == "lowercase":
         return text.lower()
     if text_transform == "capitalize":
         pieces = _WORD_START.split(text)
-        pieces[1::2] = map(_title, pieces[1::2])
+        first = 3 if not pieces[0] and _IN_WORD.fullmatch(before) else 1
+        pieces[first::2] = map(_title, pieces[first::2])
         return "".join(pieces)
     return text
 
