@@ -204,7 +204,13 @@ def test_the_commands_of_the_runbook_stand_one_a_line() -> None:
 
 def reasons_in_the_code() -> set[str]:
     """Return every word that a search, a verification or deletions not believed may end with."""
-    found = {plan.TOO_MANY_MISSING, plan.Deletions.TOO_MANY.value, plan.Deletions.SOURCE_UNRELIABLE.value, CERTIFICATE}
+    found = {
+        plan.HIDES_MESSAGES,
+        plan.TOO_MANY_MISSING,
+        plan.Deletions.TOO_MANY.value,
+        plan.Deletions.SOURCE_UNRELIABLE.value,
+        CERTIFICATE,
+    }
     found |= {differences.SIGHTINGS_LOST, differences.NOT_ANSWERED, differences.SYNC_NOT_COMPLETE}
     for path in (*(TOP / "worker" / "extract").glob("*.py"), *(TOP / "worker" / "jobs").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from worker.jobs.workplace import Workplace
+    from worker.records import Search
     from worker.settings import Settings
 
 
@@ -71,8 +72,14 @@ async def run(
     progress.searches = (await warehouse.work(ledger.sum_run, warehouse, run_id)).open
     report(progress)
     walker = Walker(workplace.source, warehouse, selection, rules_of(workplace.settings), progress, report)
-    await walk_all(workplace, run_id, walker)
-    verdict, gone = await _look_for_missing(workplace, run_id, walker, accept_deletions=accept_deletions)
+    while True:
+        await walk_all(workplace, run_id, walker)
+        verdict, gone = await _look_for_missing(workplace, run_id, walker, accept_deletions=accept_deletions)
+        searches = await _of_newly_met(workplace, run_id, selection)
+        if not searches:
+            break
+        progress.searches += len(searches)
+        planned_at = await workplace.lock.work(worklist.plan_searches, warehouse, run_id, searches)
     sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
     outcome = plan.outcome(sums, verdict)
     await workplace.hold(run_id)
@@ -148,6 +155,16 @@ async def _read_roster(workplace: Workplace, run_id: int) -> list[str]:
     return roster.everyone(listed_once.values(), seen)
 
 
+async def _of_newly_met(workplace: Workplace, run_id: int, selection: plan.Selection) -> list[Search]:
+    """Return the searches of whoever was met in this run for the first time: their messages stood still, too."""
+    if not selection.everyone:
+        return []
+    warehouse = workplace.warehouse
+    known = await warehouse.work(land.read_practitioners, warehouse)
+    planned = await warehouse.work(worklist.read_planned, warehouse, run_id)
+    return [search for search in plan.searches_for(known, (), ()) if search not in planned]
+
+
 async def _read_patients(workplace: Workplace, run_id: int) -> tuple[str, ...]:
     listed = await people.read_patients(workplace.source)
     await workplace.lock.work(worklist.save_roster_search, workplace.warehouse, run_id, listed.walked)
@@ -173,6 +190,9 @@ async def _look_for_missing(
         walker.progress.searches += len(ids)
         await walk_all(workplace, run_id, walker, gone_max=None if accept_deletions else plan.deletions_max(live))
         await workplace.lock.work(worklist.give_up, warehouse, run_id, plan.TOO_MANY_MISSING)
+        await _walk_what_hid_some(workplace, run_id, walker)
+        # What is shown by now is not gone, whatever its id answered before.
+        ids = await warehouse.work(missing.find_missing, warehouse, run_id)
     gone = await warehouse.work(missing.find_gone, warehouse, run_id, ids)
     sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
     verdict = plan.deletions(
@@ -184,6 +204,21 @@ async def _look_for_missing(
         accepted_by_operator=accept_deletions,
     )
     return verdict, gone
+
+
+async def _walk_what_hid_some(workplace: Workplace, run_id: int, walker: Walker) -> None:
+    """Walk the searches again that did not show what the source has by id; those that hide it still are not accepted.
+
+    Whoever hides what is known may hide what is new.
+    """
+    warehouse = workplace.warehouse
+    hiding = await warehouse.work(missing.find_hiding, warehouse, run_id)
+    if hiding:
+        await workplace.lock.work(worklist.walk_again, warehouse, hiding)
+        walker.progress.searches += len(hiding)
+        await walk_all(workplace, run_id, walker)
+        hiding = await warehouse.work(missing.find_hiding, warehouse, run_id)
+        await workplace.lock.work(worklist.take_back, warehouse, hiding, plan.HIDES_MESSAGES)
 
 
 async def _knows_what_it_showed(workplace: Workplace, run_id: int) -> bool:

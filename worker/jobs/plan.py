@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 DELETIONS_FLOOR = 50
 DELETIONS_SHARE = 0.05
 TOO_MANY_MISSING = "too_many_missing"
+HIDES_MESSAGES = "hides_messages"
+"""Of a search that, walked twice, does not show what the source has by id."""
 QUARANTINE_FLOOR = 10
 QUARANTINE_SHARE = 0.01
 

@@ -23,6 +23,11 @@ async def count_live(connection: Connection, warehouse: Warehouse) -> int:
     return count
 
 
+async def find_hiding(connection: Connection, warehouse: Warehouse, run_id: int) -> list[int]:
+    """Return the accepted searches of this run that should have shown a message which only its id has shown."""
+    return [row["id"] for row in await connection.fetch(warehouse.sql("missing/find_hiding"), run_id)]
+
+
 async def find_gone(connection: Connection, warehouse: Warehouse, run_id: int, ids: Sequence[str]) -> list[str]:
     """Return those of these live ids that the source did not know in this run."""
     return [row["id"] for row in await connection.fetch(warehouse.sql("missing/find_gone"), run_id, ids)]

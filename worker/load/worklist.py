@@ -83,6 +83,12 @@ async def plan_searches(
     return planned_at
 
 
+async def read_planned(connection: Connection, warehouse: Warehouse, run_id: int) -> set[Search]:
+    """Return the searches for messages on the work list of a run, done or not."""
+    rows = await connection.fetch(warehouse.sql("ledger/read_planned"), run_id)
+    return {Search(row["parameter"], row["value"]) for row in rows}
+
+
 async def reopen_searches(connection: Connection, warehouse: Warehouse, run_id: int, within: timedelta) -> None:
     """Make everything claimable again that a died run had not accepted, had been told is gone, or read too long ago.
 
@@ -179,6 +185,16 @@ async def land_batch(
 async def ask_for(connection: Connection, warehouse: Warehouse, run_id: int, ids: Sequence[str]) -> None:
     """Add a search by `_id` for each to the work list of the run."""
     await connection.execute(warehouse.sql("ledger/add_searches"), run_id, ids)
+
+
+async def walk_again(connection: Connection, warehouse: Warehouse, search_ids: Sequence[int]) -> None:
+    """Make accepted searches claimable again."""
+    await connection.execute(warehouse.sql("ledger/walk_again"), search_ids)
+
+
+async def take_back(connection: Connection, warehouse: Warehouse, search_ids: Sequence[int], reason: str) -> None:
+    """Let accepted searches be not accepted after all."""
+    await connection.execute(warehouse.sql("ledger/take_back"), search_ids, reason)
 
 
 async def give_up(connection: Connection, warehouse: Warehouse, run_id: int, reason: str) -> None:
