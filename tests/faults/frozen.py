@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from tests.faults.proof import Size
 
 DRAINED_WITHIN_S = 10.0
-FIRST_PAGE = 5
-"""The request for a first page of messages: a token, a knock and two roster searches come before it."""
+FIRST_PAGE = 6
+"""The request for a first page of messages: a token, a knock and three roster searches come before it."""
+ROSTER = 5
 
 LOCK_SESSION = (
     "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
@@ -37,19 +38,20 @@ async def frozen_worker(size: Size, seed: int, server_url: str, *, sabotage: str
     """
     result = ProofResult("kills", seed)
     chance = random.Random(f"{seed}/frozen worker")  # noqa: S311 - guards nothing
-    for number in range({"small": 2, "full": 8}[size]):
+    for number in range({"small": 4, "full": 12}[size]):
         clinic = make_clinic(messages=60, practitioners=2, patients=5, seed=chance.randrange(1000))
         bell = Doorbell()
         async with open_world(server_url, clinic, middlewares=[bell.middleware()]) as world:
-            found = await _come_back_late(world, bell, still_running=bool(number % 2), sabotage=sabotage)
+            place = ROSTER if number % 4 > 1 else FIRST_PAGE
+            found = await _come_back_late(world, bell, place, still_running=bool(number % 2), sabotage=sabotage)
         result.violations.extend(f"frozen worker: {one}" for one in found)
         result.count("workers frozen, and back too late")
     return result
 
 
-async def _come_back_late(world: World, bell: Doorbell, *, still_running: bool, sabotage: str) -> list[str]:
+async def _come_back_late(world: World, bell: Doorbell, place: int, *, still_running: bool, sabotage: str) -> list[str]:
     variables = environment(world.server.url, world.dsn, MIRROR_CONCURRENCY="1")
-    bell.set(FIRST_PAGE, hold=True)
+    bell.set(place, hold=True)
     async with running(variables, "sync", sabotage=sabotage) as late:
         await bell.rings(late)
         late.send(signal.SIGSTOP)

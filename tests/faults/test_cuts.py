@@ -52,9 +52,12 @@ def land_before_finishing(patch: pytest.MonkeyPatch) -> None:
         batch: worklist.Batch,
         finish: worklist.Finish | None,
     ) -> land.Landed:
+        if finish is None:
+            return await whole(connection, warehouse, claim, batch, None)
         landed = await whole(connection, warehouse, claim, batch, None)
         await connection.execute(COMMIT)
-        await whole(connection, warehouse, claim, replace(batch, messages=(), rejected=()), finish)
+        end = replace(batch, messages=(), rejected=(), number=batch.number + 1)
+        await whole(connection, warehouse, claim, end, finish)
         return landed
 
     patch.setattr(worklist, "land_batch", in_two)
@@ -85,7 +88,7 @@ def delete_before_closing(patch: pytest.MonkeyPatch) -> None:
 def ask_no_lease(patch: pytest.MonkeyPatch) -> None:
     """Land and finish whoever holds the lease."""
     _instead(
-        patch, "ledger/check_lease", "SELECT 'walking' FROM canvas_ops.search WHERE id = $1 AND $2::uuid IS NOT NULL"
+        patch, "ledger/check_lease", "SELECT landings FROM canvas_ops.search WHERE id = $1 AND $2::uuid IS NOT NULL"
     )
 
 
@@ -134,7 +137,7 @@ SABOTAGES: list[tuple[Sabotage, str, bytes, dict[str, Any]]] = [
     (land_before_finishing, "sync, first load", COMMIT.encode(), REPLY),
     (write_parts_afterwards, "sync, changes", COMMIT.encode(), REPLY),
     (delete_before_closing, "tombstoning", COMMIT.encode(), REPLY),
-    (ask_no_lease, "takeover", b"SELECT 'walking' FROM", REPLY),
+    (ask_no_lease, "takeover", b"SELECT landings FROM canvas_ops.search WHERE id = $1 AND $2", REPLY),
     (begin_twice, "sync, first load", b"INSERT INTO canvas_ops.run", REPLY),
     (release_again, "replay", b"SET resolved_at = now() WHERE raw_hash", REPLY),
     (forget_claims, "sync, first load", b"SET status = 'walking'", UNNOTICED),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tests.faults.worlds import World
 
-FIRST_PAGE = 6
+FIRST_PAGE = 7
 """A request after the roster searches: the next thing to happen is a landing."""
 
 BACKENDS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'message-mirror'"

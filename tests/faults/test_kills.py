@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 SEED = 1
 
 ACCEPTED_BEFORE_LANDED = """
+from dataclasses import replace
 from worker.load import ledger, worklist
 land, close, kept = worklist.land_batch, ledger.close_run, []
 
 async def land_later(connection, warehouse, claim, batch, finish):
     kept.append(batch.messages)
-    return await land(connection, warehouse, claim, worklist.Batch((), ()), finish)
+    return await land(connection, warehouse, claim, replace(batch, messages=(), rejected=()), finish)
 
 async def land_now(connection, warehouse, run_id, *arguments, **named):
     for messages in kept:
@@ -56,7 +57,7 @@ RunLock.ensure = ensure
 
 LEASE_NOT_LOOKED_AT = """
 from worker.load.database import Warehouse
-sql, always = Warehouse.sql, "SELECT 'walking' WHERE $1::bigint > 0 AND $2::uuid IS NOT NULL"
+sql, always = Warehouse.sql, "SELECT 0 WHERE $1::bigint > 0 AND $2::uuid IS NOT NULL"
 Warehouse.sql = lambda self, name: always if name == "ledger/check_lease" else sql(self, name)
 """
 
@@ -130,7 +131,7 @@ async def test_a_kill_finds(sabotage: str, told: str, warehouse_url: str) -> Non
     """Sabotages: searches that count as accepted before their rows are landed; died runs that are never resumed."""
     result = ProofResult("kills", SEED)
     async with open_lane(f"{SEED}", warehouse_url, result, sabotage) as lane:
-        await kill_once(lane, "sync", signal.SIGKILL, at=9)
+        await kill_once(lane, "sync", signal.SIGKILL, at=10)
     assert any(told in one for one in result.violations)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -33,8 +34,8 @@ def letter(message_id: str, practitioner: str = "pr", text: str = "Hello.", **fi
 class BareSource:
     """Rows in their order, and practitioners with whether they are active.
 
-    `before` is called with each path and query, before anything is found. `spoil` may change the Bundle that is about
-    to be served.
+    `before` is called with each path and query before anything is found, and awaited if it can be. `spoil` may change
+    the Bundle that is about to be served.
     """
 
     rows: list[dict[str, Any]]
@@ -68,7 +69,9 @@ class BareSource:
 
     async def _answer(self, request: web.Request) -> web.Response:
         path, query = request.path, dict(request.query)
-        self.before(path, query)
+        awaited = self.before(path, query)
+        if isinstance(awaited, Awaitable):
+            await awaited
         self.asked.append((path, query))
         found, offset = self._found(path, query), int(query.get("_offset", 0))
         end = offset + min(int(query.get("_count", 10)), self.page_entries)

@@ -70,7 +70,7 @@ class SlowLanding:
     ) -> None:
         # Of somebody else than other rows: who is met for the first time is waited for.
         slow = row(message_id, sender={"reference": "Practitioner/slow"})
-        await worklist.land_batch(connection, warehouse, claimed, worklist.Batch([slow], ()), FINISHED)
+        await worklist.land_batch(connection, warehouse, claimed, worklist.Batch([slow], (), 0), FINISHED)
         self._landed.set()
         await self._commit.wait()
 
@@ -85,7 +85,7 @@ class SlowLanding:
 
 
 async def land(warehouse: Warehouse, run_id: int, message_id: str) -> None:
-    batch = worklist.Batch([row(message_id)], ())
+    batch = worklist.Batch([row(message_id)], (), 0)
     await warehouse.work(worklist.land_batch, warehouse, await claim(warehouse, run_id), batch, FINISHED)
 
 

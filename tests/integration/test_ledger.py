@@ -11,9 +11,11 @@ from uuid import uuid4
 
 import pytest
 
+from tests.integration.bare_source import BareSource, letter
 from tests.integration.mirroring import Watch, environment, ids_of, mirror_settings, run_command
 from tests.rows import row
 from worker.errors import LeaseLost, SourceAway
+from worker.jobs import walk
 from worker.jobs.plan import Outcome
 from worker.jobs.sync import sync
 from worker.load import ledger, worklist
@@ -100,7 +102,7 @@ async def test_what_was_not_accepted_is_walked_again_by_a_resumed_run(
     """A run that is taken up does not inherit the failures of its first half, only what was accepted."""
     async with planned(database_dsn) as (warehouse, run_id):
         good, bad, walking = [await claim(warehouse, run_id) for _ in range(3)]
-        nothing = worklist.Batch((), ())
+        nothing = worklist.Batch((), (), 0)
         await warehouse.work(worklist.land_batch, warehouse, good, nothing, FINISHED)
         gave_up = replace(FINISHED, accepted=False, reason="total_changed")
         await warehouse.work(worklist.land_batch, warehouse, bad, nothing, gave_up)
@@ -138,9 +140,9 @@ async def test_a_lost_lease_lands_nothing(database_dsn: str, database: asyncpg.C
         quick = await claim(warehouse, run_id)
         assert quick.search == slow.search
         with pytest.raises(LeaseLost):
-            await warehouse.work(worklist.land_batch, warehouse, slow, worklist.Batch([row("late")], ()), FINISHED)
+            await warehouse.work(worklist.land_batch, warehouse, slow, worklist.Batch([row("late")], (), 0), FINISHED)
         assert await ids_of(database) == set()
-        await warehouse.work(worklist.land_batch, warehouse, quick, worklist.Batch([row("timely")], ()), FINISHED)
+        await warehouse.work(worklist.land_batch, warehouse, quick, worklist.Batch([row("timely")], (), 0), FINISHED)
         assert await ids_of(database) == {"timely"}
 
 
@@ -151,7 +153,7 @@ async def test_a_renewed_lease_lasts_and_a_lost_one_stays_lost(database_dsn: str
         assert kept.search == lost.search
         await warehouse.work(worklist.renew_leases, warehouse, run_id, [kept.token, lost.token], LEASE)
         assert (await claim(warehouse, run_id)).search != kept.search
-        nothing = worklist.Batch((), ())
+        nothing = worklist.Batch((), (), 0)
         with pytest.raises(LeaseLost):
             await warehouse.work(worklist.land_batch, warehouse, lost, nothing, FINISHED)
         await warehouse.work(worklist.land_batch, warehouse, kept, nothing, FINISHED)
@@ -164,7 +166,7 @@ async def test_finishing_twice_counts_once(database_dsn: str, database: asyncpg.
     """A commit whose answer was lost may be repeated: rows, counts and the finish stay as they were."""
     async with planned(database_dsn) as (warehouse, run_id):
         held = await claim(warehouse, run_id)
-        batch = worklist.Batch([row("one")], ())
+        batch = worklist.Batch([row("one")], (), 0)
         await warehouse.work(worklist.land_batch, warehouse, held, batch, FINISHED)
         search = await database.fetchrow("SELECT * FROM canvas_ops.search WHERE id = $1", held.search_id)
         assert (search["status"], search["inserted"], search["updated"]) == ("accepted", 1, 0)
@@ -178,7 +180,7 @@ async def test_as_of_is_the_oldest_accepted_walk(database_dsn: str, database: as
     """Freshness is counted from the start of the oldest accepted walk, and not from one that was not accepted."""
     async with planned(database_dsn) as (warehouse, run_id):
         refused, oldest, younger = [await claim(warehouse, run_id) for _ in range(3)]
-        nothing = worklist.Batch((), ())
+        nothing = worklist.Batch((), (), 0)
         gave_up = replace(FINISHED, accepted=False, reason="no_total")
         for held, finish in ((younger, FINISHED), (refused, gave_up), (oldest, FINISHED)):
             await warehouse.work(worklist.land_batch, warehouse, held, nothing, finish)
@@ -198,3 +200,26 @@ async def test_a_closed_run_stays_as_it_is(database_dsn: str, database: asyncpg.
         await warehouse.work(ledger.close_run, warehouse, run_id, "complete")
         assert await database.fetchrow("SELECT * FROM canvas_ops.run") == before
         assert await warehouse.work(ledger.read_open_runs, warehouse) == []
+
+
+async def test_a_landing_that_a_failover_took_back_is_noticed(
+    database_dsn: str, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A standby that lagged takes over in mid-walk, with the claim and without the landings: the walk begins anew."""
+    monkeypatch.setattr(walk, "BATCH_ENTRIES", 10)
+    source = BareSource([letter(f"m{number:02}") for number in range(30)], page_entries=10)
+    lost: list[str] = []
+    async with source.serve() as url:
+
+        async def take_back(_path: str, query: dict[str, str]) -> None:
+            if query.get("_offset") == "20" and not lost:
+                rows = await database.fetch("DELETE FROM canvas.message RETURNING id")
+                await database.execute("DELETE FROM canvas_ops.communication")
+                await database.execute("UPDATE canvas_ops.search SET landings = 0, inserted = 0")
+                lost.extend(one["id"] for one in rows)
+
+        source.before = take_back
+        result = await sync(mirror_settings(url, database_dsn))
+    assert len(lost) == 20
+    assert result.outcome is Outcome.COMPLETE
+    assert await ids_of(database) == source.ids()

@@ -26,6 +26,7 @@ async def begin_or_resume(
     """
     warehouse, lock = workplace.warehouse, workplace.lock
     fingerprint = selection.fingerprint()
+    lock.run_id = None
     await lock.work(ledger.revoke_leases, warehouse)
     died = await warehouse.work(ledger.read_open_runs, warehouse)
     decision = plan.resumption(
@@ -35,11 +36,12 @@ async def begin_or_resume(
         await lock.work(ledger.close_run, warehouse, run_id, plan.Outcome.INTERRUPTED.value)
     if decision.resume is not None:
         await lock.work(worklist.reopen_searches, warehouse, decision.resume, workplace.settings.resume_within)
+        lock.run_id = decision.resume
         return decision.resume, True
-    run_id = await lock.work(
+    lock.run_id = await lock.work(
         ledger.open_run, warehouse, job=job, scope=selection.scope, selection=fingerprint, version=__version__
     )
-    return run_id, False
+    return lock.run_id, False
 
 
 async def begin_anew(warehouse: Warehouse, lock: RunLock, job: str, scope: str) -> int:
@@ -47,8 +49,10 @@ async def begin_anew(warehouse: Warehouse, lock: RunLock, job: str, scope: str) 
 
     For jobs that go on with none: what a died verification had read is out of date, and a replay has no work list.
     """
+    lock.run_id = None
     await lock.work(ledger.revoke_leases, warehouse)
     for died in await warehouse.work(ledger.read_open_runs, warehouse):
         if died.job == job:
             await lock.work(ledger.close_run, warehouse, died.id, plan.Outcome.INTERRUPTED.value)
-    return await lock.work(ledger.open_run, warehouse, job=job, scope=scope, selection="", version=__version__)
+    lock.run_id = await lock.work(ledger.open_run, warehouse, job=job, scope=scope, selection="", version=__version__)
+    return lock.run_id

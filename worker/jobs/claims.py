@@ -60,4 +60,5 @@ async def _walk_some(workplace: Workplace, run_id: int, walker: Walker, lease: t
         try:
             await walker.walk(claim)
         except LeaseLost:
-            get_logger().warning("a lease was lost; whoever holds it now walks that search", search_id=claim.search_id)
+            get_logger().warning("a lease was lost; the search is walked anew", search_id=claim.search_id)
+            await warehouse.work(worklist.let_go, warehouse, claim)

@@ -55,10 +55,10 @@ class Walker:
 
     async def _walk(self, claim: worklist.Claim) -> None:
         for attempt in range(1, acceptance.WALKS_MAX + 1):
-            await self.warehouse.work(worklist.begin_walk, self.warehouse, claim)
+            batch_number = await self.warehouse.work(worklist.begin_walk, self.warehouse, claim)
             # Anew for each walk: the one before may have landed what makes an entry of the mark unusable.
             mark = await self.warehouse.work(marks.read_mark, self.warehouse, claim.search)
-            walk = _Walk(self, claim, mark)
+            walk = _Walk(self, claim, mark, batch_number)
             reason = await walk.to_the_end()
             if reason is None or attempt == acceptance.WALKS_MAX:
                 await walk.finish(reason)
@@ -76,6 +76,7 @@ class _Walk:
     walker: Walker
     claim: worklist.Claim
     mark: marks.Mark
+    batch_number: int
     tally: acceptance.Tally = field(default_factory=acceptance.Tally)
     seen: dict[bytes, marks.Seen] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
@@ -208,9 +209,10 @@ class _Walk:
     async def _land(self, finish: worklist.Finish | None) -> None:
         if finish is None and not self.messages and not self.rejected:
             return
-        batch = worklist.Batch(self.messages, self.rejected)
+        batch = worklist.Batch(self.messages, self.rejected, self.batch_number)
         warehouse = self.walker.warehouse
         landed = await warehouse.work(worklist.land_batch, warehouse, self.claim, batch, finish)
         self.messages, self.rejected, self.waiting_bytes = [], [], 0
+        self.batch_number += 1
         self.walker.progress.inserted += landed.inserted
         self.walker.progress.updated += landed.updated

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
-from worker.errors import AccessRefused, PageFailed, RunLocked, SettingsError, SourceAway
+from worker.errors import AccessRefused, PageFailed, SettingsError, SourceAway
 from worker.extract.client import Source
 from worker.load.database import Warehouse, open_warehouse
 from worker.load.embedded import EmbeddedServer
 from worker.load.inspect import refuse_unfit
 from worker.load.land import read_practitioners
-from worker.load.ledger import bind_instance, check_instance, is_open
+from worker.load.ledger import bind_instance, check_instance, refuse_closed
 from worker.load.lock import RunLock, run_lock
 from worker.load.migrate import migrate, read_outstanding
 from worker.telemetry import get_logger
@@ -43,12 +43,8 @@ class Workplace:
     async def hold(self, run_id: int) -> None:
         """Go on holding the run lock. Raises RunLocked if another process has it, or had it and closed the run."""
         was_lost = await self.lock.ensure()
-        if was_lost and not await self.warehouse.work(is_open, self.warehouse, run_id):
-            raise RunLocked(
-                "Another process took this run over and closed it, while this one was cut off from the warehouse.",
-                safe="What had been landed is kept; this process landed nothing since.",
-                next="`message-mirror status` shows how the run ended. The same command begins another.",
-            )
+        if was_lost:
+            await self.warehouse.work(refuse_closed, self.warehouse, run_id)
 
 
 async def warehouse_dsn(settings: Settings) -> str:

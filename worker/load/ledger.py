@@ -82,10 +82,15 @@ async def open_run(
     return number
 
 
-async def is_open(connection: Connection, warehouse: Warehouse, run_id: int) -> bool:
-    """Tell whether a run was not closed yet."""
+async def refuse_closed(connection: Connection, warehouse: Warehouse, run_id: int) -> None:
+    """Raise RunLocked if a run, whose lock was lost for a while, was closed meanwhile. In the caller's transaction."""
     run = await connection.fetchrow(warehouse.sql("ledger/lock_run"), run_id)
-    return bool(run["is_open"])
+    if not run["is_open"]:
+        raise RunLocked(
+            "Another process took this run over and closed it, while this one was cut off from the warehouse.",
+            safe="What had been landed is kept; this process landed nothing since.",
+            next="`message-mirror status` shows how the run ended. The same command begins another.",
+        )
 
 
 async def sum_run(connection: Connection, warehouse: Warehouse, run_id: int) -> RunSums:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from worker.errors import RunLocked
 from worker.load.database import close_quietly, is_alive
+from worker.load.ledger import refuse_closed
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -118,10 +119,14 @@ class HeldLock:
 
 
 class RunLock(HeldLock):
-    """The run lock. What only a coordinator may do is done by `work`, so that one which lost the lock cannot do it."""
+    """The run lock. What only a coordinator may do is done by `work`, so that one which lost the lock cannot do it.
+
+    `run_id` is the run that it is held for, once there is one.
+    """
 
     def __init__(self, warehouse: Warehouse, job: str) -> None:
         super().__init__(warehouse, job, "run")
+        self.run_id: int | None = None
         self._turn_key = lock_key(warehouse.schema, "coordinator")
 
     async def work(
@@ -129,7 +134,8 @@ class RunLock(HeldLock):
     ) -> T:
         """Run `unit` as `Warehouse.work` does, in a transaction that looks first whether the lock is still held.
 
-        Raises RunLocked if another run has it by now, and what `Warehouse.work` raises.
+        Raises RunLocked if another run has it by now, or had it meanwhile and closed this one, and what
+        `Warehouse.work` raises.
         """
 
         async def if_held(connection: Connection) -> T:
@@ -139,6 +145,8 @@ class RunLock(HeldLock):
             process_id = self._connection.get_server_pid() if self._connection is not None else 0
             if not await connection.fetchval(self._warehouse.sql("ledger/holds_lock"), self._key, process_id):
                 raise _NotHeld
+            if self._was_lost and self.run_id is not None:
+                await refuse_closed(connection, self._warehouse, self.run_id)
             return await unit(connection, *args, **kwargs)
 
         while True:

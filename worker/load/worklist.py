@@ -63,10 +63,11 @@ class RosterWalk:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one landing writes: usable messages and rejected entries."""
+    """What one landing writes: usable messages and rejected entries. `number` counts a search's batches, from 0."""
 
     messages: Sequence[Message]
     rejected: Sequence[Rejected]
+    number: int
 
 
 async def plan_searches(
@@ -132,11 +133,18 @@ async def claim_search(
     return Claim(row["id"], run_id, Search(row["parameter"], row["value"]), token, lease)
 
 
-async def begin_walk(connection: Connection, warehouse: Warehouse, claim: Claim) -> None:
-    """Note that the search is walked from its first page now. Raises LeaseLost."""
+async def begin_walk(connection: Connection, warehouse: Warehouse, claim: Claim) -> int:
+    """Note that the search is walked from its first page now. Return the number of its next batch. Raises LeaseLost."""
     row = await connection.fetchrow(warehouse.sql("ledger/begin_walk"), claim.search_id, claim.token, claim.lease)
     if row is None:
         raise LeaseLost("The lease on a search was lost before its walk.")
+    number: int = row["landings"]
+    return number
+
+
+async def let_go(connection: Connection, warehouse: Warehouse, claim: Claim) -> None:
+    """Let a search be claimed again. Without effect if somebody else has claimed it meanwhile."""
+    await connection.execute(warehouse.sql("ledger/let_go"), claim.search_id, claim.token)
 
 
 async def renew_leases(
@@ -151,13 +159,15 @@ async def land_batch(
 ) -> Landed:
     """Land a batch of a claimed search, and with the last one its end, all in the caller's transaction.
 
-    Raises LeaseLost, which rolls everything back. A search that is finished already by this very token (the commit
-    arrived, its answer did not) is left as it is.
+    Raises LeaseLost, which rolls everything back; also if a batch that had been landed is not there any more: a standby
+    that lagged has taken over. A batch that was landed already (the commit arrived, its answer did not) is left alone.
     """
-    status = await connection.fetchval(warehouse.sql("ledger/check_lease"), claim.search_id, claim.token)
-    if status is None:
+    landings = await connection.fetchval(warehouse.sql("ledger/check_lease"), claim.search_id, claim.token)
+    if landings is None:
         raise LeaseLost("The lease on a search was lost during its walk.")
-    if status != "walking":
+    if landings < batch.number:
+        raise LeaseLost("The warehouse has lost what had been landed of a search.")
+    if landings > batch.number:
         return Landed()
     landed = await land_messages(connection, warehouse, batch.messages, run_id=claim.run_id)
     await resolve(connection, warehouse, batch.messages)
