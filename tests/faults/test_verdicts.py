@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -133,11 +134,11 @@ async def test_a_cover_that_cannot_be_read_whole_says_of_nothing_that_it_moved(
 
 
 async def test_a_source_that_knows_no_id_proves_nothing(clinic: Clinic, warehouse_url: str) -> None:
-    """A search by `_id` that always answers 0 does not turn what is missing into what is gone."""
+    """A search by `_id` that always answers 0 does not turn what is missing into what is gone, nor excuses it."""
     lose(clinic, "lost")
     async with open_world(warehouse_url, clinic, middlewares=[answers_by_id(nobody)]) as world:
         verified = await world.verify()
-        assert (verified.clean, verified.reason, verified.found.gone) == (False, "source_unreliable", 1)
+        assert (verified.clean, verified.reason, verified.found.unknown) == (False, "source_unreliable", 1)
         assert await last_verified(world) is None
 
 
@@ -299,3 +300,25 @@ async def test_a_walk_that_is_not_accepted_leaves_nothing(
         verified = await world.verify()
         assert (verified.clean, verified.found.gone, verified.entries) == (True, 1, 39)
         assert gone in await ids_of(world.database)
+
+
+async def test_what_passes_show_and_its_id_denies_is_not_called_gone(clinic: Clinic, warehouse_url: str) -> None:
+    """The practitioner's searches hide a message, so does its id; the patient's show it. Something is lost."""
+    hidden = str(next(iter(clinic))["id"])
+
+    @web.middleware
+    async def hide(request: web.Request, handler: Handler) -> web.StreamResponse:
+        by = request.query.get("sender") or request.query.get("recipient") or ""
+        answer = await handler(request)
+        if by.startswith("Practitioner/") or request.query.get("_id") == hidden:
+            assert isinstance(answer, web.Response)
+            bundle = json.loads(answer.body)
+            kept = [one for one in bundle.get("entry", []) if one["resource"]["id"] != hidden]
+            bundle["total"] -= len(bundle.get("entry", [])) - len(kept)
+            return web.json_response(bundle | {"entry": kept}, content_type="application/fhir+json")
+        return answer
+
+    async with open_world(warehouse_url, clinic, middlewares=[hide]) as world:
+        for _ in range(2):
+            verified = await world.verify()
+            assert (verified.clean, verified.reason) == (False, "differences_not_answered")

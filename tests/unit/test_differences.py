@@ -40,7 +40,7 @@ def difference(kind: str, **fields: Any) -> Difference:
         ("missing", CHANGED, {"sent_at": NOW}, Verdict.MOVED),
         ("missing", CHANGED, {"sent_at": NOW + TICK}, Verdict.DIFFERENCE),
         ("missing", UNUSABLE, {"sent_at": BEGAN}, Verdict.MOVED),
-        ("missing", NO, {}, Verdict.GONE),
+        ("missing", NO, {}, Verdict.UNKNOWN),
         ("missing", NOT_ASKED, {}, Verdict.UNKNOWN),
         ("extra", SAME, {}, Verdict.MOVED),
         ("extra", CHANGED, {}, Verdict.DIFFERENCE),
@@ -61,7 +61,7 @@ def difference(kind: str, **fields: Any) -> Difference:
         ("unaccounted", SAME, {}, Verdict.MOVED),
         ("unaccounted", NO, {"as_last_shown": True}, Verdict.GONE),
         ("unaccounted", UNUSABLE, {"mirror_hash": None}, Verdict.DIFFERENCE),
-        ("unaccounted", NO, {"mirror_hash": None}, Verdict.GONE),
+        ("unaccounted", NO, {"mirror_hash": None}, Verdict.UNKNOWN),
         ("unaccounted", NOT_ASKED, {}, Verdict.UNKNOWN),
         ("unaccounted", NOT_ASKED, {"message_id": None, "mirror_hash": None}, Verdict.DIFFERENCE),
         ("altered", NOT_ASKED, {"as_last_shown": True}, Verdict.DIFFERENCE),
@@ -81,9 +81,11 @@ def test_only_evidence_excuses(kind: str, answer: Answer, sent_at: datetime | No
     """Nothing has moved without a sign of it; nothing is gone that the source was not asked for, or knows."""
     one = difference(kind, sent_at=sent_at, as_last_shown=as_last_shown)
     verdict = judge(one, answer, began_at=BEGAN, now=NOW)
-    assert (verdict is Verdict.UNKNOWN) is (answer.known is None)
+    contradicts_itself = answer.known is False and one.mirror_hash is None
+    assert (verdict is Verdict.UNKNOWN) is (answer.known is None or contradicts_itself)
     if verdict is Verdict.GONE:
         assert answer.known is False
+        assert one.mirror_hash is not None
     if verdict is Verdict.MOVED:
         assert answer.known is True
         sent_meanwhile = kind == "missing" and sent_at is not None and BEGAN <= sent_at <= NOW

@@ -6,14 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from worker.errors import PageFailed
-from worker.extract.entry import hash_entry, read_entry
 from worker.jobs import plan
+from worker.jobs.ask import ask, knows_one_of
 from worker.jobs.differences import NOT_ANSWERED, SIGHTINGS_LOST, Answer, Verdict, doubt, judge
 from worker.jobs.together import together
-from worker.jobs.walk import RESOURCE
 from worker.load import missing, sightings
-from worker.records import Aside, Communication
 
 if TYPE_CHECKING:
     from worker.extract.client import Source
@@ -110,24 +107,10 @@ async def _knows_what_it_showed(workplace: Workplace, cover: Cover) -> bool:
     """Ask by id for what is no difference: whether the source's no to others is worth anything."""
     warehouse = workplace.warehouse
     shown = await warehouse.work(sightings.pick_shown, warehouse, cover.run_id, cover.passes)
-    return shown is not None and (await _answer(workplace.source, shown)).known is True
+    return await knows_one_of(workplace.source, shown)
 
 
 async def _ask(source: Source, difference: sightings.Difference) -> Answer:
     if difference.message_id is None or difference.kind == "altered":
         return Answer(None)
-    return await _answer(source, difference.message_id)
-
-
-async def _answer(source: Source, message_id: str) -> Answer:
-    try:
-        page = await source.first_page(RESOURCE, [("_id", message_id)])
-    except PageFailed:
-        return Answer(None)
-    records = [read_entry(entry, hash_entry(entry)) for entry in page.entries]
-    if page.total == 0 and not records:
-        return Answer(known=False)
-    for record in records:
-        if not isinstance(record, Aside) and record.id == message_id:
-            return Answer(known=True, content_hash=record.content_hash if isinstance(record, Communication) else None)
-    return Answer(None)
+    return await ask(source, difference.message_id)

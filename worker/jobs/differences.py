@@ -45,7 +45,8 @@ def judge(difference: Difference, answer: Answer, *, began_at: datetime, now: da
 
     Moved is what was sent since the verification began at `began_at`; what the mirror holds just as the source says
     `now`; and a row that holds just what the sync that this verification began with was shown, but no longer what the
-    source says. Gone is what it says no longer: that is worth as much as its word (see `doubt`).
+    source says. Gone is a row of which it says nothing any more: that is worth as much as its word (see `doubt`). Of
+    what the mirror never had its searches and its word on the id contradict each other: the next verification tells.
 
     The source's `sent` is the client's word: a message written meanwhile without it, or dated back, is called missing.
     That cannot be told from what a sync lost.
@@ -56,7 +57,7 @@ def judge(difference: Difference, answer: Answer, *, began_at: datetime, now: da
         return Verdict.UNKNOWN
     if difference.mirror_hash is None:
         if not answer.known:
-            return Verdict.GONE
+            return Verdict.UNKNOWN
         sent_at = difference.sent_at
         return Verdict.MOVED if sent_at is not None and began_at <= sent_at <= now else Verdict.DIFFERENCE
     if answer.content_hash == difference.mirror_hash:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from worker import __version__
-from worker.errors import PageFailed
 from worker.extract import roster
 from worker.jobs import people, plan
+from worker.jobs.ask import knows_one_of
 from worker.jobs.begin import begin_or_resume
 from worker.jobs.claims import walk_all
 from worker.jobs.progress import Progress, Report
@@ -222,11 +222,5 @@ async def _walk_what_hid_some(workplace: Workplace, run_id: int, walker: Walker)
 
 
 async def _knows_what_it_showed(workplace: Workplace, run_id: int) -> bool:
-    for shown in await workplace.warehouse.work(missing.pick_shown, workplace.warehouse, run_id):
-        try:
-            page = await workplace.source.first_page("Communication", [("_id", shown)])
-        except PageFailed:
-            continue
-        if page.total == 1 and len(page.entries) == 1:
-            return True
-    return False
+    shown = await workplace.warehouse.work(missing.pick_shown, workplace.warehouse, run_id)
+    return await knows_one_of(workplace.source, shown)

@@ -96,10 +96,9 @@ async def read_differences(
     return [Difference(**dict(row)) for row in rows]
 
 
-async def pick_shown(connection: Connection, warehouse: Warehouse, run_id: int, number: int) -> str | None:
-    """Return the id of some message that a pass showed just as the mirror holds it, None if there was none."""
-    shown: str | None = await connection.fetchval(warehouse.sql("verify/pick_shown"), run_id, number)
-    return shown
+async def pick_shown(connection: Connection, warehouse: Warehouse, run_id: int, number: int) -> list[str]:
+    """Return ids of a few messages that a pass showed just as the mirror holds them."""
+    return [row["message_id"] for row in await connection.fetch(warehouse.sql("verify/pick_shown"), run_id, number)]
 
 
 async def leave_for_sync(

@@ -1,0 +1,42 @@
+"""Asks the source for messages by id: what it says of one, and whether its word on others is worth anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from worker.errors import PageFailed
+from worker.extract.entry import hash_entry, read_entry
+from worker.jobs.differences import Answer
+from worker.jobs.walk import RESOURCE
+from worker.records import Aside, Communication
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from worker.extract.client import Source
+
+
+async def ask(source: Source, message_id: str) -> Answer:
+    """Return what the source says of a message now; a page that cannot be had or does not answer is no answer.
+
+    Raises what `Source.first_page` raises of the source as a whole.
+    """
+    try:
+        page = await source.first_page(RESOURCE, [("_id", message_id)])
+    except PageFailed:
+        return Answer(None)
+    records = [read_entry(entry, hash_entry(entry)) for entry in page.entries]
+    if page.total == 0 and not records:
+        return Answer(known=False)
+    for record in records:
+        if not isinstance(record, Aside) and record.id == message_id:
+            return Answer(known=True, content_hash=record.content_hash if isinstance(record, Communication) else None)
+    return Answer(None)
+
+
+async def knows_one_of(source: Source, message_ids: Iterable[str]) -> bool:
+    """Whether the source knows one of these by id, which searches have just shown. Raises as `ask`."""
+    for message_id in message_ids:
+        if (await ask(source, message_id)).known:
+            return True
+    return False
