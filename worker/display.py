@@ -187,7 +187,7 @@ def show_status(status: dict[str, Any]) -> None:
         )
     out.print(
         f"{freshness['messages']:,} messages, {freshness['messages_deleted']:,} deleted at the source, "
-        f"{freshness['quarantined']:,} in quarantine, {status['rows_by_older_rules']:,} derived by other rules."
+        f"{freshness['quarantined']:,} in quarantine, {status['rows_by_older_rules']:,} for replay to derive anew."
     )
     keys = (
         "id",
@@ -200,9 +200,14 @@ def show_status(status: dict[str, Any]) -> None:
         "entries",
         "inserted",
         "updated",
+        "quarantined",
+        "deleted",
     )
     runs = [{key: run[key] for key in keys} for run in status["runs"]]
     show_rows("Last runs", [run | {"outcome": run["outcome"] or "open"} for run in runs])
+    for run in status["runs"]:
+        if run["reason"] is not None:
+            out.print(f"Run {run['id']} was {run['outcome']}: {run['reason']} (deploy/README.md explains the word).")
     if status["lock"] is not None:
         out.print(f"The run lock is held by {status['lock']['holder'] or 'another session'}{_since(status['lock'])}.")
     elif any(run["outcome"] is None for run in runs):

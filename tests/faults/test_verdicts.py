@@ -312,6 +312,7 @@ async def test_what_passes_show_and_its_id_denies_is_not_called_gone(clinic: Cli
         answer = await handler(request)
         if by.startswith("Practitioner/") or request.query.get("_id") == hidden:
             assert isinstance(answer, web.Response)
+            assert isinstance(answer.body, bytes)
             bundle = json.loads(answer.body)
             kept = [one for one in bundle.get("entry", []) if one["resource"]["id"] != hidden]
             bundle["total"] -= len(bundle.get("entry", [])) - len(kept)

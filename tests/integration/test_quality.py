@@ -34,6 +34,12 @@ NEARLY = (
     "<p", "<o:p>", "<q:p>", "<!-- a", "<!-- a -->", "<!doctype html>", "<br/>", "</p>", "<input disabled>", "<a href>",
     "<a href = 'x'>", "<p\nclass=x>", "<P CLASS=x>", "<b>", "<bb>", "< b>", "&#8217;", "&#x20;", "&#;", "<b a='<'>",
 )  # fmt: skip
+_UNUSABLE = """
+INSERT INTO canvas_ops.quarantine (
+    raw_hash, message_id, reason, entry, parameter, value, _run_id, _first_seen_at, _last_run_id, _last_seen_at
+)
+VALUES ('\\x00', $1, 'nul_character', '{}', 'sender', 'Practitioner/x', 1, now(), 1, now())
+"""
 
 
 @pytest.fixture
@@ -67,18 +73,33 @@ async def test_each_finding_counts_its_messages(warehouse: Warehouse, database: 
         message("large", text="<p>x" * (MAX_TAGS + 1), sent=AFTER),
         message("future", sent="2999-01-01T00:00:00Z"),
         message("empty", sent=AFTER, payload=[]),
+        message("picture", text="<img src=x>", sent=AFTER, status="preparation"),
+        message("void", sent=None, status="entered-in-error"),
     )
+    await database.execute(_UNUSABLE, "plain")
     found = await findings(database)
     assert {name: found[name] for name in found if name != "possible_drafts"} == {
         "markup_before_cutoff": 1,
         "html_over_caps": 1,
         "html_in_cutoff_hour": 1,
         "html_without_sent": 1,
-        "without_text": 1,
-        "without_sent": 1,
+        "without_text": 2,
+        "without_sent": 2,
         "sent_after_first_seen": 1,
         "unknown_direction": 0,
+        "newer_version_unusable": 1,
     }
+    rows = await database.fetch("SELECT finding, live_messages FROM canvas.quality")
+    live = {row["finding"]: row["live_messages"] for row in rows}
+    assert (live["without_text"], live["without_sent"], live["newer_version_unusable"]) == (1, 1, 1)
+    unusable = await database.fetchrow("SELECT message_id, reason, has_row FROM canvas.unusable")
+    assert tuple(unusable) == ("plain", "nul_character", True)
+
+
+async def test_without_messages_nothing_is_found(warehouse: Warehouse, database: asyncpg.Connection) -> None:
+    assert warehouse.schema == "canvas"
+    rows = await database.fetch("SELECT messages, live_messages FROM canvas.quality")
+    assert {tuple(row) for row in rows} == {(0, 0)}
 
 
 async def test_a_draft_that_is_sent_later_has_no_time_in_the_future(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.integration.bare_source import BareSource, letter
 from tests.integration.mirroring import (
     PATIENT,
     PRACTITIONER,
@@ -195,3 +196,31 @@ async def test_a_flood_into_quarantine_is_no_complete_run(
     assert "words" not in done.out + done.err
     assert len(await database.fetch(OPEN)) == bad
     assert len(await ids_of(database)) == good
+
+
+async def test_what_the_source_no_longer_has_leaves_quarantine(database_dsn: str, database: asyncpg.Connection) -> None:
+    """Bad from the start, edited and still bad, deleted: never a row that could be marked as deleted."""
+    source = BareSource([letter("good"), letter("bad", sent="never")])
+    async with source.serve() as url:
+        settings = mirror_settings(url, database_dsn)
+        await sync(settings)
+        source.rows[1] = letter("bad", sent="never ever")
+        await sync(settings)
+        assert [row["message_id"] for row in await database.fetch(OPEN)] == ["bad"]
+        source.rows.pop()
+        await sync(settings, quick=True)
+        assert len(await database.fetch(OPEN)) == 1
+        await sync(settings)
+    assert await database.fetch(OPEN) == []
+
+
+async def test_what_a_search_that_is_not_accepted_does_not_show_stays(
+    database_dsn: str, database: asyncpg.Connection
+) -> None:
+    source = BareSource([letter("good"), letter("bad", sent="never")])
+    async with source.serve() as url:
+        settings = mirror_settings(url, database_dsn)
+        await sync(settings)
+        source.spoil = lambda _path, _query, bundle: bundle["entry"].pop() if len(bundle["entry"]) > 1 else None
+        assert (await sync(settings)).outcome is Outcome.INCOMPLETE
+    assert [row["message_id"] for row in await database.fetch(OPEN)] == ["bad"]

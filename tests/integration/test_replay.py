@@ -27,7 +27,13 @@ CUT = (
     " WHERE datname = current_database() AND application_name LIKE 'message-mirror replay %'"
 )
 OPEN = "SELECT count(*) FROM canvas_ops.quarantine WHERE resolved_at IS NULL"
-HOLD_BACK = "INSERT INTO canvas_ops.quarantine VALUES ($1, $2, 'no_id', $3, 'sender', 'Practitioner/x', 1, now())"
+HOLD_BACK = """
+INSERT INTO canvas_ops.quarantine (
+    raw_hash, message_id, reason, entry, parameter, value, _run_id, _first_seen_at, _last_run_id, _last_seen_at
+)
+VALUES ($1, $2, 'no_id', $3, 'sender', 'Practitioner/x', 1, now(), 1, now())
+ON CONFLICT (raw_hash) DO UPDATE SET _last_seen_at = now()
+"""
 
 
 class Letters:
@@ -216,3 +222,15 @@ async def test_a_message_without_a_row_becomes_one(letters: Letters) -> None:
     assert (await letters.world.replay()).released == 2
     assert await letters.row() == ("The second.", False, None, None)
     assert await letters.past() == ["The first."]
+
+
+async def test_the_version_that_was_served_last_is_landed_last(letters: Letters) -> None:
+    """Two versions that could not be read, the first of them served again after the second."""
+    await letters.serve("Readable.")
+    for text in ("New style.", "Newer style.", "New style."):
+        await letters.hold_back(text, "one")
+    replayed = await letters.world.replay()
+    assert (await letters.row())[0] == "New style."
+    assert (replayed.inserted, replayed.updated) == (0, 2)
+    run = await letters.world.database.fetchrow("SELECT inserted, updated FROM canvas_ops.run ORDER BY id DESC LIMIT 1")
+    assert tuple(run) == (0, 2)

@@ -206,6 +206,8 @@ def reasons_in_the_code() -> set[str]:
     """Return every word that a search, a verification or deletions not believed may end with."""
     found = {
         plan.HIDES_MESSAGES,
+        plan.QUARANTINE,
+        differences.DIFFERENCES_FOUND,
         plan.TOO_MANY_MISSING,
         plan.Deletions.TOO_MANY.value,
         plan.Deletions.SOURCE_UNRELIABLE.value,

@@ -231,6 +231,9 @@ def status(**freshness: Any) -> dict[str, Any]:
         "entries": 12345,
         "inserted": 10000,
         "updated": 2000,
+        "quarantined": 0,
+        "deleted": 3,
+        "reason": None,
         "selection": "x",
     }
     return {
@@ -261,6 +264,13 @@ def test_the_status_tells_how_fresh_it_is(capsys: pytest.CaptureFixture[str]) ->
         assert text in out
     assert "selection" not in out
     assert "not accepted" not in out
+
+
+def test_the_status_tells_why_a_run_was_not_complete(capsys: pytest.CaptureFixture[str]) -> None:
+    found = status()
+    found["runs"][0] |= {"outcome": "incomplete", "reason": "too_many"}
+    display.show_status(found)
+    assert "Run 7 was incomplete: too_many (deploy/README.md explains the word).\n" in capsys.readouterr().out
 
 
 def test_the_status_tells_why_searches_were_not_accepted(capsys: pytest.CaptureFixture[str]) -> None:

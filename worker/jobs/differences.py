@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SIGHTINGS_LOST = "sightings_lost"
 NOT_ANSWERED = "differences_not_answered"
 SYNC_NOT_COMPLETE = "sync_not_complete"
+DIFFERENCES_FOUND = "differences_found"
 FORBIDDEN = "http_403"
 
 

@@ -16,7 +16,7 @@ from worker.jobs.begin import begin_or_resume
 from worker.jobs.claims import walk_all
 from worker.jobs.progress import Progress, Report
 from worker.jobs.walk import Walker
-from worker.load import land, ledger, marks, missing, sightings, worklist
+from worker.load import land, ledger, marks, missing, quarantine, sightings, worklist
 from worker.telemetry import get_logger
 from worker.transform.cutoff import Cutoff
 from worker.transform.message import Rules
@@ -84,6 +84,8 @@ async def run(
     outcome = plan.outcome(sums, verdict)
     await workplace.hold(run_id)
     await workplace.lock.work(sightings.settle_wanted, warehouse, run_id)
+    if not selection.quick:
+        await workplace.lock.work(quarantine.resolve_unserved, warehouse, run_id)
     sums, deleted = await warehouse.work(
         ledger.close_run,
         warehouse,
@@ -91,6 +93,7 @@ async def run(
         outcome.value,
         gone=gone if verdict is plan.Deletions.MARK else (),
         planned_at=planned_at,
+        reason=plan.reason(sums, verdict),
     )
     reasons = await warehouse.work(ledger.count_reasons, warehouse, run_id)
     log.info(

@@ -21,6 +21,7 @@ DELETIONS_SHARE = 0.05
 TOO_MANY_MISSING = "too_many_missing"
 HIDES_MESSAGES = "hides_messages"
 """Of a search that, walked twice, does not show what the source has by id."""
+QUARANTINE = "quarantine"
 QUARANTINE_FLOOR = 10
 QUARANTINE_SHARE = 0.01
 
@@ -202,6 +203,13 @@ def outcome(sums: RunSums, verdict: Deletions = Deletions.NONE_FOUND) -> Outcome
     if sums.accepted < sums.searches or verdict in UNBELIEVED or quarantine_flooded(sums):
         return Outcome.INCOMPLETE
     return Outcome.COMPLETE
+
+
+def reason(sums: RunSums, verdict: Deletions) -> str | None:
+    """Return in a word why a run is not complete beside what its searches say, None if there is nothing of the kind."""
+    if verdict in UNBELIEVED:
+        return verdict.value
+    return QUARANTINE if quarantine_flooded(sums) else None
 
 
 def quarantine_flooded(sums: RunSums) -> bool:

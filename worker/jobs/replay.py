@@ -34,13 +34,18 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """How many versions were written anew, how many could not be read, and how many entries left quarantine."""
+    """How many versions were written anew, how many could not be read, and how many entries left quarantine.
+
+    `inserted` and `updated` are the messages that came out of it.
+    """
 
     run_id: int
     rewritten: int
     unreadable: int
     released: int
     still_quarantined: int
+    inserted: int
+    updated: int
 
 
 async def replay(settings: Settings, report: Report = no_report, *, since: datetime | None = None) -> Replayed:
@@ -51,7 +56,14 @@ async def replay(settings: Settings, report: Report = no_report, *, since: datet
     async with open_locked(settings, "replay") as (warehouse, lock):
         run_id = await begin_anew(warehouse, lock, "replay", "selected" if since else "full")
         result = await _Replay(settings, warehouse, lock, report, run_id, since).run()
-        await lock.work(ledger.close_run, warehouse, run_id, plan.Outcome.COMPLETE.value)
+        await lock.work(
+            ledger.close_run,
+            warehouse,
+            run_id,
+            plan.Outcome.COMPLETE.value,
+            inserted=result.inserted,
+            updated=result.updated,
+        )
         get_logger().info("replay closed", run_id=run_id, changed=result.rewritten, landed=result.released)
         return result
 
@@ -92,7 +104,7 @@ class _Replay:
         self._run_id = run_id
         self._since = since
         self._progress = Progress()
-        self._rewritten = self._unreadable = self._released = self._still = 0
+        self._rewritten = self._unreadable = self._released = self._still = self._inserted = self._updated = 0
 
     async def run(self) -> Replayed:
         warehouse = self._warehouse
@@ -100,7 +112,15 @@ class _Replay:
         await self._versions(rederive.read_current, rederive.rewrite_current)
         await self._versions(rederive.read_past, rederive.rewrite_past)
         await self._quarantine()
-        return Replayed(self._run_id, self._rewritten, self._unreadable, self._released, self._still)
+        return Replayed(
+            self._run_id,
+            self._rewritten,
+            self._unreadable,
+            self._released,
+            self._still,
+            self._inserted,
+            self._updated,
+        )
 
     async def _versions(self, read: _Read, rewrite: _Rewrite) -> None:
         warehouse, after = self._warehouse, None
@@ -128,6 +148,8 @@ class _Replay:
             records = [read_entry(one.entry, one.raw_hash) for one in batch]
             messages = to_messages([one for one in records if isinstance(one, Communication)], self._rules)
             if messages:
-                await self._lock.work(rederive.release, warehouse, messages, run_id=self._run_id)
+                landed = await self._lock.work(rederive.release, warehouse, messages, run_id=self._run_id)
+                self._inserted += landed.inserted
+                self._updated += landed.updated
             self._released += len(messages)
             self._still += len(batch) - len(messages)

@@ -16,7 +16,7 @@ from worker.jobs import mirror, people, plan
 from worker.jobs.begin import begin_anew
 from worker.jobs.compare import Found, compare
 from worker.jobs.cover import Cover
-from worker.jobs.differences import SYNC_NOT_COMPLETE
+from worker.jobs.differences import DIFFERENCES_FOUND, SYNC_NOT_COMPLETE
 from worker.jobs.progress import Report, no_report
 from worker.jobs.workplace import Connect, Workplace, open_workplace
 from worker.load import ledger, sightings, worklist
@@ -83,7 +83,14 @@ async def verify(
             agreed=unread is None,
         )
         outcome = plan.Outcome.COMPLETE if result.clean else plan.Outcome.INCOMPLETE
-        await workplace.lock.work(ledger.close_run, workplace.warehouse, run_id, outcome.value, as_of=cover.as_of)
+        await workplace.lock.work(
+            ledger.close_run,
+            workplace.warehouse,
+            run_id,
+            outcome.value,
+            as_of=cover.as_of,
+            reason=result.reason or (None if result.clean else DIFFERENCES_FOUND),
+        )
         get_logger().info(
             "verification closed", run_id=run_id, outcome=outcome.value, entries=result.entries, reason=result.reason
         )

@@ -113,13 +113,17 @@ async def close_run(
     gone: Sequence[str] = (),
     as_of: datetime | None = None,
     planned_at: datetime | None = None,
+    reason: str | None = None,
+    inserted: int = 0,
+    updated: int = 0,
 ) -> tuple[RunSums, int]:
     """Close a run with its outcome; return the sums of its searches, and how many messages it marked as deleted.
 
     What the run found `gone` is marked as deleted in the same transaction. `as_of` stands in for the start of the
-    oldest accepted walk in the ledger. A run that is closed stays as it is, be it that the answer to this was lost, or
-    that another process took the run over: what had been gone then may be back. Raises RunLocked if the run was not
-    planned at `planned_at` (None: not looked at): another has begun meanwhile.
+    oldest accepted walk in the ledger, `reason` is why it is not complete beside what its searches say, `inserted` and
+    `updated` are messages that no search of it landed. A run that is closed stays as it is, be it that the answer to
+    this was lost, or that another process took the run over: what had been gone then may be back. Raises RunLocked if
+    the run was not planned at `planned_at` (None: not looked at): another has begun meanwhile.
     """
     run = await connection.fetchrow(warehouse.sql("ledger/lock_run"), run_id)
     if planned_at is not None and run["planned_at"] != planned_at:
@@ -140,9 +144,10 @@ async def close_run(
         sums.searches,
         sums.accepted,
         sums.entries,
-        sums.inserted,
-        sums.updated,
+        sums.inserted + inserted,
+        sums.updated + updated,
         sums.quarantined,
         deleted,
+        reason,
     )
     return sums, deleted

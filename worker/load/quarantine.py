@@ -1,4 +1,4 @@
-"""Stores what extract rejected, whole; closes what a usable version or a deletion has overtaken. Decides nothing."""
+"""Stores what extract rejected, whole; closes what was overtaken or is served no longer. Decides nothing."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ async def store_rejected(
         search.value,
         run_id,
     )
+    if len(rows) < len(distinct):
+        await connection.execute(warehouse.sql("quarantine/note_served"), list(distinct), run_id)
     return len(rows)
 
 
@@ -50,3 +52,8 @@ async def resolve(connection: Connection, warehouse: Warehouse, messages: Sequen
 async def resolve_gone(connection: Connection, warehouse: Warehouse, run_id: int) -> None:
     """Close what lies open of messages that this run found gone: a replay is not to bring them back."""
     await connection.execute(warehouse.sql("quarantine/resolve_gone"), run_id)
+
+
+async def resolve_unserved(connection: Connection, warehouse: Warehouse, run_id: int) -> None:
+    """Close what lies open and was not served to this run any more, by the accepted search that had served it."""
+    await connection.execute(warehouse.sql("quarantine/resolve_unserved"), run_id)

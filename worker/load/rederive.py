@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from worker.load.land import land_messages, rewrite_parts, stage
+from worker.load.land import Landed, land_messages, rewrite_parts, stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Quarantined:
 
     raw_hash: bytes
     entry: bytes
-    first_seen_at: datetime
+    last_seen_at: datetime
 
 
 async def count_older(connection: Connection, warehouse: Warehouse, rules: str, since: datetime | None) -> int:
@@ -59,10 +59,10 @@ async def read_past(
 async def read_quarantine(
     connection: Connection, warehouse: Warehouse, since: datetime | None, after: Quarantined | None, limit: int
 ) -> list[Quarantined]:
-    """Return the next open entries, the oldest first."""
-    last = (after.first_seen_at, after.raw_hash) if after else (datetime.fromisoformat("0001-01-01T00:00:00Z"), b"")
+    """Return the next open entries, in the order in which the source last served them."""
+    last = (after.last_seen_at, after.raw_hash) if after else (datetime.fromisoformat("0001-01-01T00:00:00Z"), b"")
     rows = await connection.fetch(warehouse.sql("quarantine/read_open"), since, *last, limit)
-    return [Quarantined(row["raw_hash"], row["entry"], row["_first_seen_at"]) for row in rows]
+    return [Quarantined(row["raw_hash"], row["entry"], row["_last_seen_at"]) for row in rows]
 
 
 async def rewrite_current(connection: Connection, warehouse: Warehouse, messages: Sequence[Message]) -> None:
@@ -83,20 +83,23 @@ async def rewrite_past(connection: Connection, warehouse: Warehouse, messages: S
     await connection.execute(warehouse.sql("replay/update_past"))
 
 
-async def release(connection: Connection, warehouse: Warehouse, messages: Sequence[Message], *, run_id: int) -> None:
+async def release(connection: Connection, warehouse: Warehouse, messages: Sequence[Message], *, run_id: int) -> Landed:
     """Land what had been in quarantine, each message by the hash of its entry, and close those entries.
 
-    Of several versions of one id the one met last is landed last, so that it is the present one. What is closed already
-    is left alone: to land an earlier version again would bring it back. So is a message that has a row, and whose entry
-    had no id when it was met: nothing told then whether that row is newer. If it is not, the next sync is served this
-    version again.
+    Of several versions of one id the one served last is landed last, so that it is the present one. What is closed
+    already is left alone: to land an earlier version again would bring it back. So is a message that has a row, and
+    whose entry had no id when it was met: nothing told then whether that row is newer. If it is not, the next sync is
+    served this version again. Return what was landed.
     """
     hashes = [message.raw_hash for message in messages]
     rows = await connection.fetch(
         warehouse.sql("quarantine/lock_open"), hashes, [message.id for message in messages], run_id
     )
     to_land = {row["raw_hash"] for row in rows if not row["is_doubtful"]}
-    for message in messages:
-        if message.raw_hash in to_land:
-            await land_messages(connection, warehouse, [message], run_id=run_id)
+    landed = [
+        await land_messages(connection, warehouse, [message], run_id=run_id)
+        for message in messages
+        if message.raw_hash in to_land
+    ]
     await connection.execute(warehouse.sql("quarantine/resolve_entries"), hashes)
+    return Landed(inserted=sum(one.inserted for one in landed), updated=sum(one.updated for one in landed))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from worker.errors import MigrationError
 from worker.load.lock import lock_key
 from worker.load.migrate import read_outstanding_in
+from worker.load.rederive import count_older
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,7 @@ async def read_status(connection: Connection, warehouse: Warehouse, *, runs: int
         "runs": _rows(await connection.fetch(sql("status/last_runs"), runs)),
         "not_accepted": _rows(await connection.fetch(sql("status/not_accepted"))),
         "quarantine": _rows(await connection.fetch(sql("status/quarantine_reasons"))),
-        "rows_by_older_rules": await connection.fetchval(sql("status/older_rules"), rules_version),
+        "rows_by_older_rules": await count_older(connection, warehouse, rules_version, None),
         "sizes": _rows(await connection.fetch(sql("status/sizes"), schemas)),
     }
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from worker.errors import EXIT_LOCKED, EXIT_SOURCE, EXIT_WAREHOUSE, MirrorError
-from worker.jobs.plan import UNBELIEVED, Outcome, quarantine_flooded
+from worker.jobs.plan import QUARANTINE, UNBELIEVED, Outcome, quarantine_flooded
 from worker.jobs.sync import sync
 from worker.service.cron import trigger
 from worker.service.leader import Leader
@@ -125,4 +125,4 @@ def _say_why(result: RunResult) -> None:
     if result.deletions in UNBELIEVED:
         log.warning(what, reason=result.deletions.value, messages=result.gone + result.not_asked)
     if quarantine_flooded(result.sums):
-        log.warning(what, reason="quarantine", quarantined=result.sums.quarantined)
+        log.warning(what, reason=QUARANTINE, quarantined=result.sums.quarantined)

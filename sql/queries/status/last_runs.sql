@@ -1,7 +1,7 @@
 -- The last $1 runs, the newest first.
 SELECT
     id, job, scope, outcome, started_at, closed_at, as_of, searches, searches_accepted, entries, inserted, updated, quarantined,
-    deleted
+    deleted, reason
 FROM canvas_ops.run
 ORDER BY id DESC
 LIMIT $1
