@@ -52,13 +52,15 @@ lock: $(READY) ## Renew requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-emit-index-url --upgrade --quiet --output-file requirements.lock
 
-clean: ## Stop the embedded servers, remove their data, the environment and all caches
-	@for directory in .warehouse .warehouse-demo; do \
-		if [ -d $$directory ] && [ -x $(BIN)/message-mirror ]; then \
-			echo "==> stopping and removing the embedded PostgreSQL in $$directory"; \
-			WAREHOUSE_DSN= WAREHOUSE_DIR=$$directory $(BIN)/message-mirror warehouse remove --yes; \
-		fi; \
-	done
+clean: ## Stop the embedded servers, remove the demo's data, the environment and all caches
+	@if [ -d .warehouse-demo ] && [ -x $(BIN)/message-mirror ]; then \
+		echo "==> stopping and removing the embedded PostgreSQL in .warehouse-demo"; \
+		WAREHOUSE_DSN= WAREHOUSE_DIR=.warehouse-demo $(BIN)/message-mirror warehouse remove --yes; \
+	fi
+	@if [ -d .warehouse ] && [ -x $(BIN)/message-mirror ]; then \
+		echo "==> stopping the embedded PostgreSQL in .warehouse, and keeping its data"; \
+		WAREHOUSE_DSN= WAREHOUSE_DIR=.warehouse $(BIN)/message-mirror warehouse stop; \
+	fi
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -20,6 +20,7 @@ from tests.faults import (
     test_roster,
     test_verify,
 )
+from tests.integration import test_ledger, test_nothing_hidden
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 LISTED = dict(re.findall(r"^\| (\w+): `\S+` \| (.+) \|$", README, flags=re.MULTILINE))
@@ -31,6 +32,8 @@ SOURCES = {
     "maintenance": test_maintenance,
     "hung": test_hung_connection,
     "verify": test_verify,
+    "hidden": test_nothing_hidden,
+    "failover": test_ledger,
 }
 
 

@@ -21,13 +21,8 @@ PATIENT = "Patient/pa"
 
 def letter(message_id: str, practitioner: str = "pr", text: str = "Hello.", **fields: Any) -> dict[str, Any]:
     """Return a message from a practitioner to the patient."""
-    return message(
-        message_id,
-        sender={"reference": f"Practitioner/{practitioner}"},
-        recipient=[{"reference": PATIENT}],
-        payload=[{"contentString": text}],
-        **fields,
-    )
+    sides = {"sender": {"reference": f"Practitioner/{practitioner}"}, "recipient": [{"reference": PATIENT}]}
+    return message(message_id, text=text, **(sides | fields))
 
 
 @dataclass

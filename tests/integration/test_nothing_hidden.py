@@ -8,13 +8,18 @@ import pytest
 
 from tests.integration.bare_source import PATIENT, BareSource, letter
 from tests.integration.mirroring import ids_of, mirror_settings
+from worker.jobs import mirror
 from worker.jobs.plan import Outcome
 from worker.jobs.sync import sync
+from worker.load import missing
 
 if TYPE_CHECKING:
     import asyncpg
 
+    from worker.records import Search
+
 OF_THE_PRACTITIONER = {"sender": "Practitioner/pr"}
+TWO = [{"reference": PATIENT}, {"reference": "Practitioner/hidden"}]
 
 
 def asks(query: dict[str, str], wanted: dict[str, str]) -> bool:
@@ -40,11 +45,7 @@ async def test_somebody_made_active_between_the_two_lists_of_the_roster(
 
 async def test_whoever_is_met_is_searched_for_in_the_same_run(database_dsn: str, database: asyncpg.Connection) -> None:
     """Met as the second recipient of a message, and on no roster."""
-    both = letter("both") | {
-        "sender": {"reference": PATIENT},
-        "recipient": [{"reference": "Practitioner/pr"}, {"reference": "Practitioner/hidden"}],
-    }
-    source = BareSource([both, letter("theirs", "hidden")])
+    source = BareSource([letter("both", recipient=TWO), letter("theirs", "hidden")])
     async with source.serve() as url:
         result = await sync(mirror_settings(url, database_dsn))
     assert result.outcome is Outcome.COMPLETE
@@ -136,3 +137,39 @@ async def test_what_was_changed_handed_over_or_spoilt_hides_nothing(
         assert (result.outcome, result.reasons, result.deleted) == (Outcome.COMPLETE, {}, 1)
         assert (await sync(settings)).outcome is Outcome.COMPLETE
     assert await database.fetchval("SELECT count(*) FROM canvas_ops.quarantine WHERE resolved_at IS NULL") == 1
+
+
+async def whoever_is_met_is_known_already(*_: object) -> list[Search]:
+    """Stand in for looking who was met in a run."""
+    return []
+
+
+async def nothing_is_hidden(*_: object) -> list[int]:
+    """Stand in for looking which searches hide something."""
+    return []
+
+
+async def test_without_a_look_at_whoever_is_met_their_messages_are_lost(
+    database_dsn: str, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sabotage of the tests above."""
+    monkeypatch.setattr(mirror, "_of_newly_met", whoever_is_met_is_known_already)
+    source = BareSource([letter("both", recipient=TWO), letter("theirs", "hidden")])
+    async with source.serve() as url:
+        assert (await sync(mirror_settings(url, database_dsn))).outcome is Outcome.COMPLETE
+    assert await ids_of(database) == {"both"}
+
+
+async def test_without_a_look_at_what_is_hidden_a_lie_is_believed(
+    database_dsn: str, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sabotage of the tests above."""
+    monkeypatch.setattr(missing, "find_hiding", nothing_is_hidden)
+    source = BareSource([letter("a")])
+    async with source.serve() as url:
+        settings = mirror_settings(url, database_dsn)
+        await sync(settings)
+        source.rows.append(letter("new"))
+        source.spoil = Hiding(1)
+        assert (await sync(settings)).outcome is Outcome.COMPLETE
+    assert await ids_of(database) == {"a"}
