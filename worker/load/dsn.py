@@ -6,11 +6,11 @@ No message quotes any of it: where a password is not escaped, any part of the UR
 from __future__ import annotations
 
 import os
-import ssl
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from worker.errors import SettingsError
+from worker.load.tls import verified
 from worker.setting_values import is_loopback
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ class EmbeddedUrl(str):
 def connect_arguments(dsn: str) -> dict[str, Any]:
     """Return what asyncpg needs to connect. Raises SettingsError if `dsn` is no PostgreSQL URL.
 
-    Beyond loopback the server's certificate is verified against the system's authorities, unless the DSN names an
-    `sslmode`; a DSN with `sslrootcert` only is verified against that. What PG… variables ask for is meant for other
-    servers than the embedded one.
+    Beyond loopback the server's certificate is verified against the system's authorities, unless the DSN names another
+    `sslmode` than verify-full; a DSN with `sslrootcert` is verified against that. What PG… variables ask for is meant
+    for other servers than the embedded one.
     """
     if isinstance(dsn, EmbeddedUrl):
         return {"dsn": dsn, **_AS_THE_EMBEDDED_SERVER_IS}
@@ -62,20 +62,8 @@ def connect_arguments(dsn: str) -> dict[str, Any]:
             next="Check its host and port (PGPORT too), and write / # ? [ ] @ % in a password as"
             " %2F %23 %3F %5B %5D %40 %25.",
         ) from None
-    for parameter in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
-        for path in query.get(parameter, []):
-            _must_be_readable(parameter, path)
-    if "sslmode" in query or is_local(dsn):
-        return {"dsn": dsn}
-    root = query.get("sslrootcert", [None])[-1]
-    try:
-        context = ssl.create_default_context(cafile=None if root == "system" else root)
-    except OSError:  # an SSLError is one
-        raise SettingsError(
-            "The file that sslrootcert in WAREHOUSE_DSN names holds no certificates.",
-            next="Name a PEM file in WAREHOUSE_DSN.",
-        ) from None
-    return {"dsn": dsn, "ssl": context}
+    context = verified(query, local=is_local(dsn))
+    return {"dsn": dsn} if context is None else {"dsn": dsn, "ssl": context}
 
 
 def what_to_check(dsn: str) -> str:
@@ -127,10 +115,3 @@ def _hosts(netloc: str, query: dict[str, list[str]]) -> list[str]:
     authority = netloc.rpartition("@")[2]
     hosts = [host for value in query.get("host", []) for host in value.split(",") if not host.startswith("/")]
     return [f"x://{host}" for host in [*(authority.split(",") if authority else []), *hosts]]
-
-
-def _must_be_readable(parameter: str, path: str) -> None:
-    if path != "system" and not os.access(path, os.R_OK):
-        raise SettingsError(
-            f"The file that {parameter} in WAREHOUSE_DSN names cannot be read.", next="Check the path in WAREHOUSE_DSN."
-        )
