@@ -20,11 +20,13 @@ from tests.integration.loopback import Upstream
 from tests.integration.mirroring import run_command
 from tests.integration.verdicts import CANARY, assert_told
 from worker.errors import EXIT_USAGE, EXIT_WAREHOUSE, SettingsError, WarehouseAway, WarehouseRefused
-from worker.load.database import open_warehouse
-from worker.load.dsn import EmbeddedUrl, can_do_without_tls, connect_arguments
+from worker.load.database import Warehouse, open_warehouse
+from worker.load.dsn import NOT_KNOWN, EmbeddedUrl, can_do_without_tls, connect_arguments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    from worker.load.database import Connection
 
 # So long that a test which waits for it ends in its time-out.
 PATIENCE = timedelta(hours=1)
@@ -59,6 +61,50 @@ async def test_parameters_that_cannot_be_met_are_said_at_once(query: str) -> Non
     with pytest.raises(SettingsError, match="WAREHOUSE_DSN"):
         async with open_warehouse(f"postgresql://writer@127.0.0.1:1/warehouse?{query}", "canvas", PATIENCE):
             pytest.fail("connected")
+
+
+@pytest.mark.parametrize("parameter", NOT_KNOWN)
+def test_a_parameter_that_only_other_drivers_know_is_named(parameter: str) -> None:
+    """Sent to the server it would come back as a setting that does not exist."""
+    with pytest.raises(SettingsError, match=f"asks for {parameter},") as wrong:
+        connect_arguments(f"postgresql://127.0.0.1/x?{parameter}={CANARY}")
+    assert parameter in wrong.value.next
+    assert CANARY not in wrong.value.told()
+
+
+@pytest.mark.parametrize("query", [f"{CANARY}=1", "statement_timeout=soon", "wal_level=logical"])
+@pytest.mark.parametrize("of", ["the pool", "a connection of its own"])
+async def test_a_setting_that_the_server_will_not_have_is_a_wrong_setting_of_ours(
+    query: str, of: str, database_dsn: str
+) -> None:
+    """Of no such name, of the whole server, or not to be set to that."""
+    dsn = f"{database_dsn}&{query}"
+    warehouse = Warehouse(dsn, "canvas", PATIENCE, pool_size=1)
+
+    async def nothing(_connection: Connection) -> None:
+        pass
+
+    with pytest.raises(SettingsError) as wrong:
+        await (warehouse.connect() if of == "the pool" else warehouse.single("x", nothing))
+    assert "parameters of WAREHOUSE_DSN" in wrong.value.next
+    assert CANARY not in wrong.value.told()
+
+
+@pytest.mark.parametrize(
+    ("statement", "word"),
+    [
+        ("SELECT FROM no_such_table", "owns the schemas"),
+        ("CREATE TABLE no_such_schema.a ()", "owns the schemas"),
+        ("CREATE VIEW pg_temp.v AS SELECT 1 AS a; CREATE OR REPLACE VIEW pg_temp.v AS SELECT 1 AS b", "appendix A"),
+        ("SELECT no_such_column", "appendix A"),
+    ],
+)
+async def test_a_refused_statement_says_who_can_help(statement: str, word: str, database_dsn: str) -> None:
+    """To migrate helps where something is not there, and not where it is of another version."""
+    async with open_warehouse(database_dsn, "canvas", PATIENCE) as warehouse:
+        with pytest.raises(WarehouseRefused) as refused:
+            await warehouse.work(lambda connection: connection.execute(statement))
+    assert word in refused.value.next
 
 
 ANOTHER_SERVERS = {

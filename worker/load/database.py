@@ -17,7 +17,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 
 from worker.errors import WarehouseAway
 from worker.load.dsn import can_do_without_tls, connect_arguments, what_to_check
-from worker.load.failures import AWAY, Away, mapped
+from worker.load.failures import AWAY, Away, connected, mapped
 from worker.load.statements import statement
 from worker.settings import FIRST_PATIENCE
 from worker.telemetry import get_logger
@@ -90,6 +90,7 @@ class Warehouse:
         async def connect() -> None:
             # min_size 0: the pool is not to reconnect on its own account, beside the units that wait for the server.
             pool = await asyncpg.create_pool(
+                connect=connected,
                 min_size=0,
                 max_size=self._pool_size,
                 command_timeout=COMMAND_TIMEOUT_S,
@@ -142,7 +143,7 @@ class Warehouse:
         """
 
         async def connect() -> asyncpg.Connection:
-            connection = await asyncpg.connect(
+            connection = await connected(
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=COMMAND_TIMEOUT_S,
                 server_settings={**SERVER_SETTINGS, "application_name": application_name},

@@ -17,6 +17,35 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PORTS = range(1, 65536)
+# What libpq and other drivers know, and ours would send to the server as a setting. Another name may be one, and is not
+# quoted: it may as well be a piece of a password.
+NOT_KNOWN = (
+    "connect_timeout",
+    "hostaddr",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "channel_binding",
+    "gssencmode",
+    "gssdelegation",
+    "require_auth",
+    "requirepeer",
+    "requiressl",
+    "load_balance_hosts",
+    "fallback_application_name",
+    "min_protocol_version",
+    "max_protocol_version",
+    "scram_client_key",
+    "scram_server_key",
+    "servicefile",
+    "ssl",
+    "sslcertmode",
+    "sslcompression",
+    "sslcrldir",
+    "sslkeylogfile",
+    "sslsni",
+)
 # Each of them stands for a variable that the driver would look at.
 _AS_THE_EMBEDDED_SERVER_IS = {
     "ssl": "disable",
@@ -46,7 +75,9 @@ class EmbeddedUrl(str):
 
 
 def connect_arguments(dsn: str) -> dict[str, Any]:
-    """Return what asyncpg needs to connect. Raises SettingsError if `dsn` is no PostgreSQL URL.
+    """Return what asyncpg needs to connect.
+
+    Raises SettingsError if `dsn` is no PostgreSQL URL, or asks for what the driver does not know.
 
     Beyond loopback the server's certificate is verified against the system's authorities, unless the DSN names another
     `sslmode` than verify-full; a DSN with `sslrootcert` is verified against that. What PG… variables ask for is meant
@@ -62,6 +93,13 @@ def connect_arguments(dsn: str) -> dict[str, Any]:
             next="Check its host and port (PGPORT too), and write / # ? [ ] @ % in a password as"
             " %2F %23 %3F %5B %5D %40 %25.",
         ) from None
+    for parameter in NOT_KNOWN:
+        if parameter in query:
+            raise SettingsError(
+                f"WAREHOUSE_DSN asks for {parameter}, which this driver does not know.",
+                next=f"Leave {parameter} out of WAREHOUSE_DSN."
+                + (" For TLS name sslmode." if parameter in {"ssl", "requiressl"} else ""),
+            )
     context = verified(query, local=is_local(dsn))
     return {"dsn": dsn} if context is None else {"dsn": dsn, "ssl": context}
 

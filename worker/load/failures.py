@@ -10,7 +10,7 @@ import errno
 import socket
 import ssl
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
@@ -34,12 +34,25 @@ AWAY = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
+# While connecting: no setting of that name, none that a client may set, or not to that value.
+_NO_SETTING = (asyncpg.UndefinedObjectError, asyncpg.CantChangeRuntimeParamError, asyncpg.InvalidParameterValueError)
 _ROLLED_BACK = "The transaction was rolled back: nothing is half-written."
 _COLLIDED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 
 class Away(Exception):
     """The warehouse is not there for the moment; carries the type of what happened, never its words."""
+
+
+async def connected(*args: Any, **kwargs: Any) -> asyncpg.Connection:
+    """Connect as `asyncpg.connect` does. Raises ClientConfigurationError for a setting that the server will not have.
+
+    Of the parameters of a URL the driver sends those that it does not know to the server, as settings.
+    """
+    try:
+        return await asyncpg.connect(*args, **kwargs)
+    except _NO_SETTING:
+        raise asyncpg.ClientConfigurationError("a setting") from None
 
 
 @contextmanager
@@ -110,6 +123,7 @@ def _plainly(error: Exception) -> str:
     return type(error).__name__
 
 
+_OWNER = "Check that this role owns the schemas, and that they are up to date (`message-mirror migrate`)."
 _MANUAL = "Look the SQLSTATE up in PostgreSQL's manual (appendix A), mend it there, then the same command again."
 
 
@@ -160,7 +174,8 @@ def refused(error: asyncpg.PostgresError) -> WarehouseRefused | SettingsError:
     next_steps = {
         "28": "Check user and password in WAREHOUSE_DSN, and the server's pg_hba.conf.",
         "3D": "Create the database that WAREHOUSE_DSN names, or name another.",
-        "42": "Check that this role owns the schemas, and that they are up to date (`message-mirror migrate`).",
+        "3F000": _OWNER,
+        "42P01": _OWNER,
         "42501": "Make this role the owner of both schemas, as deploy/postgresql/1-roles.sql does.",
         "55P03": "Somebody's open transaction keeps a table or view locked. End it (pg_stat_activity shows it),"
         " then the same command again.",
