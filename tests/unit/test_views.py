@@ -1,0 +1,43 @@
+"""A changed view comes with a migration: an older worker refuses what has a migration that it does not know.
+
+Of a view alone it could not tell newer from older, and would put its own back, every night.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import pytest
+
+from worker.errors import MigrationError
+from worker.load.migrate import SqlFile, known_files, outstanding
+
+# All views as they were when the newest migration was the one named. When this fails, add a migration (a comment that
+# says which view changed and why will do) and a line below. Lines that are there stay: they were applied somewhere.
+VIEWS_SINCE = {"migrations/0010_never_earlier": "b7cade964effc85539bdb588f1832221b7e486e95476677a32c341c2a681349e"}
+
+
+def digest(files: tuple[SqlFile, ...]) -> str:
+    return sha256("".join(f"{file.name} {file.checksum}\n" for file in files if file.is_view).encode()).hexdigest()
+
+
+def newest(files: tuple[SqlFile, ...]) -> str:
+    return max(file.name for file in files if not file.is_view)
+
+
+def since(files: tuple[SqlFile, ...]) -> str:
+    """Return the migration that came with the views as they are."""
+    return max(name for name in VIEWS_SINCE if name <= newest(files))
+
+
+def test_views_are_as_they_were_when_their_migration_came() -> None:
+    files = known_files()
+    assert digest(files) == VIEWS_SINCE[since(files)], "a view has changed: add a migration, and a line to VIEWS_SINCE"
+    assert set(VIEWS_SINCE) <= {file.name for file in files}
+
+
+def test_an_older_worker_refuses_what_came_with_a_migration() -> None:
+    files = known_files()
+    older = tuple(file for file in files if file.name != newest(files))
+    with pytest.raises(MigrationError, match="newer than this worker"):
+        outstanding(older, {file.name: file.checksum for file in files})
