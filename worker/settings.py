@@ -107,9 +107,15 @@ class Settings:
         return self.instance
 
     def need_warehouse_place(self) -> None:
-        """Refuse to put patients' data where nobody chose to. Raises SettingsError."""
-        loopback_source = self.fhir_url is None or values.is_loopback(self.fhir_url)
-        if self.dsn is None and not self.warehouse_dir_chosen and not loopback_source:
+        """Refuse to look for patients' data, or to put them, where nobody chose to. Raises SettingsError."""
+        if self.dsn is not None or self.warehouse_dir_chosen:
+            return
+        if self.fhir_url is None:
+            raise SettingsError(
+                "Neither WAREHOUSE_DSN nor WAREHOUSE_DIR is set: no warehouse is named.",
+                next="Type the command with the service's settings, as deploy/README.md shows, or set one of them.",
+            )
+        if not values.is_loopback(self.fhir_url):
             raise SettingsError(
                 "Neither WAREHOUSE_DSN nor WAREHOUSE_DIR is set, and the source is a real one.",
                 safe="Nothing was read and nothing written: patients' data only go to a place that somebody chose.",

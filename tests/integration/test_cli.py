@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from tests.integration.mirroring import (
     start_command,
     until,
 )
+from tests.integration.verdicts import assert_told
 from worker.errors import EXIT_LOCKED, EXIT_OK, EXIT_SIGNAL, EXIT_USAGE, EXIT_WAREHOUSE
 from worker.load.database import open_warehouse
 from worker.load.lock import run_lock
@@ -115,8 +117,9 @@ async def test_migrate_prints_what_it_would_do_does_it_and_then_has_nothing_to_d
 async def test_status_before_and_after_a_run(server: SandboxServer, database_dsn: str) -> None:
     variables = environment(server.url, database_dsn)
     early = await run_command(variables, "status")
-    assert early.code == EXIT_WAREHOUSE
-    assert "message-mirror migrate" in early.err
+    assert_told(
+        early, EXIT_WAREHOUSE, "Schema canvas is not there, in the database that WAREHOUSE_DSN names.", "migrate`"
+    )
     assert (await run_command(variables, "sync")).code == EXIT_OK
     status: dict[str, Any] = json.loads((await run_command(variables, "status", "--json")).out)
     assert status["schema"] == "canvas"
@@ -126,6 +129,30 @@ async def test_status_before_and_after_a_run(server: SandboxServer, database_dsn
     shown = await run_command(variables, "status")
     assert shown.code == EXIT_OK
     assert "60 messages, 0 deleted" in shown.out
+
+
+async def test_status_between_an_upgrade_and_its_first_run(database_dsn: str, database: asyncpg.Connection) -> None:
+    """It says how far the schema is behind and who is at work, since migrate sends to it whoever has to wait."""
+    variables = environment("http://127.0.0.1:1", database_dsn)
+    assert (await run_command(variables, "migrate")).code == EXIT_OK
+    await database.execute("UPDATE canvas_ops.migration SET checksum = 'old' WHERE name = 'views/quality'")
+    async with open_warehouse(database_dsn, "canvas", FIRST_PATIENCE) as warehouse, run_lock(warehouse, "sync"):
+        held = await run_command(variables, "status")
+        assert_told(held, EXIT_WAREHOUSE, "1 file of sql/ behind", f"sync {socket.gethostname()}:{os.getpid()} since")
+        assert "Wait for that run to end" in held.err
+        assert (await run_command(variables, "migrate")).code == EXIT_LOCKED
+    free = await run_command(variables, "status")
+    assert_told(free, EXIT_WAREHOUSE, "1 file of sql/ behind", "Safe: Nothing was changed.")
+    assert "lock" not in free.err
+
+
+@pytest.mark.parametrize("command", ["status", "migrate", "replay", "check"])
+async def test_no_warehouse_is_made_up_for_who_names_none(command: str, directory: Path) -> None:
+    """Typed outside of the service's environment it would start an empty server, and say that the schema is gone."""
+    finished = await run_command({}, command, directory=directory)
+    assert finished.code == EXIT_USAGE
+    assert "no warehouse is named" in finished.out + finished.err
+    assert not any(directory.iterdir())  # noqa: ASYNC240 - nothing else runs on this loop
 
 
 # demo and sandbox

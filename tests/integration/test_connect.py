@@ -21,7 +21,7 @@ from tests.integration.mirroring import run_command
 from tests.integration.verdicts import CANARY, assert_told
 from worker.errors import EXIT_USAGE, EXIT_WAREHOUSE, SettingsError, WarehouseAway, WarehouseRefused
 from worker.load.database import Warehouse, open_warehouse
-from worker.load.dsn import NOT_KNOWN, EmbeddedUrl, can_do_without_tls, connect_arguments
+from worker.load.dsn import NOT_KNOWN, EmbeddedUrl, can_do_without_tls, connect_arguments, place_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -131,6 +131,11 @@ async def test_what_the_environment_asks_of_another_server_is_not_asked_of_the_e
 def test_the_embedded_servers_url_is_whole_in_another_process() -> None:
     dsn = pickle.loads(pickle.dumps(EmbeddedUrl("postgresql://mirror@/canvas", Path("/log"))))  # noqa: S301  our own
     assert (dsn, dsn.log) == ("postgresql://mirror@/canvas", Path("/log"))
+
+
+def test_where_a_warehouse_is_can_be_said() -> None:
+    assert place_of(EmbeddedUrl("postgresql://mirror@/canvas", Path("/srv/w/log"))) == "the embedded server in /srv/w"
+    assert CANARY not in place_of(f"postgresql://u:{CANARY}@db.example.com/x")
 
 
 async def test_an_embedded_server_that_is_away_is_no_setting_of_the_users(tmp_path: Path) -> None:

@@ -317,7 +317,8 @@ def test_a_token_or_a_client_will_do(more: dict[str, str]) -> None:
         (SOURCE | {"WAREHOUSE_DIR": "here"}, True),
         (SOURCE | {"WAREHOUSE_DSN": "postgresql://db"}, True),
         (SOURCE | {"CANVAS_FHIR_URL": "http://127.0.0.1:1"}, True),
-        ({}, True),
+        ({}, False),
+        ({"WAREHOUSE_DIR": "here"}, True),
     ],
 )
 def test_patients_data_go_only_where_somebody_chose(environ: dict[str, str], allowed: bool) -> None:

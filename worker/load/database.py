@@ -16,7 +16,7 @@ import asyncpg
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from worker.errors import WarehouseAway
-from worker.load.dsn import can_do_without_tls, connect_arguments, what_to_check
+from worker.load.dsn import can_do_without_tls, connect_arguments, place_of, what_to_check
 from worker.load.failures import AWAY, Away, connected, mapped
 from worker.load.statements import statement
 from worker.settings import FIRST_PATIENCE
@@ -71,6 +71,7 @@ class Warehouse:
 
     def __init__(self, dsn: str, schema: str, patience: timedelta, pool_size: int) -> None:
         self.schema = schema
+        self.place = place_of(dsn)
         self._patience_s = patience.total_seconds()
         self._connect_arguments = connect_arguments(dsn)
         self._can_do_without_tls = can_do_without_tls(dsn)

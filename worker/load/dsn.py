@@ -111,6 +111,13 @@ def what_to_check(dsn: str) -> str:
     return "Check that PostgreSQL runs at the host and port of WAREHOUSE_DSN, then the same command again."
 
 
+def place_of(dsn: str) -> str:
+    """Return where the warehouse is, in words without a secret."""
+    if isinstance(dsn, EmbeddedUrl):
+        return f"the embedded server in {dsn.log.parent}"
+    return "the database that WAREHOUSE_DSN names"
+
+
 def can_do_without_tls(dsn: str) -> bool:
     """Tell whether a server that does not speak TLS would do: if `sslmode` says so, or by default on this machine."""
     by_default = os.environ.get("PGSSLMODE") or "prefer" if is_local(dsn) else "verify-full"

@@ -94,7 +94,7 @@ class HeldLock:
         if may_have_it and holder and holder["application_name"] == self._name:
             # Which is tried again until MIRROR_PATIENCE ends.
             raise TimeoutError("the server has not noticed yet that our own connection is gone")
-        self.holder = _told(holder)
+        self.holder = told_holder(holder)
         raise self._locked()
 
     def _locked(self) -> RunLocked:
@@ -158,7 +158,8 @@ class RunLock(HeldLock):
                 self._let_go()
 
 
-def _told(holder: asyncpg.Record | None) -> str:
+def told_holder(holder: asyncpg.Record | None) -> str:
+    """Return who holds a lock, and since when, in words; `holder` is a row of `ledger/lock_holder`."""
     name = (holder and holder["application_name"]) or "another session"
     since = f" since {holder['backend_start']:%Y-%m-%d %H:%M:%S} UTC" if holder and holder["backend_start"] else ""
     return f"{name}{since}"

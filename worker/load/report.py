@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from worker.errors import MigrationError
-from worker.load.lock import lock_key
+from worker.load.lock import lock_key, told_holder
 from worker.load.migrate import read_outstanding_in
 from worker.load.rederive import count_older
 
@@ -19,11 +19,9 @@ if TYPE_CHECKING:
 
 async def read_status(connection: Connection, warehouse: Warehouse, *, runs: int, rules_version: str) -> dict[str, Any]:
     """Return the last `runs` runs and what the schema holds. Raises MigrationError if it is not up to date."""
-    if await read_outstanding_in(connection, warehouse.schema):
-        raise MigrationError(
-            f"Schema {warehouse.schema} is not there, or not up to date.",
-            next="`message-mirror migrate`, or any sync, brings it up to date.",
-        )
+    behind = await read_outstanding_in(connection, warehouse.schema)
+    if behind:
+        raise await _not_up_to_date(connection, warehouse, len(behind))
     sql = warehouse.sql
     schemas = [warehouse.schema, f"{warehouse.schema}_ops"]
     return {
@@ -48,9 +46,28 @@ async def count_in_vain(connection: Connection, warehouse: Warehouse, run_id: in
     return int(await connection.fetchval(warehouse.sql("status/in_vain"), run_id, list(values)) or 0)
 
 
+async def _not_up_to_date(connection: Connection, warehouse: Warehouse, behind: int) -> MigrationError:
+    """Say how far the schema is behind, and who is at work: migrate would only send them back to here."""
+    schema = warehouse.schema
+    there = await connection.fetchval("SELECT to_regnamespace($1) IS NOT NULL", schema)
+    holder = await _read_holder(connection, warehouse)
+    what = f"is {behind} file{'s' if behind > 1 else ''} of sql/ behind this version" if there else "is not there"
+    return MigrationError(
+        f"Schema {schema} {what}, in {warehouse.place}."
+        + (f" A run holds the lock: {told_holder(holder)}." if holder else ""),
+        safe="Nothing was changed.",
+        next=("Wait for that run to end, then " if holder else "")
+        + "`message-mirror migrate`, or any sync, brings it up to date.",
+    )
+
+
+async def _read_holder(connection: Connection, warehouse: Warehouse) -> asyncpg.Record | None:
+    return await connection.fetchrow(warehouse.sql("ledger/lock_holder"), lock_key(warehouse.schema, "run"))
+
+
 async def _holder(connection: Connection, warehouse: Warehouse) -> dict[str, Any] | None:
     """Return who holds the run lock and since when, None if nobody does."""
-    holder = await connection.fetchrow(warehouse.sql("ledger/lock_holder"), lock_key(warehouse.schema, "run"))
+    holder = await _read_holder(connection, warehouse)
     return {"holder": holder["application_name"], "since": holder["backend_start"]} if holder else None
 
 
