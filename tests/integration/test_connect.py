@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 import trustme
@@ -26,11 +27,17 @@ from worker.load.dsn import NOT_KNOWN, EmbeddedUrl, can_do_without_tls, connect_
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    import asyncpg
+
     from worker.load.database import Connection
 
 # So long that a test which waits for it ends in its time-out.
 PATIENCE = timedelta(hours=1)
 NOBODY = 65534
+
+
+async def nothing(_connection: Connection) -> None:
+    """Prepare a connection for nothing."""
 
 
 @pytest.fixture
@@ -80,9 +87,6 @@ async def test_a_setting_that_the_server_will_not_have_is_a_wrong_setting_of_our
     """Of no such name, of the whole server, or not to be set to that."""
     dsn = f"{database_dsn}&{query}"
     warehouse = Warehouse(dsn, "canvas", PATIENCE, pool_size=1)
-
-    async def nothing(_connection: Connection) -> None:
-        pass
 
     with pytest.raises(SettingsError) as wrong:
         await (warehouse.connect() if of == "the pool" else warehouse.single("x", nothing))
@@ -330,3 +334,41 @@ async def test_an_outage_that_many_units_meet_is_said_once(database_dsn: str) ->
             ends = await asyncio.gather(*units, return_exceptions=True)
     assert [type(end) for end in ends] == [WarehouseAway] * 8
     assert [log["event"] for log in logs] == ["the warehouse did not answer, will try again"]
+
+
+async def test_a_role_without_connections_left_is_told_so(database_dsn: str, database: asyncpg.Connection) -> None:
+    """The server did answer: nobody is to look for it at its host and port."""
+    role = f"writer_{uuid4().hex}"
+    await database.execute(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 1")
+    dsn = urlsplit(database_dsn)._replace(netloc=f"{role}@").geturl()
+    try:
+        async with open_warehouse(dsn, "canvas", timedelta(seconds=0.5)) as warehouse:
+            with capture_logs() as logs, pytest.raises(WarehouseAway, match="no connection left") as away:
+                await warehouse.single("second", nothing)
+    finally:
+        await database.execute(f"DROP ROLE {role}")
+    assert "CONNECTION LIMIT" in away.value.next
+    assert [log["reason"] for log in logs] == ["it has no connection left for this role"]
+
+
+async def test_a_server_of_another_kind_than_asked_for_is_told_so(database_dsn: str) -> None:
+    with pytest.raises(WarehouseAway, match="target_session_attrs"):
+        async with open_warehouse(f"{database_dsn}&target_session_attrs=standby", "canvas", timedelta(seconds=0.1)):
+            pytest.fail("connected")
+
+
+async def test_a_server_that_answers_every_other_time_is_not_said_to_be_away_as_often(database_dsn: str) -> None:
+    async with open_warehouse(database_dsn, "canvas", PATIENCE) as warehouse:
+        tries = 0
+
+        async def every_other_time(_connection: Connection) -> None:
+            nonlocal tries
+            tries += 1
+            if tries % 2:
+                raise OSError
+
+        with capture_logs() as logs:
+            for _ in range(4):
+                await warehouse.work(every_other_time)
+    assert tries == 8
+    assert len(logs) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from datetime import timedelta
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -254,6 +255,12 @@ def test_the_runbook_explains_every_reason_for_quarantine() -> None:
     assert sorted(words) == sorted(Reason)
     assert f"more than {ENTRY_BYTES_MAX >> 20} MiB, or nested more than {NESTING_MAX} deep" in table
     assert f"max({plan.QUARANTINE_FLOOR}, {plan.QUARANTINE_SHARE:.0%})".replace("%", " %") in RUNBOOK
+
+
+def test_the_runbook_says_how_many_connections_a_job_takes() -> None:
+    """Those of its pool, and that of its lock."""
+    pool = signature(open_warehouse).parameters["pool_size"].default
+    assert f"A job takes up to {pool + 1} connections" in RUNBOOK
 
 
 def test_one_version_of_uv_everywhere() -> None:

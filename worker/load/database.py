@@ -178,7 +178,7 @@ class Warehouse:
             raise WarehouseAway(
                 f"The warehouse cannot be reached ({away}), for {patience_s:.0f} s now.",
                 safe="What had been committed is kept.",
-                next=self._what_to_check,
+                next=away.next or self._what_to_check,
             ) from None
         raise AssertionError("the retry loop returns or raises")
 
@@ -192,12 +192,14 @@ class Warehouse:
                 "the warehouse did not answer, will try again",
                 attempt=state.attempt_number,
                 wait_seconds=round(state.upcoming_sleep, 1),
+                reason=str(state.outcome.exception()) if state.outcome is not None else None,
             )
 
     def _note_answer(self) -> None:
         if self._silent_since is not None:
             seconds = time.monotonic() - self._silent_since
-            self._silent_since = self._said_at = None
+            # Not _said_at: a server that answers every other time would be said to be away as often.
+            self._silent_since = None
             if seconds >= SAID_EVERY_S:
                 get_logger().info("the warehouse answers again", seconds=round(seconds))
 

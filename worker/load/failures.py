@@ -36,12 +36,24 @@ AWAY = (
 )
 # While connecting: no setting of that name, none that a client may set, or not to that value.
 _NO_SETTING = (asyncpg.UndefinedObjectError, asyncpg.CantChangeRuntimeParamError, asyncpg.InvalidParameterValueError)
+_NO_CONNECTION_LEFT = asyncpg.TooManyConnectionsError
+_MORE_CONNECTIONS = (
+    "Give the role more connections (ALTER ROLE … CONNECTION LIMIT), or the server (max_connections); deploy/README.md"
+    " says how many it needs. Then the same command again."
+)
 _ROLLED_BACK = "The transaction was rolled back: nothing is half-written."
 _COLLIDED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 
 class Away(Exception):
-    """The warehouse is not there for the moment; carries the type of what happened, never its words."""
+    """The warehouse is not there for the moment; carries what happened in plain words, never the driver's.
+
+    `next` is what to do about it, if that is not to look whether the server is there.
+    """
+
+    def __init__(self, what: str, *, next: str = "") -> None:  # noqa: A002 - as in worker.errors
+        super().__init__(what)
+        self.next = next
 
 
 async def connected(*args: Any, **kwargs: Any) -> asyncpg.Connection:
@@ -95,7 +107,7 @@ def _meant(error: Exception, *, can_do_without_tls: bool) -> Away | SettingsErro
     if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):  # asyncpg has no type for it
         return _not_postgresql() if can_do_without_tls else _without_tls()
     if isinstance(error, (*AWAY, *_COLLIDED)):
-        return Away(_plainly(error))
+        return Away(_plainly(error), next=_MORE_CONNECTIONS if isinstance(error, _NO_CONNECTION_LEFT) else "")
     return refused(error) if isinstance(error, asyncpg.PostgresError) else None
 
 
@@ -120,6 +132,10 @@ def _plainly(error: Exception) -> str:
         return "no server's socket is there"
     if isinstance(error, TimeoutError):
         return "it does not answer in time"
+    if isinstance(error, _NO_CONNECTION_LEFT):
+        return "it has no connection left for this role"
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return "no server that WAREHOUSE_DSN names is of the kind that target_session_attrs asks for"
     return type(error).__name__
 
 
