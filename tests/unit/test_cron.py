@@ -22,6 +22,8 @@ NOON_MONDAY = datetime(2024, 1, 1, 12, tzinfo=UTC)
         ("0 2 * * 7", ["Sun 7 Jan 02:00", "Sun 14 Jan 02:00"]),
         ("0 2 * * SUN", ["Sun 7 Jan 02:00", "Sun 14 Jan 02:00"]),
         ("0 2 * * 6,0", ["Sat 6 Jan 02:00", "Sun 7 Jan 02:00"]),
+        ("5-15/10 2 * jan,MAR-apr *", ["Tue 2 Jan 02:05", "Tue 2 Jan 02:15"]),
+        ("0 2 29 2 *", ["Thu 29 Feb 02:00", "Tue 29 Feb 02:00"]),
         ("0 2 15 * *", ["Mon 15 Jan 02:00", "Thu 15 Feb 02:00"]),
     ],
 )
@@ -62,6 +64,15 @@ def test_days_of_the_week_count_from_sunday(field: str, days: str) -> None:
         "0 2 * * 8",
         "0 2 * * x",
         "0 2 1 * 1",
+        "0 2 last * *",
+        "0 2 1,last * *",
+        "٠ 2 * * *",
+        "0 ٢ * * *",
+        "0 2 * ٣ *",
+        "0 2 * ſep *",
+        "0 2 31 2 *",
+        "0 2 30,31 2 *",
+        "0 2 31 4,6 *",
     ],
 )
 def test_what_is_no_cron_expression_is_refused_by_the_name_of_its_setting(cron: str) -> None:
