@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 CUTOFF = datetime(2022, 10, 27, 0, 0, tzinfo=UTC)
 CUTOFF_UNTIL = datetime(2022, 10, 27, 1, 0, tzinfo=UTC)
 LONGEST = timedelta(days=3660)
+# Words that PostgreSQL, 15 to 18, takes for no name unless it is quoted.
+_RESERVED = """
+    all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation
+    column concurrently constraint create cross current_catalog current_date current_role current_schema
+    current_time current_timestamp current_user default deferrable desc distinct do else end except false fetch for
+    foreign freeze from full grant group having ilike in initially inner intersect into is isnull join lateral
+    leading left like limit localtime localtimestamp natural not notnull null offset on only or order outer overlaps
+    placing primary references returning right select session_user similar some symmetric system_user table
+    tablesample then to trailing true union unique user using variadic verbose when where window with
+"""
+RESERVED = frozenset(_RESERVED.split())
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -97,7 +108,12 @@ def is_loopback(url: str) -> bool:
 
 
 def schema(text: str) -> str:
-    """Return a name that needs no quotes in SQL, with room for `_ops` behind it."""
+    """Return a name that needs no quotes in SQL, with room for `_ops` behind it, and that is nobody's `_ops`."""
+    if text.endswith("_ops") or text in RESERVED:
+        raise SettingsError(
+            "WAREHOUSE_SCHEMA must not end in _ops, as the worker's own schemas do, nor be a word of SQL.",
+            next="Set WAREHOUSE_SCHEMA=canvas_north, say.",
+        )
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,40}", text) or text.startswith("pg_") or text == "information_schema":
         raise SettingsError(
             "WAREHOUSE_SCHEMA must be a plain name: lower-case letters, digits and underscores, at most 41.",

@@ -21,6 +21,7 @@ from worker.load.migrate import known_files, migrate, read_outstanding
 from worker.load.statements import SQL_DIRECTORY
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
+from worker.setting_values import RESERVED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -252,3 +253,11 @@ async def test_a_view_that_somebody_reads_is_waited_for_not_long(
                 await migrate(warehouse)
         assert "open transaction" in refused.value.next
         assert await migrate(warehouse) == ("views/live_message",)
+
+
+async def test_no_schema_is_named_by_a_reserved_word(database: asyncpg.Connection) -> None:
+    """Those that this server has are known, and no more than some version has."""
+    rows = await database.fetch("SELECT word FROM pg_get_keywords() WHERE catcode IN ('R', 'T')")
+    there = {row["word"] for row in rows}
+    assert there <= RESERVED
+    assert RESERVED - there <= {"system_user"}  # since 16

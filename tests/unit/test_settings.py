@@ -141,6 +141,10 @@ def test_every_setting_is_taken(tmp_path: Path) -> None:
             ("WAREHOUSE_SCHEMA", value)
             for value in ("Canvas", "1canvas", "a-b", 'a"; DROP', "pg_x", "information_schema", "a" * 42, "a.b")
         ],
+        *[
+            ("WAREHOUSE_SCHEMA", value)
+            for value in ("canvas_ops", "_ops", "user", "order", "all", "current_user", "verbose")
+        ],
         *[("MIRROR_CONCURRENCY", value) for value in ("0", "-1", "1001", "2.5", "many", "١٦", "9" * 5000)],
         *[("MIRROR_RATE", value) for value in ("0", "0.0", "-1", "fast", "1e3", "nan", "inf")],
         *[
