@@ -11,6 +11,7 @@ import sys
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
@@ -26,11 +27,14 @@ from worker.jobs.sync import sync
 from worker.load import lock
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
+from worker.service import leader
 from worker.service.leader import Leader
 from worker.service.schedule import ATTEMPTS_MAX, RETRY_AFTER_S, serve
 from worker.telemetry import ALLOWED_FIELDS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import asyncpg
     from aiohttp.typedefs import Handler
 
@@ -400,6 +404,37 @@ async def test_of_two_services_one_leads(database_dsn: str) -> None:
     assert b"this serve leads" in await second.stderr.readline()  # type: ignore[union-attr]
     second.terminate()
     assert (*await second.communicate(), second.returncode) == (b"", b"", EXIT_OK)
+
+
+async def test_why_the_lock_cannot_be_had_is_told_once(
+    database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What happened and what to do: before the first night, and again only when it is something else."""
+    looks = asyncio.Semaphore(0)
+
+    class Watched(Leader):
+        async def leads(self) -> bool:
+            try:
+                return await super().leads()
+            finally:
+                looks.release()
+
+    monkeypatch.setattr(leader, "LOOK_EVERY_S", 0.0)
+    secret = tmp_path / "dsn"
+    secret.write_text("hello")
+    keeper = Watched(mirror_settings(NO_SOURCE, "", WAREHOUSE_DSN_FILE=str(secret)))
+    with capture_logs() as logs:
+        keeping = asyncio.create_task(keeper.keep())
+        for _ in range(3):
+            await looks.acquire()
+        secret.write_text(urlsplit(database_dsn)._replace(netloc="no_such_role@").geturl())
+        for _ in range(3):
+            await looks.acquire()
+        await stop(keeping)
+    said = [(log["event"], log["log_level"], log["error"]) for log in logs]
+    assert said == [("the leader lock cannot be had", "warning", "SettingsError")] * 2
+    told = capsys.readouterr().err
+    assert [told.count(words) for words in ("cannot be read as a URL", "SQLSTATE 28000", "Next: ")] == [1, 1, 2]
 
 
 async def test_what_is_due_is_started_by_the_leader_only(settings: Settings) -> None:

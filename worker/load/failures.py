@@ -36,6 +36,8 @@ AWAY = (
 )
 # While connecting: no setting of that name, none that a client may set, or not to that value.
 _NO_SETTING = (asyncpg.UndefinedObjectError, asyncpg.CantChangeRuntimeParamError, asyncpg.InvalidParameterValueError)
+# Classes of SQLSTATE with which a connection is refused: who asks for it, and the name of the database.
+_NOT_LET_IN = {"28", "3D"}
 _NO_CONNECTION_LEFT = asyncpg.TooManyConnectionsError
 _MORE_CONNECTIONS = (
     "Give the role more connections (ALTER ROLE … CONNECTION LIMIT), or the server (max_connections); deploy/README.md"
@@ -179,14 +181,15 @@ def _not_configured() -> SettingsError:
 
 def refused(error: asyncpg.PostgresError) -> WarehouseRefused | SettingsError:
     """Say what the server said without its values: SQLSTATE, and table and constraint if it named them."""
-    get_logger().error(
-        "the warehouse refused a statement",
-        sqlstate=error.sqlstate,
-        table=error.table_name,
-        constraint=error.constraint_name,
-        error=type(error).__name__,
-    )
     sqlstate = error.sqlstate or ""
+    if sqlstate[:2] not in _NOT_LET_IN:  # no statement; serve asks again every few seconds, and says so once
+        get_logger().error(
+            "the warehouse refused a statement",
+            sqlstate=error.sqlstate,
+            table=error.table_name,
+            constraint=error.constraint_name,
+            error=type(error).__name__,
+        )
     next_steps = {
         "28": "Check user and password in WAREHOUSE_DSN, and the server's pg_hba.conf.",
         "3D": "Create the database that WAREHOUSE_DSN names, or name another.",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from worker.errors import MirrorError, RunLocked
@@ -15,6 +17,12 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 LOOK_EVERY_S = 10.0
+
+
+def tell(error: MirrorError) -> None:
+    """Write an error for people to stderr: a log takes but its kind. Raises nothing: nobody may be reading."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"{error.told()}\n")
 
 
 class Leader:
@@ -47,7 +55,7 @@ class Leader:
             try:
                 await self.leads()
             except MirrorError as error:
-                self._say("the leader lock cannot be had", error=type(error).__name__, exit_code=error.exit_code)
+                self._say_failure(error)
             except Exception as error:  # noqa: BLE001 - the service must outlive any failure; where it happened is logged
                 self._say("the leader lock cannot be had", where=where(error))
             await asyncio.sleep(LOOK_EVERY_S)
@@ -62,6 +70,13 @@ class Leader:
         dsn = await warehouse_dsn(self._settings)
         # Not connected: the lock has a connection of its own.
         return HeldLock(Warehouse(dsn, self._settings.schema, self._settings.patience, pool_size=1), "serve", "leader")
+
+    def _say_failure(self, error: MirrorError) -> None:
+        told = error.told()
+        if told != self._said:
+            get_logger().warning("the leader lock cannot be had", error=type(error).__name__, exit_code=error.exit_code)
+            tell(error)
+            self._said = told
 
     def _say(self, what: str, **fields: object) -> None:
         if what != self._said:

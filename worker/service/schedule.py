@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from typing import TYPE_CHECKING, TypeAlias
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -13,7 +12,7 @@ from worker.errors import EXIT_LOCKED, EXIT_SOURCE, EXIT_WAREHOUSE, MirrorError
 from worker.jobs.plan import QUARANTINE, UNBELIEVED, Outcome, quarantine_flooded
 from worker.jobs.sync import sync
 from worker.service.cron import trigger
-from worker.service.leader import Leader
+from worker.service.leader import Leader, tell
 from worker.telemetry import get_logger, where
 
 if TYPE_CHECKING:
@@ -109,8 +108,7 @@ async def _guarded(settings: Settings, run: Run, leader: Leader) -> int | None:
     except MirrorError as error:
         # Its words are ours, but they are for people: the log takes the kind, and they stand below it.
         get_logger().error("the sync failed", error=type(error).__name__, exit_code=error.exit_code)
-        with contextlib.suppress(OSError, ValueError):  # nobody may be reading; the sync is tried again all the same
-            sys.stderr.write(f"{error.told()}\n")
+        tell(error)
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the scheduler must outlive any failure; where it happened is logged
         get_logger().error("the sync failed unexpectedly", where=where(error))
