@@ -159,6 +159,10 @@ def show_estimate(estimate: Estimate) -> None:
 def show_check(check: Check) -> None:
     """Print one line of `check`."""
     sign = {True: "✓", False: "✗", None: "!"}[check.ok]
+    try:
+        sign.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # both would be shown as a question mark
+        sign = "ok" if check.ok else "failed"
     console().print(f"{sign} {check.what}" + (f" — {check.next}" if check.next else ""), soft_wrap=True)
 
 

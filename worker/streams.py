@@ -49,8 +49,10 @@ class _Unfailing(io.RawIOBase):
 
 
 def never_fail() -> None:
-    """Let nothing that is written to stdout or stderr raise, whatever they are and whatever they are told."""
+    """Let nothing that is written to stdout or stderr raise, whatever they are, and a closed stdin be an empty one."""
     _open_what_is_closed()
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     # A log disk has room again some day; half a result with a hole in it is worse than half a result.
     sys.stdout = _text(sys.stdout, _Unfailing(_STDOUT, tries_again=False), "replace")
     sys.stderr = _text(sys.stderr, _Unfailing(_STDERR, tries_again=True), "backslashreplace")

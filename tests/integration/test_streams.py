@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.mirroring import CHECKOUT, Finished, environment, ids_of, run_command
+from tests.integration.verdicts import assert_told
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
@@ -51,6 +52,24 @@ async def test_a_sync_whose_log_cannot_be_written_mirrors_all_the_same(
     finished = await redirected(environment(server.url, database_dsn), "sync", redirection)
     assert finished.code == EXIT_OK
     assert await ids_of(database) == {one["id"] for one in server.clinic}
+
+
+async def test_what_is_well_and_what_is_not_are_told_apart_in_every_encoding(
+    server: SandboxServer, database_dsn: str
+) -> None:
+    latin = {"PYTHONIOENCODING": "latin-1", "MIRROR_NIGHTLY": "0 2 31 2 *"}
+    finished = await run_command(environment(server.url, database_dsn) | latin, "check")
+    lines = finished.out.splitlines()
+    assert lines[0].startswith("failed MIRROR_NIGHTLY is never due")
+    assert "ok the source answers, and lets us search for messages" in lines
+    assert finished.code == EXIT_USAGE
+
+
+@pytest.mark.parametrize("redirection", ["<&-", "</dev/null"])
+async def test_a_closed_stdin_names_nobody_as_an_empty_one(redirection: str, database_dsn: str) -> None:
+    variables = environment("http://127.0.0.1:1", database_dsn)
+    finished = await redirected(variables, "backfill --patients-file -", redirection)
+    assert_told(finished, EXIT_USAGE, "names nobody")
 
 
 async def test_a_failure_that_cannot_be_told_keeps_its_exit_code() -> None:
