@@ -47,8 +47,14 @@ class Secret:
         if self.file is None:
             return self.value or ""
         try:
-            return self.file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
+            return self.file.read_text(encoding="utf-8-sig").strip()  # some editors begin a file with a mark
+        except UnicodeDecodeError:
+            raise SettingsError(
+                f"{self.variable}_FILE cannot be read: it is not text in UTF-8.",
+                safe="What was landed is kept; nothing more was read.",
+                next=f"Write the file in {self.variable}_FILE anew, in UTF-8 (PowerShell: -Encoding utf8).",
+            ) from None
+        except OSError as error:
             raise SettingsError(
                 f"{self.variable}_FILE cannot be read: {type(error).__name__}.",
                 safe="What was landed is kept; nothing more was read.",  # it may have been there when the run began

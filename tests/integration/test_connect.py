@@ -183,6 +183,15 @@ def test_a_url_that_is_none_is_said_to_be_none(rest: str) -> None:
     assert CANARY not in f"{wrong.value.what} {wrong.value.safe} {wrong.value.next}"
 
 
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_url_in_quotes_is_said_to_be_in_quotes(quote: str) -> None:
+    """Its password may be escaped as it should be."""
+    with pytest.raises(SettingsError, match="quotes") as wrong:
+        connect_arguments(f"{quote}postgresql://u:{CANARY}@127.0.0.1/x{quote}")
+    assert "%2F" not in wrong.value.next
+    assert CANARY not in wrong.value.told()
+
+
 def test_a_port_in_the_environment_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """PGPORT stands in for a port that the URL leaves out."""
     monkeypatch.setenv("PGPORT", "abc")
@@ -321,7 +330,9 @@ async def test_a_role_that_is_not_let_in_is_a_wrong_setting(database_dsn: str) -
     """Credentials end with the exit code that the README gives them; a missing database does not."""
     there = urlsplit(database_dsn)
     refused = there._replace(netloc="no_such_role@").geturl()
-    assert_told(await run_command({"WAREHOUSE_DSN": refused}, "status"), EXIT_USAGE, "SQLSTATE 28000", "password")
+    assert_told(
+        await run_command({"WAREHOUSE_DSN": refused}, "status"), EXIT_USAGE, "SQLSTATE 28000", "password", ".pgpass"
+    )
     missing = there._replace(path="/no_such_database").geturl()
     assert_told(await run_command({"WAREHOUSE_DSN": missing}, "status"), EXIT_WAREHOUSE, "SQLSTATE 3D000")
 

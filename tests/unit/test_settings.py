@@ -215,6 +215,23 @@ def test_a_secrets_file_is_read_anew_each_time(variable: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("variable", SECRETS)
+def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_the_secret(variable: str, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("secret\r\n", encoding="utf-8-sig")
+    assert secret_of(read_settings({f"{variable}_FILE": str(file)}), variable).read() == "secret"
+
+
+@pytest.mark.parametrize("variable", SECRETS)
+def test_a_file_that_is_no_text_is_to_be_written_anew(variable: str, tmp_path: Path) -> None:
+    """Nothing is wrong with its path, nor with this user."""
+    file = tmp_path / "secret"
+    file.write_text("secret", encoding="utf-16")
+    error = refused({f"{variable}_FILE": str(file)})
+    assert "UTF-8" in error.what
+    assert "anew" in error.next
+
+
+@pytest.mark.parametrize("variable", SECRETS)
 @pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe"])
 def test_a_secrets_file_must_hold_something_readable(variable: str, content: bytes | None, tmp_path: Path) -> None:
     file = tmp_path / "secret"

@@ -88,6 +88,11 @@ def connect_arguments(dsn: str) -> dict[str, Any]:
     try:
         query = _read(dsn)
     except ValueError:
+        if dsn[:1] in {'"', "'"}:
+            raise SettingsError(
+                "WAREHOUSE_DSN cannot be read as a URL: it stands in quotes.",
+                next="Take the quotes away: no shell reads WAREHOUSE_DSN or its file.",
+            ) from None
         raise SettingsError(
             "WAREHOUSE_DSN cannot be read as a URL like postgresql://writer@db.example.com:5432/warehouse.",
             next="Check its host and port (PGPORT too), and write / # ? [ ] @ % in a password as"

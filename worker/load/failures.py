@@ -191,7 +191,8 @@ def refused(error: asyncpg.PostgresError) -> WarehouseRefused | SettingsError:
             error=type(error).__name__,
         )
     next_steps = {
-        "28": "Check user and password in WAREHOUSE_DSN, and the server's pg_hba.conf.",
+        "28": "Check user and password in WAREHOUSE_DSN, and the server's pg_hba.conf. A .pgpass file is passed over"
+        " unless it is its owner's alone (chmod 0600).",
         "3D": "Create the database that WAREHOUSE_DSN names, or name another.",
         "3F000": _OWNER,
         "42P01": _OWNER,
