@@ -93,7 +93,7 @@ async def test_a_self_signed_source_is_not_talked_to_until_its_authority_is_name
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     async with Upstream().serve(tls=tls_of(authority)) as upstream:
         variables = environment(upstream.url, database_dsn)
-        assert_told(await run_command(variables, "sync"), EXIT_SOURCE, "certificate", "MIRROR_CA_FILE")
+        assert_told(await run_command(variables, "sync"), EXIT_USAGE, "certificate", "MIRROR_CA_FILE")
         assert (upstream.seen, upstream.asked_for_tokens) == ([], [])
         await assert_no_run(database)
         named = await run_command(variables | {"MIRROR_CA_FILE": str(tmp_path / "ca.pem")}, "sync")

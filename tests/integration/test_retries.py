@@ -261,9 +261,12 @@ async def test_a_source_that_asks_for_a_longer_wait_than_the_patience_is_given_u
     upstream = Upstream(page("x"), otherwise=status(503, Retry_After="3600"))
     async with upstream.serve(), opened(upstream, clock) as source:
         await source.first_page("Practitioner", [])
-        with pytest.raises(SourceAway, match="3600 s"):
+        with pytest.raises(SourceAway, match="3600 s") as away:
             await source.first_page("Communication", SEARCH)
     assert clock.waits == []
+    assert "reached" not in away.value.what
+    assert "Wait 3600 s" in away.value.next
+    assert "MIRROR_RATE" in away.value.next
 
 
 async def test_all_that_wait_for_a_source_that_is_gone_give_up_together() -> None:

@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from tests.integration.loopback import SEARCH, FakeClock, Upstream, settings_for
-from worker.errors import EXIT_SOURCE, SettingsError, SourceAway
+from worker.errors import EXIT_USAGE, SettingsError, SourceAway
 from worker.extract.client import Source
 from worker.extract.transport import proxy_of
 
@@ -90,9 +90,9 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 async def test_a_certificate_of_an_unknown_authority_is_refused_at_once(authority: trustme.CA) -> None:
     clock, upstream = FakeClock(), Upstream()
     async with upstream.serve(tls=serving_as(authority, "127.0.0.1")):
-        with pytest.raises(SourceAway, match="not trusted") as away:
+        with pytest.raises(SettingsError, match="not trusted") as away:
             await first_page_of(upstream.url, clock)
-    assert away.value.exit_code == EXIT_SOURCE
+    assert away.value.exit_code == EXIT_USAGE  # as of the warehouse: no waiting mends it
     assert "MIRROR_CA_FILE" in away.value.next
     assert (clock.waits, upstream.seen) == ([], [])
 
@@ -106,7 +106,7 @@ async def test_a_certificate_of_the_private_authority_is_accepted(authority: tru
 async def test_a_certificate_for_another_host_is_refused(authority: trustme.CA, ca_file: str) -> None:
     upstream = Upstream()
     async with upstream.serve(tls=serving_as(authority, "elsewhere.test")):
-        with pytest.raises(SourceAway, match="not trusted"):
+        with pytest.raises(SettingsError, match="not trusted"):
             await first_page_of(upstream.url, MIRROR_CA_FILE=ca_file)
     assert upstream.seen == []
 
@@ -146,7 +146,7 @@ async def test_a_certificate_is_verified_through_a_proxy_too(
     upstream = Upstream()
     async with upstream.serve(tls=serving_as(authority, "source.test")), Tunnels(upstream.port).serve() as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        with pytest.raises(SourceAway, match="not trusted"):
+        with pytest.raises(SettingsError, match="not trusted"):
             await first_page_of("https://source.test")
     assert upstream.seen == []
 

@@ -123,6 +123,7 @@ class Connection:
         Every attempt carries the token that `tokens` has then, if given; `Answer.request` tells which. `judge` sees
         every answer but 429 and 5xx, the probe's as well; a Failure it returns is retried like those.
         Raises PageFailed if the request is at fault, SourceAway if the server stays away longer than its patience,
+        SettingsError if its certificate is not trusted,
         and what `judge` and `tokens` raise.
         """
         attempts, first_began = 0, self.clock.monotonic()
