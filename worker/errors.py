@@ -110,6 +110,6 @@ class LeaseLost(MirrorError):
 
 
 class Interrupted(MirrorError):
-    """SIGINT or SIGTERM."""
+    """SIGINT, SIGTERM or SIGHUP."""
 
     exit_code = EXIT_SIGNAL

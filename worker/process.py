@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# A terminal that closes ends what it started, but for what was started with nohup.
+_HANGS_UP = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if _HANGS_UP else []))
 DRAIN_S = 8.0
 AGAIN = "The same command again."
 TAKEN_UP = "The same command takes it up again."
 
 
 def run_job(work: Coroutine[Any, Any, T], *, again: str = AGAIN) -> T:
-    """Run a job; the first SIGINT or SIGTERM cancels it, and it gives back what it holds. Raises Interrupted then.
+    """Run a job; the first of `STOP_SIGNALS` cancels it, and it gives back what it holds. Raises Interrupted then.
 
     Further signals change nothing. What is not given back within `DRAIN_S` is given up: a killed run is as safe.
     `again` is what to type next after a signal.

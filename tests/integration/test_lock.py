@@ -7,13 +7,22 @@ import os
 import re
 import signal
 import socket
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
 
-from tests.integration.mirroring import environment, ids_of, mirror_settings, run_command, start_command, until
+from tests.integration.mirroring import (
+    CHECKOUT,
+    environment,
+    ids_of,
+    mirror_settings,
+    run_command,
+    start_command,
+    until,
+)
 from worker.errors import RunLocked
 from worker.jobs.plan import Outcome
 from worker.jobs.sync import sync
@@ -121,11 +130,11 @@ async def test_after_a_signal_no_more_is_promised_than_is_so(
         gate.opened.set()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_signal_ends_a_run_that_can_go_on(
     number: signal.Signals, gate: Gate, database_dsn: str, database: asyncpg.Connection
 ) -> None:
-    """SIGINT and SIGTERM exit 130 with the next command; the lock is free, the run open, its finished searches kept."""
+    """Each exits 130 with the next command; the lock is free, the run open, its finished searches kept."""
     clinic = make_clinic(messages=60, practitioners=3, patients=10)
     async with SandboxServer(clinic, middlewares=[gate.middleware()]) as server:
         variables = environment(server.url, database_dsn)
@@ -141,6 +150,26 @@ async def test_a_signal_ends_a_run_that_can_go_on(
         done = await run_command(variables, "sync")
     assert done.code == 0, done.err
     assert "resumed" in done.out
+    assert await database.fetchval("SELECT outcome FROM canvas_ops.run") == "complete"
+
+
+async def test_a_run_that_was_started_with_nohup_outlives_its_terminal(
+    gate: Gate, database_dsn: str, database: asyncpg.Connection
+) -> None:
+    clinic = make_clinic(messages=60, practitioners=3, patients=10)
+    async with SandboxServer(clinic, middlewares=[gate.middleware()]) as server:
+        process = await asyncio.create_subprocess_exec(
+            *("sh", "-c", """trap '' HUP; exec "$0" -m worker sync""", sys.executable),
+            env={"PATH": os.environ["PATH"], **environment(server.url, database_dsn)},
+            cwd=CHECKOUT,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        await gate.reached.wait()
+        process.send_signal(signal.SIGHUP)
+        gate.opened.set()
+        _, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
     assert await database.fetchval("SELECT outcome FROM canvas_ops.run") == "complete"
 
 
