@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from worker import __version__, local
-from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted
+from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted, SettingsError
 from worker.process import AGAIN, TAKEN_UP, end_shown, run_command, run_job
 from worker.settings import KNOWN, read_settings
 
@@ -36,7 +36,7 @@ class _WithSettings(click.Group):
                     ("2", "usage, settings or credentials"),
                     ("3, 4", "source, warehouse could not be reached or stayed away"),
                     ("75", "another run holds the lock"),
-                    ("130", "SIGINT or SIGTERM; a sync or backfill can be resumed"),
+                    ("130", "SIGINT, SIGTERM or SIGHUP; a sync or backfill can be resumed"),
                 ]
             )
 
@@ -60,6 +60,10 @@ def sync(quick: bool, accept_deletions: bool) -> None:
     from worker.jobs.sync import sync as job
     from worker.progress_bar import progress_report
 
+    if quick and accept_deletions:
+        raise SettingsError(
+            "--accept-deletions does not go with --quick, which marks no deletions.", next="Leave one of them out."
+        )
     settings = _settings()
     with progress_report() as report:
         result = run_job(job(settings, report, quick=quick, accept_deletions=accept_deletions), again=TAKEN_UP)
@@ -166,7 +170,7 @@ def status(as_json: bool) -> None:
 
     found = run_job(job(_settings()))
     if as_json:
-        click.echo(json.dumps(found, default=str, indent=2))
+        click.echo(json.dumps(found, default=display.as_json, indent=2))
     else:
         display.show_status(found)
     end_shown()

@@ -231,6 +231,13 @@ def show_error(error: MirrorError) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(error.told(), markup=False)
 
 
+def as_json(value: object) -> str | float:
+    """Return what JSON has no form for, as `status --json` prints it: ISO 8601, and seconds."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value.total_seconds() if isinstance(value, timedelta) else str(value)
+
+
 def _text(value: object) -> str:
     if value is None:
         return "–"

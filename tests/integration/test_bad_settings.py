@@ -219,6 +219,7 @@ async def test_a_token_that_is_rotated_during_a_run_is_read_again(
         (["backfill", "--id", "#x"], "", "--id names no message"),
         (["backfill", "--since", "yesterday"], "", "--since"),
         (["backfill", "--since", "2024-02-02", "--until", "2024-02-02"], "", "--since"),
+        (["sync", "--quick", "--accept-deletions"], "", "--quick"),
         (["sync", "--no-such-option"], "", "--no-such-option"),
         (["no-such-command"], "", "no-such-command"),
     ],

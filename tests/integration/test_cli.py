@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     import asyncpg
     from aiohttp.typedefs import Handler
 
+README = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
 SCRIPT = Path(sys.executable).parent / "message-mirror"
 
 
@@ -126,6 +128,10 @@ async def test_status_before_and_after_a_run(server: SandboxServer, database_dsn
     assert status["freshness"]["messages"] == 60
     assert [(run["job"], run["outcome"], run["entries"]) for run in status["runs"]] == [("sync", "complete", 60)]
     assert status["quarantine"] == []
+    assert datetime.fromisoformat(status["freshness"]["as_of"]).utcoffset() == timedelta()
+    assert "T" in status["runs"][0]["started_at"]
+    assert 0 < status["freshness"]["age"] < 3600
+    assert all(f"`{key}`" in README for key in status)
     shown = await run_command(variables, "status")
     assert shown.code == EXIT_OK
     assert "60 messages, 0 deleted" in shown.out
