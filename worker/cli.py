@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,7 +13,7 @@ import click
 from worker import __version__, local
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted, SettingsError
 from worker.process import AGAIN, TAKEN_UP, end_shown, run_command, run_job
-from worker.settings import KNOWN, read_settings
+from worker.settings import KNOWN, log_form, read_settings
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -230,10 +231,9 @@ for command in (local.sandbox, local.warehouse, local.demo):
 def _settings() -> Settings:
     from worker.telemetry import configure_logging, withhold_unhandled
 
-    settings = read_settings()
-    configure_logging(settings.log)
+    configure_logging(log_form(os.environ))  # a failure to read the settings is logged as well
     withhold_unhandled()
-    return settings
+    return read_settings()
 
 
 def _finish(result: RunResult, in_vain: str = "") -> NoReturn:

@@ -140,12 +140,19 @@ def _exit_code(command: Callable[[], object]) -> int | str | None:
     except click.Abort:
         return Interrupted.exit_code
     except MirrorError as error:
-        _show(error)
-        return error.exit_code
+        return _fail(error, error)
     except Exception as error:  # noqa: BLE001 - a defect of ours; its message could hold a patient's words
         from worker.telemetry import where
 
         what = f"A defect of the mirror: {where(error)}"
-        _show(MirrorError(what, safe="What was committed is kept.", next="Report these lines."))
-        return EXIT_INCOMPLETE
+        return _fail(error, MirrorError(what, safe="What was committed is kept.", next="Report these lines."))
     return EXIT_OK
+
+
+def _fail(error: Exception, told: MirrorError) -> int:
+    """Log an error and show what is told of it. Return the exit code."""
+    from worker.telemetry import log_failure
+
+    log_failure(error, told.exit_code)
+    _show(told)
+    return told.exit_code

@@ -155,6 +155,11 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     )
 
 
+def log_form(environ: Mapping[str, str]) -> str:
+    """Return `json` if that is asked for, `console` otherwise, whatever else is wrong with the settings."""
+    return "json" if environ.get("MIRROR_LOG", "").strip() == "json" else "console"
+
+
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Name the variables that look like ours and are not: most often a typing error."""
     known = {k.variable for k in KNOWN} | {f"{k.variable}_FILE" for k in KNOWN if k.secret}

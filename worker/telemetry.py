@@ -66,6 +66,15 @@ def get_logger() -> FilteringBoundLogger:
     return logger
 
 
+def log_failure(error: BaseException, exit_code: int) -> None:
+    """Log how a command failed if the log is JSON; on a console the words for people say it all.
+
+    Of an error of ours the kind is logged, and its exit code.
+    """
+    if isinstance(structlog.get_config()["processors"][-1], structlog.processors.JSONRenderer):
+        get_logger().error("the command failed", error=type(error).__name__, exit_code=exit_code)
+
+
 def keep_allowed_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Drop every field that `ALLOWED_FIELDS` does not name (a structlog processor)."""
     return {key: value for key, value in event.items() if key in ALLOWED_FIELDS}

@@ -296,3 +296,25 @@ async def test_a_sync_that_is_told_to_stop_is_taken_up_again(
 
 
 ACCEPTED = "SELECT count(*) FROM canvas_ops.search WHERE status = 'accepted' AND resource = 'Communication'"
+
+
+# Logs
+
+
+@pytest.mark.parametrize(
+    ("variables", "error", "code"),
+    [
+        ({"CANVAS_FHIR_URL": "junk"}, "SettingsError", EXIT_USAGE),
+        ({"WAREHOUSE_DSN": "postgresql://127.0.0.1:1/x", "MIRROR_PATIENCE": "0.1s"}, "WarehouseAway", EXIT_WAREHOUSE),
+    ],
+)
+async def test_a_log_that_a_program_reads_says_how_a_command_failed(
+    variables: dict[str, str], error: str, code: int
+) -> None:
+    """The words for people follow it; on a console they are all."""
+    finished = await run_command(variables | {"MIRROR_LOG": "json"}, "status")
+    assert finished.code == code
+    *_, last = [json.loads(line) for line in finished.err.splitlines() if line.startswith("{")]
+    assert last.pop("timestamp")
+    assert last == {"event": "the command failed", "level": "error", "error": error, "exit_code": code}
+    assert "the command failed" not in (await run_command(variables, "status")).err
