@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
 import signal
 import sys
@@ -24,6 +25,7 @@ T = TypeVar("T")
 # A terminal that closes ends what it started, but for what was started with nohup.
 _HANGS_UP = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if _HANGS_UP else []))
+_NAME = re.compile(r"(?=.{1,20}$)(?:--?)?[a-z]+(?:-[a-z]+)*")
 DRAIN_S = 8.0
 AGAIN = "The same command again."
 TAKEN_UP = "The same command takes it up again."
@@ -134,8 +136,11 @@ def _exit_code(command: Callable[[], object]) -> int | str | None:
         return exit_.code
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
+    except click.exceptions.NoArgsIsHelpError as help_:
+        help_.show()
+        return EXIT_USAGE
     except click.ClickException as error:
-        error.show()
+        click.UsageError(_discreetly(error), getattr(error, "ctx", None)).show()
         return EXIT_USAGE
     except click.Abort:
         return Interrupted.exit_code
@@ -147,6 +152,30 @@ def _exit_code(command: Callable[[], object]) -> int | str | None:
         what = f"A defect of the mirror: {where(error)}"
         return _fail(error, MirrorError(what, safe="What was committed is kept.", next="Report these lines."))
     return EXIT_OK
+
+
+def _discreetly(error: click.ClickException) -> str:
+    """Say what is wrong with what was typed, and nothing of it: it may be a patient's id, and end in a journal."""
+    if isinstance(error, click.BadParameter) and error.param is not None:
+        name = " / ".join(error.param.opts)
+        if isinstance(error, click.MissingParameter):
+            return f"Missing {name}."
+        why = error.__context__.strerror if isinstance(error.__context__, OSError) else None
+        return f"{name}: {why}." if why else f"Invalid value for {name}: it takes {_taken_by(error.param, error.ctx)}."
+    if isinstance(error, click.BadOptionUsage):
+        return error.format_message()  # the name of an option that there is
+    # A name that is none was most likely meant to be one, if it looks like one.
+    typed = getattr(error, "option_name", None) or getattr(error, "command_name", None)
+    if typed is not None and _NAME.fullmatch(typed):
+        return error.format_message()
+    return "There is no such command, option or argument."
+
+
+def _taken_by(parameter: click.Parameter, context: click.Context | None) -> str:
+    if isinstance(parameter.type, click.IntRange):
+        low, high = parameter.type.min, parameter.type.max
+        return f"a whole number from {low}" + (f" to {high}" if high is not None else "")
+    return parameter.make_metavar(context or click.Context(click.Command(None)))
 
 
 def _fail(error: Exception, told: MirrorError) -> int:

@@ -233,6 +233,7 @@ async def test_a_port_that_is_taken_is_named(server: SandboxServer) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
+        "sandbox --messages none",
         "sandbox --messages 0",
         "sandbox --practitioners 0",
         "sandbox --patients -1",

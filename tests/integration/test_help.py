@@ -11,7 +11,7 @@ import pytest
 from tests.integration.mirroring import CHECKOUT, run_command
 from worker import __version__
 from worker.cli import cli
-from worker.errors import EXIT_OK
+from worker.errors import EXIT_OK, EXIT_USAGE
 from worker.settings import KNOWN
 
 if TYPE_CHECKING:
@@ -46,6 +46,12 @@ async def test_help_answers(path: tuple[str, ...]) -> None:
     finished = await run_command({}, *path, "--help")
     assert (finished.code, finished.err) == (EXIT_OK, "")
     assert finished.out.startswith(f"Usage: python -m worker {' '.join(path)}".rstrip())
+
+
+async def test_nothing_typed_is_answered_by_the_help() -> None:
+    finished = await run_command({})
+    assert finished.code == EXIT_USAGE
+    assert re.search(r"^  migrate ", finished.err, re.MULTILINE)
 
 
 async def test_the_top_help_lists_commands_settings_and_exit_codes() -> None:
