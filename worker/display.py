@@ -191,24 +191,10 @@ def show_status(status: dict[str, Any]) -> None:
         )
     out.print(
         f"{freshness['messages']:,} messages, {freshness['messages_deleted']:,} deleted at the source, "
-        f"{freshness['quarantined']:,} in quarantine, {status['rows_by_older_rules']:,} for replay to derive anew."
+        f"{freshness['quarantined']:,} in quarantine, {status['rows_by_older_rules']:,} versions for replay."
     )
-    keys = (
-        "id",
-        "job",
-        "scope",
-        "outcome",
-        "started_at",
-        "searches",
-        "searches_accepted",
-        "entries",
-        "inserted",
-        "updated",
-        "quarantined",
-        "deleted",
-    )
-    runs = [{key: run[key] for key in keys} for run in status["runs"]]
-    show_rows("Last runs", [run | {"outcome": run["outcome"] or "open"} for run in runs])
+    runs = status["runs"]
+    show_rows("Last runs", list(map(_run_row, runs)))
     for run in status["runs"]:
         if run["reason"] is not None:
             out.print(f"Run {run['id']} was {run['outcome']}: {run['reason']} (deploy/README.md explains the word).")
@@ -220,6 +206,23 @@ def show_status(status: dict[str, Any]) -> None:
         show_rows("Searches not accepted (deploy/README.md explains the reasons)", status["not_accepted"])
     show_rows("Quarantine", status["quarantine"])
     show_rows("Sizes", status["sizes"])
+
+
+def _run_row(run: dict[str, Any]) -> dict[str, Any]:
+    is_summed = run["searches"] is not None
+    return {
+        "id": run["id"],
+        "job": run["job"],
+        "scope": run["scope"],
+        "outcome": run["outcome"] or "open",
+        "started_at": run["started_at"],
+        "accepted": f"{run['searches_accepted']:,} of {run['searches']:,}" if is_summed else None,
+        "entries": run["entries"],
+        "new": run["inserted"],
+        "changed": run["updated"],
+        "quarantined": run["quarantined"],
+        "deleted": run["deleted"],
+    }
 
 
 def _since(lock: dict[str, Any]) -> str:
