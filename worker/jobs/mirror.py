@@ -52,6 +52,15 @@ class RunResult:
         return self.reasons.get(plan.TOO_MANY_MISSING, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Walked:
+    """What walking came to: when the work list was whole, and which messages are gone, with the verdict on them."""
+
+    planned_at: datetime
+    verdict: plan.Deletions
+    gone: list[str]
+
+
 async def run(
     workplace: Workplace,
     *,
@@ -72,30 +81,22 @@ async def run(
     progress.searches = (await warehouse.work(ledger.sum_run, warehouse, run_id)).open
     report(progress)
     walker = Walker(workplace.source, warehouse, selection, rules_of(workplace.settings), progress, report)
-    while True:
-        await walk_all(workplace, run_id, walker)
-        verdict, gone = await _look_for_missing(workplace, run_id, walker, accept_deletions=accept_deletions)
-        searches = await _of_newly_met(workplace, run_id, selection)
-        if not searches:
-            break
-        progress.searches += len(searches)
-        planned_at = await workplace.lock.work(worklist.plan_searches, warehouse, run_id, searches)
-    sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
-    outcome = plan.outcome(sums, verdict)
+    walked = await _walk_everything(workplace, run_id, walker, planned_at, accept_deletions=accept_deletions)
     await workplace.hold(run_id)
     await workplace.lock.work(sightings.settle_wanted, warehouse, run_id)
     if not selection.quick:
         await workplace.lock.work(quarantine.resolve_unserved, warehouse, run_id)
+    sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
+    outcome = plan.outcome(sums, walked.verdict)
     sums, deleted = await warehouse.work(
         ledger.close_run,
         warehouse,
         run_id,
         outcome.value,
-        gone=gone if verdict is plan.Deletions.MARK else (),
-        planned_at=planned_at,
-        reason=plan.reason(sums, verdict),
+        gone=walked.gone if walked.verdict is plan.Deletions.MARK else (),
+        planned_at=walked.planned_at,
+        reason=plan.reason(sums, walked.verdict),
     )
-    reasons = await warehouse.work(ledger.count_reasons, warehouse, run_id)
     log.info(
         "run closed",
         outcome=outcome.value,
@@ -108,17 +109,17 @@ async def run(
         requests=workplace.source.requests,
     )
     return RunResult(
-        run_id,
-        job,
-        selection.scope,
-        outcome,
-        resumed,
-        sums,
-        reasons,
-        workplace.source.requests,
-        len(gone),
-        deleted,
-        verdict,
+        run_id=run_id,
+        job=job,
+        scope=selection.scope,
+        outcome=outcome,
+        resumed=resumed,
+        sums=sums,
+        reasons=await warehouse.work(ledger.count_reasons, warehouse, run_id),
+        requests=workplace.source.requests,
+        gone=len(walked.gone),
+        deleted=deleted,
+        deletions=walked.verdict,
     )
 
 
@@ -139,6 +140,20 @@ async def _plan(workplace: Workplace, run_id: int, selection: plan.Selection) ->
     searches = plan.longest_first(plan.searches_for(practitioners, patients, (*selection.ids, *wanted)), sizes)
     planned_at = await workplace.lock.work(worklist.plan_searches, warehouse, run_id, searches)
     return sum(sizes.get((search.parameter, search.value), 0) for search in searches), planned_at
+
+
+async def _walk_everything(
+    workplace: Workplace, run_id: int, walker: Walker, planned_at: datetime, *, accept_deletions: bool
+) -> _Walked:
+    """Walk the work list, look for what is missing, and go on while somebody was met for the first time."""
+    while True:
+        await walk_all(workplace, run_id, walker)
+        verdict, gone = await _look_for_missing(workplace, run_id, walker, accept_deletions=accept_deletions)
+        searches = await _of_newly_met(workplace, run_id, walker.selection)
+        if not searches:
+            return _Walked(planned_at, verdict, gone)
+        walker.progress.searches += len(searches)
+        planned_at = await workplace.lock.work(worklist.plan_searches, workplace.warehouse, run_id, searches)
 
 
 async def _read_roster(workplace: Workplace, run_id: int) -> list[str]:
