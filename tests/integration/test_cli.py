@@ -19,6 +19,7 @@ import pytest
 from aiohttp import web
 
 from tests.integration.mirroring import (
+    CHECKOUT,
     Finished,
     environment,
     ids_of,
@@ -220,6 +221,25 @@ async def test_the_sandbox_says_where_it_is_and_stops_cleanly(number: signal.Sig
     process.send_signal(number)
     out, err = await process.communicate()
     assert (process.returncode, out, err) == (EXIT_OK, b"", b"")
+
+
+async def test_a_command_that_crashes_leaves_no_memory_in_a_file() -> None:
+    """Whatever the limit was where it was started."""
+    script = 'ulimit -c unlimited; exec "$0" -m worker sandbox --port 0 --messages 1'
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", script, sys.executable),
+        env={"PATH": os.environ["PATH"]},
+        cwd=CHECKOUT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    await process.stdout.readline()
+    limits = Path(f"/proc/{process.pid}/limits").read_text(encoding="ascii")  # noqa: ASYNC240 - it is in memory
+    process.send_signal(signal.SIGABRT)
+    await process.communicate()
+    assert process.returncode == -signal.SIGABRT
+    assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE), limits
 
 
 async def test_a_port_that_is_taken_is_named(server: SandboxServer) -> None:

@@ -107,6 +107,13 @@ def test_systemd_tries_again_what_may_pass() -> None:
     assert [int(code) for code in service["SuccessExitStatus"]] == [errors.EXIT_SIGNAL]
 
 
+def test_a_crash_leaves_no_memory_in_a_file() -> None:
+    """Of the worker and of PostgreSQL: patients' words are in it."""
+    assert unit("message-mirror.service")["LimitCORE"] == ["0"]
+    for name, service in load("compose.yaml")["services"].items():
+        assert service["ulimits"] == {"core": 0}, name
+
+
 def test_systemd_timer_fires_in_utc_and_makes_up_for_a_missed_night() -> None:
     """The timer starts the service of its own name."""
     timer = unit("message-mirror.timer")
