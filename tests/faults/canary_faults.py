@@ -188,7 +188,7 @@ async def untrusted_source(stage: Stage) -> None:
     authority = trustme.CA(organization_name=WORDS)
     authority.issue_cert("127.0.0.1", common_name=PATIENTS[0].family).configure_cert(context)
     async with Upstream().serve(tls=context) as upstream:
-        await stage.ears.run(stage.variables(CANVAS_FHIR_URL=upstream.url), "sync", code=3)
+        await stage.ears.run(stage.variables(CANVAS_FHIR_URL=upstream.url), "sync", code=2)
 
 
 async def warehouse_refuses(stage: Stage) -> None:
