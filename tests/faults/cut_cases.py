@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 NEW_RULES: dict[str, str] = {}
 OLD_RULES = {"MIRROR_CUTOFF": "2021-04-01T00:00:00Z"}
 NOT_A_DATE = "the day before yesterday"
-HELD = "INSERT INTO canvas_ops.quarantine VALUES ($1, $2, 'no_id', $3, 'sender', 'Practitioner/x', 1, now())"
+HELD = """
+INSERT INTO canvas_ops.quarantine (
+    raw_hash, message_id, reason, entry, parameter, value, _run_id, _first_seen_at, _last_run_id, _last_seen_at
+)
+VALUES ($1, $2, 'no_id', $3, 'sender', 'Practitioner/x', 1, now(), 1, now())
+"""
 
 
 @asynccontextmanager

@@ -147,7 +147,8 @@ def handed_over(state: Any) -> None:
         state.create(which=which, how=0)
     state.sync(accept_deletions=False, meets=[])
     for which in range(3):
-        state.sync(accept_deletions=False, meets=[Drift(at, Change("hand_over", which, at % 3)) for at in range(5, 11)])
+        drifts = [Drift(6 + number, Change("hand_over", which, (2 + number) % 3)) for number in range(6)]
+        state.sync(accept_deletions=False, meets=drifts)
 
 
 def changed_and_back(state: Any) -> None:
@@ -164,7 +165,7 @@ def changed_and_back(state: Any) -> None:
 def killed_and_resumed(state: Any) -> None:
     """Kill a run in the middle, and take it up again."""
     state.open(seed=0, concurrency="1", starts=8)
-    state.sync(accept_deletions=False, meets=[Blow(7, "request", "killed")])
+    state.sync(accept_deletions=False, meets=[Blow(8, "request", "killed")])
     state.sync(accept_deletions=False, meets=[])
 
 
@@ -173,7 +174,7 @@ def page_lost(state: Any) -> None:
     state.open(seed=0, concurrency="1", starts=0)
     for _ in range(4):
         state.create(which=0, how=0)
-    state.sync(accept_deletions=False, meets=[Failure(5, "next_missing", 0)])
+    state.sync(accept_deletions=False, meets=[Failure(6, "next_missing", 0)])
 
 
 def deleted_and_back(state: Any) -> None:
@@ -193,7 +194,7 @@ def back_before_the_run_goes_on(state: Any) -> None:
         state.create(which=0, how=0)
     state.sync(accept_deletions=False, meets=[])
     state.delete(which=0)
-    state.sync(accept_deletions=False, meets=[Blow(12, "request", "killed")])
+    state.sync(accept_deletions=False, meets=[Blow(13, "request", "killed")])
     state.restore(which=0)
     state.sync(accept_deletions=False, meets=[])
 
@@ -201,7 +202,7 @@ def back_before_the_run_goes_on(state: Any) -> None:
 def gone_before_the_run_goes_on(state: Any) -> None:
     """Remove messages whose search is finished, and let a verification go on with that run."""
     state.open(seed=0, concurrency="1", starts=4)
-    state.sync(accept_deletions=False, meets=[Blow(10, "request", "killed")])
+    state.sync(accept_deletions=False, meets=[Blow(11, "request", "killed")])
     state.delete(which=0)
     state.delete(which=0)
     state.verify(sync_first=True, meets=[])
