@@ -11,10 +11,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from turbohtml import parse_fragment
-
 from worker.transform.marks import VOID
-from worker.transform.parse import well_formed
+from worker.transform.parse import parse_to_write, well_formed
 
 MAX_CHARACTERS = 256 * 1024
 MAX_TAGS = 2_500
@@ -131,7 +129,7 @@ def _reopening_is_bounded(html: str, tags: int) -> bool:
 
 def _tree_is_bounded(html: str) -> bool:
     """Whether the tree is not too large nor too deep, by a parser that takes linear time."""
-    tags = parse_fragment(well_formed(html), positions=False, scripting=True).inner_html.split("<")[1:]
+    tags = parse_to_write(well_formed(html)).inner_html.split("<")[1:]
     if len(tags) > 2 * MAX_TAGS:
         return False
     depth = 0

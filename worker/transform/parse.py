@@ -1,17 +1,26 @@
-"""Parsing of a body: HTML standard §13.4 "Parsing HTML fragments"."""
+"""Parsing of a body: HTML standard §13.4 "Parsing HTML fragments".
+
+In a page with scripts, as browsers show it: a `noscript` ends at its end tag, whatever is in it.
+"""
 
 from __future__ import annotations
 
 import re
 
 from selectolax.lexbor import LexborHTMLParser
+from turbohtml import Element, parse_fragment
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def parse(html: str) -> LexborHTMLParser:
-    """Parse a body as the `innerHTML` of a `<div>`, in a page with scripts: a `noscript` ends at its end tag."""
+    """Parse a body as the `innerHTML` of a `<div>`."""
     return LexborHTMLParser(well_formed(html), is_fragment=True, scripting=True)
+
+
+def parse_to_write(html: str) -> Element:
+    """Parse a well-formed body with the parser that writes it out again, as `inner_html`."""
+    return parse_fragment(html, positions=False, scripting=True)
 
 
 def well_formed(text: str) -> str:

@@ -10,11 +10,10 @@ import html as _html
 import re
 
 import nh3
-from turbohtml import parse_fragment
 
 from worker.transform.caps import within_caps
 from worker.transform.fallback import text_without_structure
-from worker.transform.parse import well_formed
+from worker.transform.parse import parse_to_write, well_formed
 from worker.transform.safestyle import safe_style
 from worker.transform.standins import needs_stand_ins, put_stand_ins, tag_names
 from worker.transform.stylesheet import has_rules_about_text, inline_rules
@@ -58,7 +57,7 @@ _ATTRIBUTES = {
 # Sizes of more than three digits would leave the box.
 _SIZES = frozenset({"border", "cellpadding", "cellspacing", "height", "size", "width"})
 _SIZE = re.compile(r"\s*[-+]?\d{1,3}(?:\.\d*)?\s*(?:px|%)?\s*")
-# A parser drops a line feed behind `<pre>`: one that is there after the first has to be written twice for the next.
+# A parser drops a line feed behind `<pre>`. One that the cleaner left is text, and is written twice for the next one.
 _PRE_WITH_LINE_FEED = re.compile(r"(<pre[^<>]*>)(?=\n)")
 
 # A parser ignores them in text (HTML standard §13.2.6.4.7), after it took a while to report each.
@@ -100,27 +99,29 @@ def safe_html(html: str) -> str:
 
 
 def _cleaned(html: str) -> str:
-    if _SPECIAL_TAG.search(html):
-        names = tag_names(html)
+    names = tag_names(html) if _SPECIAL_TAG.search(html) else set()
+    if names:
         html = _without_loss(html, names - _TAGS)
     if len(html) > _MANY_CHARACTERS and "\x00" in html:
         html = _NULS.sub("\x00", html)
     safe = _CLEANER.clean(html)
-    if "<pre" in safe:
+    if "pre" in names:
         safe = _PRE_WITH_LINE_FEED.sub(r"\1\n", safe)
-    return safe.replace("\r", "&#13;")  # as a character it would be a line feed to the next parser
+    if "\r" in safe:
+        safe = safe.replace("\r", "&#13;")  # which as a character would be a line feed to the next parser
+    return safe
 
 
 def _without_loss(html: str, others: set[str]) -> str:
     """Write what elements that go would have said about the text into those that stay."""
     tree = None
     if "style" in others and has_rules_about_text(html):
-        tree = parse_fragment(html, positions=False, scripting=True)
+        tree = parse_to_write(html)
         inline_rules(tree)
         html = tree.inner_html
     if not needs_stand_ins(html, others):
         return html
-    tree = parse_fragment(html, positions=False, scripting=True) if tree is None else tree
+    tree = parse_to_write(html) if tree is None else tree
     put_stand_ins(tree, _TAGS)
     return tree.inner_html
 

@@ -24,8 +24,6 @@ _NAME = re.compile(r"<([a-zA-Z][^ \t\n\r\f/>]*)")
 _NAME_WITH_MORE = re.compile(r"<([a-zA-Z][^ \t\n\r\f/>]*+)(?!>)")
 # Not shown, or dropped by every parser of a fragment.
 _UNSEEN = frozenset({"body", "head", "html"} | {tag for tag, shown in display.UA_DISPLAY.items() if shown == "none"})
-# What is in a `noscript` is text to one parser and elements to another.
-_READ_ALIKE = _UNSEEN - {"noscript"}
 _ROOM = "inline-block"
 _OWN_STYLE = {"button": "text-transform:none", "dialog": "float:left"}
 _OPTIONS = ":scope > option, :scope > optgroup > option"
@@ -47,7 +45,7 @@ def needs_stand_ins(html: str, others: set[str]) -> bool:
     That of what Office writes does not, as long as it is as bare as an `<o:p>`. Any other name may be one of SVG or
     MathML, which the cleaner takes away with all that is in it.
     """
-    others = others - _READ_ALIKE
+    others = others - _UNSEEN
     if any(":" not in name and name != OFFICE_ISLAND for name in others):
         return True
     return bool(others) and not others.isdisjoint(map(str.lower, _NAME_WITH_MORE.findall(html)))
@@ -69,8 +67,7 @@ def _stand_in(element: Element, tag: str) -> None:
     attributes = {name: element.attr(name) or "" for name in _READ if name in element.attrs}
     style = ";".join(part for part in (_ua_style(tag, attributes), _own_style(element)) if part)
     has_no_place = isinstance(element.parent, Element) and element.parent.tag in _NO_PLACE_FOR_A_SPAN
-    is_item = isinstance(element.parent, Element) and _ITEMS.search(element.parent.attr("style") or "") is not None
-    if has_no_place or not (element.attrs or style or is_item):
+    if has_no_place or not (element.attrs or style or _may_be_item(element)):
         element.unwrap()
         return
     if tag == "select":
@@ -81,6 +78,12 @@ def _stand_in(element: Element, tag: str) -> None:
         element.clear()
     element.tag = "span"
     element.attrs["style"] = style
+
+
+def _may_be_item(element: Element) -> bool:
+    """Whether an element may be an item of a flex or grid container: a block, which its text alone would not be."""
+    parent = element.parent
+    return isinstance(parent, Element) and _ITEMS.search(parent.attr("style") or "") is not None
 
 
 def _own_style(element: Element) -> str:

@@ -20,8 +20,6 @@ from dataclasses import dataclass, field
 from html.entities import html5
 from typing import TYPE_CHECKING, TypeAlias
 
-from turbohtml import parse_fragment
-
 from worker.transform.elements import BARE_ATTRIBUTES, OFFICE_PREFIXES, SVG_ELEMENTS
 from worker.transform.formatting import (
     formatting_may_show,
@@ -31,6 +29,7 @@ from worker.transform.formatting import (
 )
 from worker.transform.layout import NOT_PLAIN
 from worker.transform.marks import INLINE, READ_ATTRIBUTES
+from worker.transform.parse import parse_to_write
 from worker.transform.runs import EDGE_TAGS, END, START, texts_and_runs, without_first_line_feeds
 from worker.transform.stylesheet import EMPTY_SHEET
 
@@ -240,7 +239,7 @@ def written_where_open(run: str, names: tuple[str, ...]) -> tuple[str, tuple[str
     source, tags = f"<{run}", _source(run)
     is_first, is_last = source.startswith(START), source.endswith(END)
     before = "" if is_first else "".join(f"<{name}>" for name in names) + _TEXT
-    canonical = parse_fragment(f"{before}{tags}{_TEXT}", positions=False, scripting=True).inner_html
+    canonical = parse_to_write(f"{before}{tags}{_TEXT}").inner_html
     end = _TEXT_AND_END_TAGS.search(canonical)
     if end is None or not canonical.startswith(before):
         return None
