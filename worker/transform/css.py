@@ -1,4 +1,4 @@
-"""The little of CSS that decides what a reader sees: declarations, and `<style>` rules with simple selectors.
+"""The little of CSS that decides what a reader sees: declarations, and `<style>` rules with plain selectors.
 
 CSS Syntax 3 for the grammar, CSS Cascade 4 §6 for which declaration wins.
 """
@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from worker.transform.selectors import parts, plain_selectors, specificity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,25 +24,25 @@ _ASCII_SPACES = re.compile(r"[ \t\n\r\f]+")
 _SPACE = " \t\n\r\f"
 _CACHED_CHARACTERS = 500
 _IMPORTANT = re.compile(r"!\s*+important\Z", re.IGNORECASE)
-# CSS Text 4 §3: `white-space` as two properties, which Chromium writes into what is copied. Said by the old names.
+# CSS Text 4 §3: `white-space` is short for two properties. What Chromium copies from a page has them.
 _COLLAPSE = {
     "collapse": "normal",
     "preserve": "pre-wrap",
     "preserve-breaks": "pre-line",
-    "break-spaces": "break-spaces",
+    **{same: same for same in ("break-spaces", "inherit", "initial", "revert", "unset")},
 }
 _WHITE_SPACE = {
-    "wrap": "normal",
     "collapse": "normal",
     "preserve": "pre-wrap",
     "preserve wrap": "pre-wrap",
     "preserve nowrap": "pre",
     "nowrap preserve": "pre",
     "preserve-breaks": "pre-line",
+    "wrap": "normal",
 }
 _BRACE = re.compile(r"([{}])")
-_SELECTOR = re.compile(r"(?P<tag>\*|[a-z][a-z0-9]*)?(?P<mark>[.#](?:[-\w]|[^\x00-\x7f])+)?", re.IGNORECASE)
-_SCREEN = re.compile(r"\s*@media\s+(?:only\s+)?(?:all|screen)\s*", re.IGNORECASE)
+_AT_MEDIA = re.compile(r"\s*@media(?![-\w])", re.IGNORECASE)
+_SCREEN = re.compile(r"\s*(?:only\s+)?(?:all|screen)\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,9 @@ def _read(style: str) -> tuple[Declaration, ...]:
 
 
 def _by_old_name(name: str, value: str, *, important: bool) -> Declaration:
-    if name == "white-space-collapse":
-        return Declaration("white-space", _COLLAPSE.get(value, value), important)
+    """Return a declaration, one of how white space collapses as the `white-space` that it comes to."""
+    if name == "white-space-collapse" and value in _COLLAPSE:
+        return Declaration("white-space", _COLLAPSE[value], important)
     if name == "white-space":
         value = _WHITE_SPACE.get(" ".join(value.split()), value)
     return Declaration(name, value, important)
@@ -85,57 +88,51 @@ _remembered = lru_cache(maxsize=512)(_read)
 
 @dataclass(slots=True)
 class StyleSheet:
-    """The rules of the `<style>` elements that name one tag, class or id, or a tag with a class or an id.
+    """The rules of the `<style>` elements whose selectors name nothing but a tag, classes and ids.
 
     Other selectors (combinators, pseudo-classes, attributes) match nothing here, and only `TEXT_PROPERTIES`
     are kept. `rules` maps a selector (`p`, `.note`, `p.note`, `#x`, `*`) to its declarations, each with its
-    place in the sheet; `classes` are the names of the classes in them.
+    place in the sheet; `classes` are the names of the classes in them, and `compounds` the selectors that name
+    several classes and ids, each with what it names.
     """
 
     rules: dict[str, list[tuple[int, Declaration]]] = field(default_factory=dict)
     classes: set[str] = field(default_factory=set)
+    compounds: dict[str, set[str]] = field(default_factory=dict)
     size: int = 0
 
     def add(self, text: str) -> None:
         """Add one `<style>` element's text. `@media` blocks count if they are for `all` or `screen` alone."""
         for selectors, block in _rules(text):
-            for selector in selectors.split(","):
-                simple = _SELECTOR.fullmatch(selector.strip(_SPACE))
-                if simple is None or not simple.group():
-                    continue
-                key = (simple["tag"] or "").lower() + (simple["mark"] or "")
-                self._add(key.removeprefix("*") or "*", declarations(block))
+            about_text = [one for one in declarations(block) if one.name in TEXT_PROPERTIES]
+            for selector in plain_selectors(selectors) if about_text else ():
+                self._add(selector, about_text)
 
-    def _add(self, key: str, block: Iterable[Declaration]) -> None:
+    def _add(self, selector: str, block: Iterable[Declaration]) -> None:
+        key = selector.removeprefix("*") or "*"
         known = {declaration.name: (place, declaration) for place, declaration in self.rules.get(key, ())}
         for declaration in block:
-            if declaration.name not in TEXT_PROPERTIES:
-                continue
             self.size += 1
             standing = known.get(declaration.name)
             if standing is None or declaration.important or not standing[1].important:
                 known[declaration.name] = (self.size, declaration)
         self.rules[key] = list(known.values())
-        self.classes.add(key.rpartition(".")[2])
+        named = parts(key)
+        self.classes.update(part[1:] for part in named if part.startswith("."))
+        ids, classes, _ = specificity(key)
+        if ids + classes > 1:
+            self.compounds[key] = set(named)
 
     def matching(self, tag: str, attributes: Mapping[str, str | None]) -> list[Declaration]:
         """Return the declarations for an element, the weakest first (specificity, then order)."""
         names = _ASCII_SPACES.split(attributes.get("class") or "")
-        marks = ["." + name for name in names if name in self.classes]
-        identity = ["#" + (attributes.get("id") or "")]
-        levels = (
-            ["*"],
-            [tag],
-            marks,
-            [tag + mark for mark in marks],
-            identity,
-            [tag + mark for mark in identity],
-        )
-        found: list[Declaration] = []
-        for keys in levels:
-            placed = [rule for key in keys for rule in self.rules.get(key, ())]
-            found.extend(declaration for _, declaration in sorted(placed, key=lambda rule: rule[0]))
-        return found
+        marks = ["." + name for name in names if name in self.classes] + ["#" + (attributes.get("id") or "")]
+        keys = {"*", tag, *marks, *(tag + mark for mark in marks)}
+        if self.compounds:
+            has = {tag, *marks}
+            keys.update(key for key, named in self.compounds.items() if named <= has)
+        placed = [(specificity(key), *rule) for key in keys for rule in self.rules.get(key, ())]
+        return [declaration for _, _, declaration in sorted(placed, key=lambda rule: rule[:2])]
 
 
 def _rules(text: str) -> Iterable[tuple[str, str]]:
@@ -147,7 +144,7 @@ def _rules(text: str) -> Iterable[tuple[str, str]]:
         if brace == "{":
             selectors = before.rpartition(";")[2]
             at_rule = selectors.lstrip().startswith("@")
-            applies.append(applies[-1] and (not at_rule or _SCREEN.fullmatch(selectors) is not None))
+            applies.append(applies[-1] and (not at_rule or _is_media_of_a_screen(selectors)))
         else:
             if applies[-1] and selectors:
                 yield selectors, before
@@ -156,6 +153,17 @@ def _rules(text: str) -> Iterable[tuple[str, str]]:
                 applies.pop()
     if applies[-1] and selectors:
         yield selectors, pieces[-1]  # closed by the sheet's end (CSS Syntax 3 §5.4.8)
+
+
+def _is_media_of_a_screen(at_rule: str) -> bool:
+    media = _AT_MEDIA.match(at_rule)
+    return media is not None and is_for_a_screen(at_rule[media.end() :])
+
+
+def is_for_a_screen(media: str | None) -> bool:
+    """Whether a list of media names a screen, or nothing (Media Queries 4 §2.1). One that asks for more does not."""
+    listed = (media or "").strip(_SPACE) or "all"
+    return any(map(_SCREEN.fullmatch, listed.split(",")))
 
 
 def by_importance(weakest_first: Iterable[Declaration]) -> list[Declaration]:

@@ -16,18 +16,18 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from turbohtml import parse_fragment
-
 from worker.transform.chains import write_out_chains
+from worker.transform.css import is_for_a_screen
 from worker.transform.kept import without_spaces_at_kept_breaks
 from worker.transform.layout import MARK, NOT_PLAIN, collapse, laid_out, spaces_only, without_marks
 from worker.transform.marks import Marks, marks_with
+from worker.transform.parse import parse_to_write
 from worker.transform.pieces import Pieces
 from worker.transform.references import decoded
 from worker.transform.regions import write_out_regions
 from worker.transform.runs import Runs, without_first_line_feeds
 from worker.transform.steps import Known, stepped
-from worker.transform.stylesheet import SHORT_SHEETS_CHARACTERS, cut_out_sheets, is_for_a_screen
+from worker.transform.stylesheet import SHORT_SHEETS_CHARACTERS, cut_out_sheets
 
 _NOT_TEXT = re.compile(
     r"<!--.*?-->|<style(?P<style>(?: [^<>]*)?)>(?P<sheet>.*?)</style>"
@@ -91,13 +91,11 @@ def _is_for_any_parser(html: str) -> bool:
 
 def _text_of_parsed(html: str) -> str | None:
     """Return the text of a body that its parser is asked about, or None for the walk."""
-    canonical = parse_fragment(html, positions=False, scripting=True).inner_html
+    canonical = parse_to_write(html).inner_html
     if "\f" in canonical and "<table" in canonical:
         return None  # it stands for itself between cells, where other white space does not
     if "<select" in canonical and any(map(canonical.__contains__, ("<style", "<script", "<table"))):
         return None  # options may show their words; parsers end a list of options unlike in a table
-    if "<noscript" in canonical:
-        return None  # what is in it is written without references
     canonical = without_first_line_feeds(canonical)
     if "<!--" not in canonical and "<style" not in canonical and "<script" not in canonical:
         return _text(_known.runs, *_known.runs.read(canonical))
@@ -118,10 +116,11 @@ def _cut(part: re.Match[str], sheets: list[str]) -> str:
     """Return what is written for a comment, `<style>` or `<script>`: nothing, and a sheet is added to the `sheets`.
 
     One that may be shown itself, by a style of its own, stays, for the walk. So does a script with a `<!--`, which may
-    go on behind its `</script>` (HTML standard §13.2.5.26 "Script data double escape start state").
+    go on behind its `</script>` (HTML standard §13.2.5.26 "Script data double escape start state"), and one with a
+    `<style`, which in a drawing is an element.
     """
-    attributes, sheet = part["style"] or part["script"] or "", part["sheet"]
-    if _STYLED.search(attributes) or "<!--" in (part["code"] or ""):
+    attributes, sheet, code = part["style"] or part["script"] or "", part["sheet"], part["code"] or ""
+    if _STYLED.search(attributes) or "<!--" in code or "<style" in code:
         return part[0]
     media = _MEDIA.search(attributes)
     if sheet is not None and is_for_a_screen(media and media[1]):

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from worker.transform.css import TEXT_PROPERTIES, StyleSheet
+from worker.transform.css import TEXT_PROPERTIES, StyleSheet, is_for_a_screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,12 +19,10 @@ _PLAIN_SHEET = re.compile(
     r"""<style(?: type=(?:"text/css"|'text/css'|text/css))?>([^<]*+(?:<!--[^<]*+)?)</style>""", re.IGNORECASE
 )
 _STYLE_ELEMENT = re.compile(r"<style", re.IGNORECASE)
-_SCREENS = frozenset({"all", "screen"})
 _TEXT_PROPERTIES = [name.encode() for name in TEXT_PROPERTIES]
 _FEW_RULES = 20
 SHORT_SHEETS_CHARACTERS = 4_000  # what a style sheet comes to is remembered up to this length
 _SHORT_NAMES_CHARACTERS = 200
-_MARK = re.compile(r"([.#])")
 
 
 def has_style_element(html: str) -> bool:
@@ -93,10 +91,9 @@ def _read(texts: tuple[str, ...]) -> _Rules:
     sheet = StyleSheet()
     for text in texts:
         sheet.add(text)
-    speaking = [selector for selector, declared in sheet.rules.items() if declared]
     # Where asking rule by rule would take longer, all.
-    named = map(_as_attributes, speaking) if len(speaking) <= _FEW_RULES else "*"
-    return _Rules(sheet, lru_cache(maxsize=64)(partial(_style, sheet)), ",".join(named))
+    selector = ",".join(sheet.rules) if len(sheet.rules) <= _FEW_RULES else "*"
+    return _Rules(sheet, lru_cache(maxsize=64)(partial(_style, sheet)), selector)
 
 
 _remembered = lru_cache(maxsize=64)(_read)
@@ -106,22 +103,11 @@ def _inlinable(texts: tuple[str, ...]) -> _Rules:
     return _remembered(texts) if sum(map(len, texts)) <= SHORT_SHEETS_CHARACTERS else _read(texts)
 
 
-def is_for_a_screen(media: str | None) -> bool:
-    """Whether the `media` of a `<style>` element names a screen, or nothing."""
-    return (media or "all").strip().lower() in _SCREENS
-
-
-def _as_attributes(selector: str) -> str:
-    """Write `p.note` as `p[class~="note"]`, which takes any name: `.1a` alone would be no selector."""
-    tag, mark, name = _MARK.split(selector) if _MARK.search(selector) else (selector, "", "")
-    return {"": tag, ".": f'{tag}[class~="{name}"]', "#": f'{tag}[id="{name}"]'}[mark]
-
-
 def _style(sheet: StyleSheet, tag: str, class_: str, id_: str) -> str:
     """Return the declarations for an element as a `style` attribute."""
     rules = {
         (declaration.name, declaration.important): declaration
         for declaration in sheet.matching(tag, {"class": class_, "id": id_})
-        if declaration.value.replace("-", "").isalpha()
+        if declaration.value.replace("-", "").replace(" ", "").isalpha()
     }
     return ";".join(map(str, rules.values()))
