@@ -11,6 +11,7 @@ from selectolax.lexbor import LexborHTMLParser
 from tests.unit.corpus import Case, inner_text_cases
 from tests.unit.markup import markup, unhurried
 from worker.transform.innertext import inner_text, walked_text
+from worker.transform.safestyle import safe_style
 from worker.transform.sanitize import escaped, safe_html
 
 ATTACKS = [
@@ -110,6 +111,12 @@ def test_safe_html_shows_the_same_words(case: Case) -> None:
         ("<p style='position:relative'>x</p>", "<p>x</p>"),
         ("<p hidden>x</p>", '<p hidden="">x</p>'),
         ("<style>.x{display:none}</style><p class=x>y</p>", '<p style="display:none">y</p>'),
+        ("<pre><!-- x -->\ny\rz&#13;</pre>", "<pre>\n\ny\nz&#13;</pre>"),
+        ("<div style='display:-webkit-box'>x</div>", '<div style="display:block">x</div>'),
+        (
+            "<div style='display:grid'>x<output>y</output></div><output>z</output>",
+            '<div style="display:grid">x<span>y</span></div>z',
+        ),
         ("<o:p style='display:none'>x</o:p>", '<o:p style="display:none">x</o:p>'),
         ("<dialog open style='color:red'>x</dialog>", '<span style="display:block;float:left;color:red">x</span>'),
         ("<dialog open hidden>x</dialog>", '<span hidden="" style="display:none;float:left">x</span>'),
@@ -144,6 +151,44 @@ def test_what_is_kept(html: str, safe: str) -> None:
 )
 def test_safe_html_hides_and_shows_what_the_body_does(html: str) -> None:
     assert walked_text(safe_html(html)) == walked_text(html)
+
+
+LARGE = [
+    *(f"padding:{length}" for length in ("900px", "100pt", "9in", "3em", "9pc", "10mm", "9cqw", "1lh", "99vh", "99%")),
+    *(f"padding-top:{length}" for length in ("+900px", "0 9in", "09in", "100", "1e3px", "25%")),
+    *(f"border:{width} solid red" for width in ("900px", "9in", "3rem")),
+    "border-width:1px 100px",
+    "border-left:3em solid rgb(1,2,3)",
+    *(f"font-size:{size}" for size in ("900px", "9in", "900%", "9em", "3.5em", "9vw", "100")),
+    *(f"font:{size} serif" for size in ("900px", "9in", "bold 3em", "9vh/2")),
+    *(f"line-height:{height}" for height in ("0", "+0", ".9", "0.99", "1px", "20px", "1.2em", "90%", "150%", "0 px")),
+    *(f"font:9px/{height} serif" for height in ("0", "1px", "20px", "99%", " .5")),
+    "font:9in/1px",
+    "width:101%",
+    "margin:0 200%",
+    "margin-top:-9px",
+    "text-indent:-9999px",
+]
+
+
+@pytest.mark.parametrize("style", LARGE)
+def test_what_would_be_drawn_over_its_surroundings_goes(style: str) -> None:
+    assert safe_style(style) is None
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        *("padding:99px", "padding:0 1.5em", "padding:.75em 19.5%", "padding-left:0.5in"),
+        *("border:1px solid rgb(255,255,255)", "border:1px solid #999999", "border-width:thin 2px"),
+        *("font-size:99px", "font-size:2.5em", "font-size:150%", "font-size:larger"),
+        *("font:bold 12px arial", "font:700 11.5pt/1.2 arial,sans-serif", "font:16px/normal arial"),
+        *("line-height:1", "line-height:1.15", "line-height:normal", "line-height:inherit"),
+        *("width:100%", "width:600px", "margin:0 auto", "margin-left:40px", "text-indent:2em"),
+    ],
+)
+def test_what_letters_are_styled_with_stays(style: str) -> None:
+    assert safe_style(style) == style
 
 
 @unhurried

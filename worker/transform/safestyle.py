@@ -27,27 +27,22 @@ _NEGATIVE = re.compile(r"-[\d.]")
 # Lengths that nobody writes in a letter: four digits, three of a large unit, an exponent.
 _FAR = re.compile(r"(?<![#\w.])(?:\d{4}|\d{3}[\d.]*(?!px|pt)[a-z]|[\d.]+e[-+]?\d)")
 _OVER_FULL = re.compile(r"(?!100%)\d{3}[\d.]*%")
-# 100 px, or what may come to more: 3 em of large glyphs, 1 in, 1 vw.
-_LARGE = (
-    r"(?<![#\w.])(?:\d{3}[\d.]*(?:px|pt)|[3-9]\d{2}[\d.]*%|\d{2}[\d.]*(?!px|pt)[a-z]|[3-9][\d.]*(?:r?em|ex|ch|ic|cap)"
-    r"|[1-9][\d.]*(?:in|cm|[dls]?v[a-z]+|r?lh))"
-)
-_LARGE_GLYPHS = re.compile(_LARGE)
-# Around inline text, padding and borders are drawn over the lines above and below.
-_LARGE_EDGES = re.compile(_LARGE + r"|[2-9]\d[\d.]*%|\d{3}[\d.]*%")
-_LESS_THAN_A_LINE = re.compile(r"\+?(?:0*(?:\.\d*)?(?:[a-z]+|%)?|\d?\d(?:\.\d*)?%|\d(?:\.\d*)?(?:px|pt|mm|q|pc|ex|ch))")
-_LINE_OF_FONT = re.compile(r"/\s*([^\s,/]+)")
-_OVERFLOWS = {
-    "font": _LARGE_GLYPHS,
+_NUMBER = re.compile(r"(?<![#\w.])(\d+\.?\d*|\.\d+)([a-z]+|%|)")
+_COLOUR = re.compile(r"(?:rgb|hsl)a?\([^()]*\)")
+# From where on glyphs, or padding and borders around a part of a line, count as large: some 100 px. So does anything
+# in a unit that is not named. In old documents no unit is px.
+_LARGE = {"": 100, "px": 100, "pt": 100, "pc": 6, "mm": 10, "cm": 1, "in": 1, "em": 3, "rem": 3, "ex": 3, "ch": 3}
+_LARGE_GLYPHS = _LARGE | {"%": 300}
+_LARGE_EDGES = _LARGE | {"%": 20}
+_LARGE_IN = {
+    "font": _LARGE_GLYPHS | {"": 1_000},  # a weight
     "font-size": _LARGE_GLYPHS,
-    "line-height": _LESS_THAN_A_LINE,
-    "margin": _OVER_FULL,
-    "margin-left": _OVER_FULL,
-    "margin-right": _OVER_FULL,
     **dict.fromkeys(_EDGE_NAMES.split(), _LARGE_EDGES),
-    "text-indent": _OVER_FULL,
-    "width": _OVER_FULL,
 }
+_WITHIN_WIDTH = frozenset({"margin", "margin-left", "margin-right", "text-indent", "width"})
+# A factor. What has a unit stays as high where glyphs grow, and they would be drawn over other lines.
+_LINE_HEIGHT = re.compile(r"[-a-z]+|[1-9]\d?(?:\.\d+)?")
+_LINE_HEIGHT_OF_FONT = re.compile(r"/\s*([^\s,/]*)")
 _CACHED_CHARACTERS = 500
 
 
@@ -72,22 +67,29 @@ def _is_allowed(declaration: Declaration) -> bool:
         return False
     if _NEGATIVE.search(value) or _FAR.search(value):
         return False
-    return not (name in _OVERFLOWS and _overflows(name, value))
+    return not _overflows(name, value)
 
 
 def _overflows(name: str, value: str) -> bool:
     """Whether glyphs or boxes of this size would be drawn over their surroundings."""
     if name == "line-height":
-        return _LESS_THAN_A_LINE.fullmatch(value) is not None
-    if name == "font" and any(map(_LESS_THAN_A_LINE.fullmatch, _LINE_OF_FONT.findall(value))):
+        return _LINE_HEIGHT.fullmatch(value) is None
+    if name == "font" and not all(map(_LINE_HEIGHT.fullmatch, _LINE_HEIGHT_OF_FONT.findall(value))):
         return True
-    return _OVERFLOWS[name].search(value) is not None
+    if name in _WITHIN_WIDTH:
+        return _OVER_FULL.search(value) is not None
+    large = _LARGE_IN.get(name)
+    if large is None:
+        return False
+    numbers = _NUMBER.findall(_COLOUR.sub("", value))
+    return any(float(number) >= large.get(unit, 0) for number, unit in numbers)
 
 
 def _in_the_flow(declaration: Declaration) -> Declaration:
     """Float what was positioned: taken out of its line as before, but not over its surroundings."""
     if declaration.name == "position":
         return replace(declaration, name="float", value="left")
-    if declaration.value == "-webkit-box":  # a block as long as its lines are clamped, which they are not any more
+    if declaration.name == "display" and declaration.value == "-webkit-box":
+        # A block where its lines are clamped, as they no longer are.
         return replace(declaration, value="block")
     return declaration
