@@ -14,7 +14,7 @@ from worker.transform.layout import NOT_PLAIN
 from worker.transform.marks import INLINE_BLOCK, UNSEEN_TEXT
 from worker.transform.pieces import Pieces
 from worker.transform.references import in_upper_case
-from worker.transform.regions import ends_in_space, write_out_regions
+from worker.transform.regions import hides_white_space, write_out_regions
 from worker.transform.runs import Chain, Runs
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _cut(_text: str) -> str:
 
 
 def _unseen(text: str) -> str:
-    return NOT_PLAIN if ends_in_space(text) else ""
+    return NOT_PLAIN if hides_white_space(text) else ""
 
 
 _WAYS: tuple[Callable[[str], str], ...] = (_as_it_is, in_upper_case, with_white_space_kept, with_line_feeds_kept)

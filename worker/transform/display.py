@@ -41,6 +41,7 @@ _TABLE = {
 UA_DISPLAY = {tag: display for display, tags in _TABLE.items() for tag in tags.split()}
 
 PREFORMATTED = frozenset({"listing", "plaintext", "pre", "xmp"})
+# Not in the upper case of what is around them (HTML standard §15.5.1).
 OWN_CASE = frozenset({"button", "select"})
 
 # Shown as a thing of its own: a picture, a widget, another document. Children are not rendered.

@@ -271,7 +271,9 @@ def _is_passed_over(tag: str, parent: _Box) -> bool:
 
 def _placement(tag: str, attributes: Mapping[str, str | None], style: Style, parent: _Box | None) -> str:
     if style.out_of_flow:
-        return "block" if parent is not None and parent.style.display in display.ITEM_CONTAINERS else "aside"
+        # An item does not float, and beside one that is positioned each text is an item (CSS Flexbox 1 §4).
+        is_item = parent is not None and parent.style.display in display.ITEM_CONTAINERS
+        return "block" if is_item else "aside"
     if style.display in display.TABLE_PARTS and parent is not None and parent.placement == "inline":
         return "atomic"  # an inline table is made up around it (CSS Tables 3 §2.2)
     if style.display in display.ATOMIC_INLINE:

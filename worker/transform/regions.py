@@ -189,15 +189,15 @@ def _may_be_otherwise(found: _Found, pieces: Pieces, at: int) -> bool:
 
 
 def _is_a_text_alone(found: _Found, pieces: Pieces, at: int) -> bool:
-    """Whether a region is one text, without white space at its ends: that before it would be in the run."""
+    """Whether a region is one text that hides no white space. White space before it would be in the run."""
     is_text = found.end_at == at + 2 and not found.first and not found.last
-    return is_text and not ends_in_space(pieces.parts[at + 1])
+    return is_text and not hides_white_space(pieces.parts[at + 1])
 
 
-def ends_in_space(text: str) -> bool:
-    """Whether a text ends in white space. Not to be seen, it would hide the white space behind it, which collapses.
+def hides_white_space(text: str) -> bool:
+    """Whether a text that is not to be seen may hide white space beside it: that behind white space at its end.
 
-    So may a zero width space at either end, or a reference to one.
+    Line breaks beside a zero width space go, too, which may be written as a reference.
     """
     return text[-1:] in _SPACES or "\u200b" in text or "&" in text
 

@@ -9,8 +9,8 @@ from typing import TypeAlias
 _COLLAPSIBLE = re.compile(r"[ \t\n\r]+")
 _COLLAPSIBLE_NOT_BREAK = re.compile(r"[ \t\r]+")
 _AROUND_BREAK = re.compile(r" ?\n ?")
-_WORD_START = re.compile(r"(?<![\w'’\u00ad\u0300-\u036f])([^\W\d_])")
-_IN_WORD = re.compile(r"\w")
+# What stands between the letters of a word: an apostrophe, a soft hyphen, combining marks.
+_WORD = re.compile(r"\w(?:\w|['’\u00ad\u0300-\u036f]+(?=\w))*")
 _ZERO_WIDTH_SPACE = "\u200b"
 _REMOVED_BREAK = re.compile(
     r"(?<=\u200b)[ \t\r]*+\n[ \t\n\r]*+|(?<![ \t\n\r])[ \t\r]*+\n[ \t\n\r]*+(?=\u200b)"
@@ -123,11 +123,13 @@ def transform_case(text: str, text_transform: str, before: str = "") -> str:
     if text_transform == "lowercase":
         return text.lower()
     if text_transform == "capitalize":
-        pieces = _WORD_START.split(text)
-        first = 3 if not pieces[0] and _IN_WORD.fullmatch(before) else 1
-        pieces[first::2] = map(_title, pieces[first::2])
-        return "".join(pieces)
+        begun = before if _WORD.fullmatch(before) else ""
+        return _WORD.sub(_capitalized, begun + text)[len(begun) :]
     return text
+
+
+def _capitalized(word: re.Match[str]) -> str:
+    return _title(word[0][0]) + word[0][1:]
 
 
 @lru_cache(maxsize=4096)
