@@ -31,9 +31,12 @@ _VOIDS = (
 )  # fmt: skip
 _UNSEEN = (
     "<script>x</script>", "<style>.z{color:red}</style>", "<title>x</title>", "<template><p>x</p></template>",
-    "<noscript><p>x</p></noscript>", "<textarea>x y</textarea>", "<iframe>x</iframe>", "<video>x</video>",
+    "<noscript><p>x</p></noscript>", "<noscript><div><b>x &lt; y</noscript>", "<textarea>x y</textarea>",
+    "<iframe>x</iframe>", "<video>x</video>",
     "<datalist><option>x</datalist>", "<object data=x>x</object>", "<canvas>x</canvas>", "<progress>x</progress>",
     "<style>.gone{display:none} #loud{text-transform:uppercase}</style>", "<svg><title>x</title></svg>",
+    "<style>@media print, screen{.a.b{display:none}} .gone,::bad{display:block}</style>",
+    "<style>p.a{white-space-collapse:preserve} .b.a{text-transform:capitalize</style>",
 )  # fmt: skip
 _STYLES = (
     "display:none", "display:block", "display:inline", "display:inline-block", "display:flex", "display:grid",
@@ -42,11 +45,12 @@ _STYLES = (
     "white-space:normal", "float:left", "position:absolute", "position:relative", "text-transform:uppercase",
     "text-transform:capitalize", "text-transform:none", "color:red", "font-size:0", "DISPLAY : NONE !important",
     "display:none;display:block", "display:bogus", "margin:0 0 8pt;mso-line-height-rule:exactly",
-    "color:red;;visibility:hidden",
+    "color:red;;visibility:hidden", "white-space-collapse:preserve", "white-space-collapse:collapse",
+    "white-space:preserve nowrap", "display:-webkit-flex",
 )  # fmt: skip
 _ATTRIBUTES = (
     "", "", "", "", "", " class=MsoNormal align=right", " hidden", " class=gone", " id=loud",
-    " dir=rtl", " title='a > b'", " class", " style", " style=''", ' data-x="<p>"',
+    " class='b a'", " class=a", " dir=rtl", " title='a > b'", " class", " style", " style=''", ' data-x="<p>"',
 )  # fmt: skip
 # What tables and ruby get, and their parts: styles that make them something else make boxes around boxes.
 _PLAIN_ATTRIBUTES = ("",) * 12 + (
