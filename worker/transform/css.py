@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from worker.transform.selectors import parts, plain_selectors, specificity
 
@@ -86,17 +86,26 @@ def _by_old_name(name: str, value: str, *, important: bool) -> Declaration:
 _remembered = lru_cache(maxsize=512)(_read)
 
 
+class Rule(NamedTuple):
+    """A declaration for what a selector matches. The weakest is the least; no place is that of two."""
+
+    specificity: tuple[int, int, bool]
+    place: int
+    declaration: Declaration
+
+
 @dataclass(slots=True)
 class StyleSheet:
     """The rules of the `<style>` elements whose selectors name nothing but a tag, classes and ids.
 
     Other selectors (combinators, pseudo-classes, attributes) match nothing here, and only `TEXT_PROPERTIES`
-    are kept. `rules` maps a selector (`p`, `.note`, `p.note`, `#x`, `*`) to its declarations, each with its
-    place in the sheet; `classes` are the names of the classes in them, and `compounds` the selectors that name
-    several classes and ids, each with what it names.
+    are kept. `rules` are by selector (`p`, `.note`, `p.note`, `#x`, `*`); `classes` are the names of the classes in
+    them, and `compounds` the selectors that name several classes and ids, each with what it names.
     """
 
-    rules: dict[str, list[tuple[int, Declaration]]] = field(default_factory=dict)
+    MAX_COMPOUNDS = 20  # of a body, as each is held against every element; letters have a few
+
+    rules: dict[str, list[Rule]] = field(default_factory=dict)
     classes: set[str] = field(default_factory=set)
     compounds: dict[str, set[str]] = field(default_factory=dict)
     size: int = 0
@@ -110,18 +119,19 @@ class StyleSheet:
 
     def _add(self, selector: str, block: Iterable[Declaration]) -> None:
         key = selector.removeprefix("*") or "*"
-        known = {declaration.name: (place, declaration) for place, declaration in self.rules.get(key, ())}
+        weight, named = specificity(key), parts(key)
+        if weight[0] + weight[1] > 1:
+            if len(self.compounds) >= self.MAX_COMPOUNDS:
+                return
+            self.compounds[key] = set(named)
+        self.classes.update(part[1:] for part in named if part.startswith("."))
+        known = {rule.declaration.name: rule for rule in self.rules.get(key, ())}
         for declaration in block:
             self.size += 1
             standing = known.get(declaration.name)
-            if standing is None or declaration.important or not standing[1].important:
-                known[declaration.name] = (self.size, declaration)
+            if standing is None or declaration.important or not standing.declaration.important:
+                known[declaration.name] = Rule(weight, self.size, declaration)
         self.rules[key] = list(known.values())
-        named = parts(key)
-        self.classes.update(part[1:] for part in named if part.startswith("."))
-        ids, classes, _ = specificity(key)
-        if ids + classes > 1:
-            self.compounds[key] = set(named)
 
     def matching(self, tag: str, attributes: Mapping[str, str | None]) -> list[Declaration]:
         """Return the declarations for an element, the weakest first (specificity, then order)."""
@@ -131,8 +141,8 @@ class StyleSheet:
         if self.compounds:
             has = {tag, *marks}
             keys.update(key for key, named in self.compounds.items() if named <= has)
-        placed = [(specificity(key), *rule) for key in keys for rule in self.rules.get(key, ())]
-        return [declaration for _, _, declaration in sorted(placed, key=lambda rule: rule[:2])]
+        found = [rule for key in keys for rule in self.rules.get(key, ())]
+        return [rule.declaration for rule in sorted(found)]
 
 
 def _rules(text: str) -> Iterable[tuple[str, str]]:

@@ -250,7 +250,7 @@ def marks_with(sheets: tuple[str, ...]) -> Marks | None:
     sheet = StyleSheet()
     for text in sheets:
         sheet.add(text)
-    rules = [rule for placed in sheet.rules.values() for _, rule in placed]
+    rules = [rule.declaration for listed in sheet.rules.values() for rule in listed]
     if any(rule.value in _WIDE_KEYWORDS or rule.name in {"white-space", "text-transform"} for rule in rules):
         return None
     if any(compute(tag, {}, ROOT, sheet).display != "none" for tag in ("script", "style")):
