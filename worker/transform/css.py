@@ -6,7 +6,7 @@ CSS Syntax 3 for the grammar, CSS Cascade 4 §6 for which declaration wins.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,20 +25,22 @@ _SPACE = " \t\n\r\f"
 _CACHED_CHARACTERS = 500
 _IMPORTANT = re.compile(r"!\s*+important\Z", re.IGNORECASE)
 # CSS Text 4 §3: `white-space` is short for two properties. What Chromium copies from a page has them.
-_COLLAPSE = {
-    "collapse": "normal",
-    "preserve": "pre-wrap",
-    "preserve-breaks": "pre-line",
-    **{same: same for same in ("break-spaces", "inherit", "initial", "revert", "unset")},
-}
 _WHITE_SPACE = {
-    "collapse": "normal",
-    "preserve": "pre-wrap",
-    "preserve wrap": "pre-wrap",
-    "preserve nowrap": "pre",
-    "nowrap preserve": "pre",
-    "preserve-breaks": "pre-line",
-    "wrap": "normal",
+    "white-space": {
+        "collapse": "normal",
+        "preserve": "pre-wrap",
+        "preserve wrap": "pre-wrap",
+        "preserve nowrap": "pre",
+        "nowrap preserve": "pre",
+        "preserve-breaks": "pre-line",
+        "wrap": "normal",
+    },
+    "white-space-collapse": {
+        "collapse": "normal",
+        "preserve": "pre-wrap",
+        "preserve-breaks": "pre-line",
+        **{same: same for same in ("break-spaces", "inherit", "initial", "revert", "unset")},
+    },
 }
 _BRACE = re.compile(r"([{}])")
 _AT_MEDIA = re.compile(r"\s*@media(?![-\w])", re.IGNORECASE)
@@ -70,17 +72,16 @@ def _read(style: str) -> tuple[Declaration, ...]:
         value = value.strip(_SPACE)
         bare = _IMPORTANT.sub("", value).rstrip(_SPACE)
         if colon and bare:
-            found.append(_by_old_name(name.strip(_SPACE).lower(), bare.lower(), important=bare != value))
+            declaration = Declaration(name.strip(_SPACE).lower(), bare.lower(), bare != value)
+            found.append(_white_space(declaration) if declaration.name in _WHITE_SPACE else declaration)
     return tuple(found)
 
 
-def _by_old_name(name: str, value: str, *, important: bool) -> Declaration:
-    """Return a declaration, one of how white space collapses as the `white-space` that it comes to."""
-    if name == "white-space-collapse" and value in _COLLAPSE:
-        return Declaration("white-space", _COLLAPSE[value], important)
-    if name == "white-space":
-        value = _WHITE_SPACE.get(" ".join(value.split()), value)
-    return Declaration(name, value, important)
+def _white_space(declaration: Declaration) -> Declaration:
+    """Return a declaration of how white space collapses as the `white-space` that it comes to."""
+    values = _WHITE_SPACE[declaration.name]
+    value = values.get(" ".join(declaration.value.split()))
+    return declaration if value is None else replace(declaration, name="white-space", value=value)
 
 
 _remembered = lru_cache(maxsize=512)(_read)

@@ -43,6 +43,7 @@ _WITHIN_WIDTH = frozenset({"margin", "margin-left", "margin-right", "text-indent
 # A factor. What has a unit stays as high where glyphs grow, and they would be drawn over other lines.
 _LINE_HEIGHT = re.compile(r"[-a-z]+|[1-9]\d?(?:\.\d+)?")
 _LINE_HEIGHT_OF_FONT = re.compile(r"/\s*([^\s,/]*)")
+_SIZED = _WITHIN_WIDTH | _LARGE_IN.keys() | {"line-height"}
 _CACHED_CHARACTERS = 500
 
 
@@ -67,7 +68,7 @@ def _is_allowed(declaration: Declaration) -> bool:
         return False
     if _NEGATIVE.search(value) or _FAR.search(value):
         return False
-    return not _overflows(name, value)
+    return name not in _SIZED or not _overflows(name, value)
 
 
 def _overflows(name: str, value: str) -> bool:
@@ -78,10 +79,7 @@ def _overflows(name: str, value: str) -> bool:
         return True
     if name in _WITHIN_WIDTH:
         return _OVER_FULL.search(value) is not None
-    large = _LARGE_IN.get(name)
-    if large is None:
-        return False
-    numbers = _NUMBER.findall(_COLOUR.sub("", value))
+    large, numbers = _LARGE_IN[name], _NUMBER.findall(_COLOUR.sub("", value))
     return any(float(number) >= large.get(unit, 0) for number, unit in numbers)
 
 

@@ -9,8 +9,10 @@ from typing import TypeAlias
 _COLLAPSIBLE = re.compile(r"[ \t\n\r]+")
 _COLLAPSIBLE_NOT_BREAK = re.compile(r"[ \t\r]+")
 _AROUND_BREAK = re.compile(r" ?\n ?")
-# What stands between the letters of a word: an apostrophe, a soft hyphen, combining marks.
-_WORD = re.compile(r"\w(?:\w|['’\u00ad\u0300-\u036f]+(?=\w))*")
+# A letter goes on a word also behind an apostrophe, a soft hyphen, a combining mark, or two of these.
+_IN_WORD = re.compile(r"\w")
+_BETWEEN = r"['’\u00ad\u0300-\u036f]"
+_WORD_START = re.compile(rf"(?<!\w)(?<!\w{_BETWEEN})(?<!\w{_BETWEEN}{{2}})([^\W\d_])")
 _ZERO_WIDTH_SPACE = "\u200b"
 _REMOVED_BREAK = re.compile(
     r"(?<=\u200b)[ \t\r]*+\n[ \t\n\r]*+|(?<![ \t\n\r])[ \t\r]*+\n[ \t\n\r]*+(?=\u200b)"
@@ -123,13 +125,11 @@ def transform_case(text: str, text_transform: str, before: str = "") -> str:
     if text_transform == "lowercase":
         return text.lower()
     if text_transform == "capitalize":
-        begun = before if _WORD.fullmatch(before) else ""
-        return _WORD.sub(_capitalized, begun + text)[len(begun) :]
+        begun = before if _IN_WORD.fullmatch(before) else ""
+        pieces = _WORD_START.split(begun + text)
+        pieces[1::2] = map(_title, pieces[1::2])
+        return "".join(pieces)[len(begun) :]
     return text
-
-
-def _capitalized(word: re.Match[str]) -> str:
-    return _title(word[0][0]) + word[0][1:]
 
 
 @lru_cache(maxsize=4096)
