@@ -40,7 +40,7 @@ COMMENT ON COLUMN canvas.live_message.recipient_id IS 'As in canvas.message.';
 COMMENT ON COLUMN canvas.live_message.sent_at IS 'As in canvas.message.';
 COMMENT ON COLUMN canvas.live_message.received_at IS 'As in canvas.message.';
 COMMENT ON COLUMN canvas.live_message.body_text IS 'As in canvas.message: what a person reading the message saw.';
-COMMENT ON COLUMN canvas.live_message.body_html IS 'As in canvas.message: safe to embed.';
+COMMENT ON COLUMN canvas.live_message.body_html IS 'As in canvas.message: safe to embed in a box with overflow:auto.';
 COMMENT ON COLUMN canvas.live_message.body_format IS 'As in canvas.message.';
 COMMENT ON COLUMN canvas.live_message.body_format_basis IS 'As in canvas.message.';
 COMMENT ON COLUMN canvas.live_message.payload_count IS 'As in canvas.message.';
