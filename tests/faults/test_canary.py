@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +11,6 @@ from tests.faults.canary_ears import MARK
 from tests.faults.canary_faults import RAISES, SPEAKING_TRIGGER, SPEAKS_ASIDE
 from tests.faults.outages import embedded_server
 from tests.faults.proof import ProofResult
-from tests.integration.mirroring import CHECKOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,13 +42,6 @@ failures.refused = lambda error: WarehouseRefused(f"The warehouse refused: {erro
 WORDS_IN_A_NAME = f"""
 from worker.load import lock
 lock.RunLock.__init__.__globals__["socket"].gethostname = lambda: "{MARK}"
-"""
-WOULD_LEAVE_ITS_MEMORY = """
-import resource
-most = resource.getrlimit(resource.RLIMIT_CORE)[1]
-resource.setrlimit(resource.RLIMIT_CORE, (most, most))
-from worker.process import run_command
-run_command(lambda: print(resource.getrlimit(resource.RLIMIT_CORE)))
 """
 TALKATIVE = {
     "log_min_messages": "warning",
@@ -129,10 +119,3 @@ async def test_the_ears_hear_the_warehouse() -> None:
             assert any("stderr" in one for one in result.violations)
             stage.ears.server_logs()
             assert any("server log" in one for one in result.violations)
-
-
-def test_a_crash_leaves_nothing_of_memory_in_a_file() -> None:
-    """Not of this process, nor of one that it starts: neither may allow it again."""
-    command = [sys.executable, "-c", WOULD_LEAVE_ITS_MEMORY]
-    ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
-    assert ended.stdout == "(0, 0)\n"
