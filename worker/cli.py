@@ -127,7 +127,7 @@ def verify(no_sync: bool, as_json: bool) -> None:
 
     What is found is known to the next sync, and rows that were altered to the next replay.
     """
-    from worker import display
+    from worker import display, json_output
     from worker.jobs.verify import verify as job
     from worker.progress_bar import progress_report
 
@@ -136,7 +136,7 @@ def verify(no_sync: bool, as_json: bool) -> None:
     with progress_report() as report:
         result = run_job(job(settings, report, sync_first=not no_sync), again=again)
     if as_json:
-        click.echo(json.dumps(display.verification_as_json(result), indent=2))
+        click.echo(json.dumps(json_output.verification_as_json(result), indent=2))
     else:
         display.show_verification(result)
     sys.exit(EXIT_OK if result.clean else EXIT_INCOMPLETE)
@@ -166,12 +166,12 @@ def replay(since: datetime | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def status(as_json: bool) -> None:
     """Show the last runs, freshness, counts, quarantine and sizes."""
-    from worker import display
+    from worker import display, json_output
     from worker.jobs.status import status as job
 
     found = run_job(job(_settings()))
     if as_json:
-        click.echo(json.dumps(found, default=display.as_json, indent=2))
+        click.echo(json.dumps(found, default=json_output.value_as_json, indent=2))
     else:
         display.show_status(found)
     end_shown()

@@ -114,28 +114,6 @@ def show_verification(result: Verification) -> None:
         out.print(next_step)
 
 
-def verification_as_json(result: Verification) -> dict[str, Any]:
-    """Return what `verify --json` prints: counts, and the ids of messages that differ. No reference to anybody.
-
-    `moved` is None if no two passes agreed: then nobody knows.
-    """
-    return {
-        "run_id": result.run_id,
-        "proven": result.proven,
-        "reason": result.reason,
-        "clean": result.clean,
-        "passes": result.passes,
-        "patients": result.patients,
-        "entries": result.entries,
-        "moved": result.found.moved if result.agreed else None,
-        "gone": result.found.gone,
-        "denied": result.found.denied,
-        "unknown": result.found.unknown,
-        "differences": result.found.differences,
-        "ids": result.found.ids,
-    }
-
-
 def show_replay(result: Replayed) -> None:
     """Print what a replay did."""
     out = console()
@@ -194,8 +172,8 @@ def show_status(status: dict[str, Any]) -> None:
         f"{freshness['quarantined']:,} in quarantine, {status['rows_by_older_rules']:,} versions for replay."
     )
     runs = status["runs"]
-    show_rows("Last runs", list(map(_run_row, runs)))
-    for run in status["runs"]:
+    show_rows("Last runs", [_run_row(run) for run in runs])
+    for run in runs:
         if run["reason"] is not None:
             out.print(f"Run {run['id']} was {run['outcome']}: {run['reason']} (deploy/README.md explains the word).")
     if status["lock"] is not None:
@@ -209,14 +187,14 @@ def show_status(status: dict[str, Any]) -> None:
 
 
 def _run_row(run: dict[str, Any]) -> dict[str, Any]:
-    is_summed = run["searches"] is not None
+    searches, accepted = run["searches"], run["searches_accepted"]
     return {
         "id": run["id"],
         "job": run["job"],
         "scope": run["scope"],
         "outcome": run["outcome"] or "open",
         "started_at": run["started_at"],
-        "accepted": f"{run['searches_accepted']:,} of {run['searches']:,}" if is_summed else None,
+        "accepted": None if searches is None else f"{accepted:,} of {searches:,}",
         "entries": run["entries"],
         "new": run["inserted"],
         "changed": run["updated"],
@@ -232,13 +210,6 @@ def _since(lock: dict[str, Any]) -> str:
 def show_error(error: MirrorError) -> None:
     """Print an error for a person on stderr."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(error.told(), markup=False)
-
-
-def as_json(value: object) -> str | float:
-    """Return what JSON has no form for, as `status --json` prints it: ISO 8601, and seconds."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return value.total_seconds() if isinstance(value, timedelta) else str(value)
 
 
 def _text(value: object) -> str:

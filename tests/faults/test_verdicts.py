@@ -13,11 +13,12 @@ from aiohttp import web
 from tests.faults.outages import embedded_server, kill_postmaster
 from tests.faults.worlds import open_world
 from tests.integration.mirroring import ids_of, message, mirror_settings, until
-from worker.display import show_verification, verification_as_json
+from worker.display import show_verification
 from worker.jobs import verify as job
 from worker.jobs.begin import begin_anew
 from worker.jobs.compare import compare
 from worker.jobs.plan import Outcome
+from worker.json_output import verification_as_json
 from worker.load.embedded.home import find_home
 from worker.load.embedded.postmaster import postmaster
 from worker.sandbox.faults import Faults, Script

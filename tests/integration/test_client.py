@@ -131,20 +131,16 @@ def fifty_pages(*, total: int, ids: Callable[[int], list[str]]) -> Upstream:
     return upstream
 
 
-async def test_a_total_that_promises_everything_lets_no_walk_go_on_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("total", "ids"),
+    [(2**31 - 1, lambda _: []), (2, lambda number: ["a", "b"][: 1 + number % 2])],
+    ids=["promises everything", "was shown long ago"],
+)
+async def test_no_total_lets_a_walk_go_on_for_ever(
+    total: int, ids: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(client, "PAGES_MAX", 20)
-    async with fifty_pages(total=2**31 - 1, ids=lambda _: []).serve() as upstream, opened(upstream) as source:
-        with pytest.raises(PageFailed) as failed:
-            await walked(source)
-    assert failed.value.reason == "too_many_pages"
-    assert len(upstream.seen) == 20
-
-
-async def test_nor_does_a_total_that_was_shown_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such a source never comes to an end of its entries."""
-    monkeypatch.setattr(client, "PAGES_MAX", 20)
-    in_turn = fifty_pages(total=2, ids=lambda number: ["a", "b"][: 1 + number % 2])
-    async with in_turn.serve() as upstream, opened(upstream) as source:
+    async with fifty_pages(total=total, ids=ids).serve() as upstream, opened(upstream) as source:
         with pytest.raises(PageFailed) as failed:
             await walked(source)
     assert failed.value.reason == "too_many_pages"

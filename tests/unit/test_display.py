@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from worker import display
+from worker import display, json_output
 from worker.errors import MirrorError
 from worker.jobs.backfill import Estimate
 from worker.jobs.check import Check
@@ -162,7 +162,7 @@ def test_where_no_passes_agreed_nothing_is_said_to_have_moved(capsys: pytest.Cap
     verification = Verification(8, None, 4, "passes_differ", 4, 12345, Found(moved=9000), agreed=False)
     display.show_verification(verification)
     assert "moved" not in capsys.readouterr().out
-    assert display.verification_as_json(verification)["moved"] is None
+    assert json_output.verification_as_json(verification)["moved"] is None
 
 
 def test_where_asking_stopped_is_no_count_of_differences(capsys: pytest.CaptureFixture[str]) -> None:
