@@ -214,6 +214,21 @@ async def test_what_the_source_no_longer_has_leaves_quarantine(database_dsn: str
     assert await database.fetch(OPEN) == []
 
 
+async def test_what_is_spoilt_just_as_before_is_open_again(database_dsn: str, database: asyncpg.Connection) -> None:
+    """The same bytes, closed in between by a usable version, which was deleted: served to this run, and so not gone."""
+    source = BareSource([letter("one", sent="never"), letter("another")])
+    async with source.serve() as url:
+        settings = mirror_settings(url, database_dsn)
+        await sync(settings)
+        for rows in ([letter("one"), letter("another")], [letter("another")]):
+            source.rows = rows
+            await sync(settings)
+            assert await database.fetch(OPEN) == []
+        source.rows = [letter("one", sent="never"), letter("another")]
+        assert (await sync(settings)).outcome is Outcome.COMPLETE
+    assert [row["message_id"] for row in await database.fetch(OPEN)] == ["one"]
+
+
 async def test_what_a_search_that_is_not_accepted_does_not_show_stays(
     database_dsn: str, database: asyncpg.Connection
 ) -> None:

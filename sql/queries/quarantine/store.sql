@@ -8,6 +8,6 @@ FROM unnest($1::bytea[], $2::text[], $3::text[], $4::bytea[]) AS r (raw_hash, me
 WHERE NOT EXISTS (SELECT FROM canvas_ops.suppressed AS s WHERE s.kind = 'message' AND s.id = r.message_id)
 ORDER BY r.raw_hash
 ON CONFLICT (raw_hash) DO UPDATE
-SET resolved_at = NULL
+SET resolved_at = NULL, _last_run_id = excluded._last_run_id, _last_seen_at = excluded._last_seen_at
 WHERE q.resolved_at IS NOT NULL
 RETURNING q.raw_hash
