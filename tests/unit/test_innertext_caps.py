@@ -53,8 +53,10 @@ def test_all_of_the_corpus_is_within_the_caps() -> None:
         ("<p>" + "".join(f"<b x='<{n}'>" for n in range(500)) + "<p>x" * 500, False),
         ("<p>" + "".join(f"<b x='>{n}'>" for n in range(500)) + "<p>x" * 500, False),
         ("<p><b>dose</b> <i>daily</i></p>" * 400, True),
+        ("<!-- <<name>> -->" + "<p>A few words.</p>" * 160, True),
+        ("<style><<name>></style>" + "<p>A few words.</p>" * 160, True),
     ],
-    ids=range(32),
+    ids=range(34),
 )
 def test_the_caps_tell_a_long_letter_from_a_bomb(body: str, *, within: bool) -> None:
     assert within_caps(body) is within

@@ -134,7 +134,7 @@ def _tree_is_bounded(html: str) -> bool:
         return False
     depth = 0
     for tag in tags:
-        if tag[0] == "/":
+        if tag.startswith("/"):
             depth -= 1
         elif tag.partition(">")[0].partition(" ")[0] not in VOID:
             depth += 1
