@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 .PHONY: help run test proof bench check dictionary format lock clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 run: $(READY) ## Mirror a made-up clinic of 20,000 messages into an embedded PostgreSQL, and query it
 	@echo "==> running the main job on a made-up clinic (message-mirror demo)"

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 
-class _WithSettings(click.Group):
+DAY = click.DateTime(["%Y-%m-%d"])
+
+
+class _WithSettings(local.Group):
     """A group whose help ends with the settings and the exit codes."""
 
     def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -72,16 +75,22 @@ def sync(quick: bool, accept_deletions: bool) -> None:
 
 
 @cli.command()
-@click.option("--practitioner", "practitioners", multiple=True, metavar="ID", help="Only this practitioner's messages.")
+@click.option(
+    "--practitioner",
+    "practitioners",
+    multiple=True,
+    metavar="ID",
+    help="Only this practitioner's messages. May be repeated.",
+)
 @click.option(
     "--patients-file",
     type=click.File("r", encoding="utf-8-sig", errors="replace"),
     metavar="FILE|-",
     help="Only these patients': ids, one a line.",
 )
-@click.option("--id", "ids", multiple=True, metavar="ID", help="Only this message.")
-@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Land only what was sent on this day or later.")
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Land only what was sent before this day.")
+@click.option("--id", "ids", multiple=True, metavar="ID", help="Only this message. May be repeated.")
+@click.option("--since", type=DAY, metavar="DATE", help="Land only what was sent on this day or later.")
+@click.option("--until", type=DAY, metavar="DATE", help="Land only what was sent before this day.")
 @click.option("--dry-run", is_flag=True, help="Land nothing; estimate the requests.")
 @click.option("--restart", is_flag=True, help="Begin anew although the same backfill was interrupted.")
 def backfill(
@@ -95,8 +104,8 @@ def backfill(
 ) -> None:
     """Mirror on demand; without a selection everything, by practitioner and then by patient.
 
-    Days are the clinic's (MIRROR_TIME_ZONE). Messages without a sent time always land. An interrupted backfill is taken
-    up again by the same command, however late.
+    DATE is a day such as 2024-01-31, of the clinic (MIRROR_TIME_ZONE). Messages without a sent time always land. An
+    interrupted backfill is taken up again by the same command, however late.
     """
     from worker import display
     from worker.jobs import backfill as job
@@ -143,9 +152,11 @@ def verify(no_sync: bool, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Only what was sent on this day or later.")
+@click.option("--since", type=DAY, metavar="DATE", help="Only what was sent on this day or later.")
 def replay(since: datetime | None) -> None:
     """Derive rows anew from stored resources, and try quarantine again. Asks nothing of the source.
+
+    DATE is a day such as 2024-01-31, of the clinic (MIRROR_TIME_ZONE).
 
     For a new version's rules, another MIRROR_CUTOFF, and rows that verify found altered. Makes no new versions of
     messages.

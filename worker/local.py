@@ -9,7 +9,7 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -17,11 +17,39 @@ from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted, RunLocked, Sett
 from worker.process import end_shown, run_job
 from worker.settings import read_settings
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Command = TypeVar("Command", bound="Callable[..., Any]")
+
 AT_LEAST_ONE = click.IntRange(1)
 
 
+class Group(click.Group):
+    """A group whose help lists each command with its whole first sentence, however long."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands; lines that are too long are wrapped rather than cut."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, self.commands[name].get_short_help_str(limit=1000)) for name in self.list_commands(ctx)]
+            )
+
+
+def _count(option: str, default: int, meaning: str) -> Callable[[Command], Command]:
+    """Return the decorator of an option that takes a number from 1."""
+    return click.option(option, type=AT_LEAST_ONE, metavar="N", default=default, show_default=True, help=meaning)
+
+
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0 picks a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    default=8090,
+    show_default=True,
+    help="0 picks a free one.",
+)
 @click.option(
     "--edition",
     type=click.Choice(["seed", "current"]),
@@ -29,12 +57,17 @@ AT_LEAST_ONE = click.IntRange(1)
     show_default=True,
     help="Which edition of Canvas's documentation to follow.",
 )
-@click.option("--messages", type=AT_LEAST_ONE, default=20_000, show_default=True, help="Messages of the clinic.")
-@click.option("--practitioners", type=AT_LEAST_ONE, default=60, show_default=True, help="Its practitioners.")
-@click.option("--patients", type=AT_LEAST_ONE, default=2_000, show_default=True, help="Its patients.")
-@click.option("--seed", default=1, show_default=True, help="The same seed makes the same clinic.")
+@_count("--messages", 20_000, "Messages of the clinic.")
+@_count("--practitioners", 60, "Its practitioners.")
+@_count("--patients", 2_000, "Its patients.")
+@click.option("--seed", metavar="N", default=1, show_default=True, help="The same seed makes the same clinic.")
 @click.option(
-    "--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Time that each request takes at least."
+    "--latency-ms",
+    type=click.IntRange(0),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Time that each request takes at least.",
 )
 @click.option("--faults", type=int, metavar="SEED", help="Spoil one request in twenty, or let messages move meanwhile.")
 def sandbox(
@@ -60,7 +93,7 @@ def sandbox(
         run_job(serve_forever(SandboxServer(clinic, latency_ms=latency_ms, middlewares=spoilers), port))
 
 
-@click.group()
+@click.group(cls=Group)
 def warehouse() -> None:
     """Start, stop and enter the embedded PostgreSQL in WAREHOUSE_DIR."""
 
@@ -118,8 +151,8 @@ def _embedded() -> Any:
 
 
 @click.command()
-@click.option("--messages", type=AT_LEAST_ONE, default=20_000, show_default=True, help="Size of the made-up clinic.")
-@click.option("--seed", default=1, show_default=True, help="The same seed makes the same clinic.")
+@_count("--messages", 20_000, "Size of the made-up clinic.")
+@click.option("--seed", metavar="N", default=1, show_default=True, help="The same seed makes the same clinic.")
 def demo(messages: int, seed: int) -> None:
     """Mirror a made-up clinic into an embedded PostgreSQL of its own, .warehouse-demo, and query it.
 

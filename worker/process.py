@@ -175,6 +175,8 @@ def _taken_by(parameter: click.Parameter, context: click.Context | None) -> str:
     if isinstance(parameter.type, click.IntRange):
         low, high = parameter.type.min, parameter.type.max
         return f"a whole number from {low}" + (f" to {high}" if high is not None else "")
+    if isinstance(parameter.type, click.DateTime):
+        return "a day such as 2024-01-31"
     return parameter.make_metavar(context or click.Context(click.Command(None)))
 
 

@@ -3,5 +3,5 @@
 \set password `cat /run/secrets/writer_password`
 ALTER ROLE canvas_writer PASSWORD :'password';
 
-CREATE SCHEMA canvas_trial AUTHORIZATION canvas_writer;
-CREATE SCHEMA canvas_trial_ops AUTHORIZATION canvas_writer;
+CREATE SCHEMA IF NOT EXISTS canvas_trial AUTHORIZATION canvas_writer;
+CREATE SCHEMA IF NOT EXISTS canvas_trial_ops AUTHORIZATION canvas_writer;

@@ -213,7 +213,7 @@ async def test_a_token_that_is_rotated_during_a_run_is_read_again(
         (["backfill", f"Patient/{CANARY}"], "", "no such command, option or argument"),
         (["backfill", CANARY, CANARY], "", "no such command, option or argument"),
         (["backfill", f"--{CANARY}-4150cd20de8a470aa570a852859ac87e"], "", "no such command, option or argument"),
-        (["backfill", "--since", CANARY], "", "--since: it takes [%Y-%m-%d]"),
+        (["backfill", "--since", CANARY], "", "--since: it takes a day such as 2024-01-31"),
         (["backfill", f"--dry-run={CANARY}"], "", "--dry-run"),
         ([f"Patient/{CANARY}"], "", "no such command, option or argument"),
         (["backfill", "--id", "not an id"], "", "--id"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import TYPE_CHECKING
 
 import click
@@ -46,6 +47,23 @@ async def test_help_answers(path: tuple[str, ...]) -> None:
     finished = await run_command({}, *path, "--help")
     assert (finished.code, finished.err) == (EXIT_OK, "")
     assert finished.out.startswith(f"Usage: python -m worker {' '.join(path)}".rstrip())
+
+
+@pytest.mark.parametrize("path", [(), *COMMANDS], ids=" ".join)
+async def test_help_is_whole_and_in_words(path: tuple[str, ...]) -> None:
+    """No sentence is cut, no option is explained by a format, and what may be repeated says so."""
+    command = COMMANDS[path] if path else cli
+    context = click.Context(command, info_name="message-mirror", terminal_width=80)
+    shown = command.get_help(context)
+    assert "..." not in shown.partition("\n\n")[2]
+    assert not re.search(r"%|RANGE|INTEGER", shown)
+    for option in options(command):
+        assert option.multiple == ("repeated" in (option.help or "")), option.name
+
+
+def test_the_list_of_make_targets_is_aligned() -> None:
+    listed = subprocess.run(["make", "help"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    assert len({re.match(r"  make \w+ +", line).end() for line in listed.splitlines()}) == 1  # type: ignore[union-attr]
 
 
 async def test_nothing_typed_is_answered_by_the_help() -> None:

@@ -169,7 +169,7 @@ def test_the_trial_worker_is_where_the_sandbox_listens() -> None:
     trial = load("compose.yaml")["services"]["trial"]
     assert trial["network_mode"] == "service:sandbox"
     assert trial["environment"]["CANVAS_FHIR_URL"].startswith("http://127.0.0.1:")
-    assert f"CREATE SCHEMA {trial['environment']['WAREHOUSE_SCHEMA']}_ops " in (
+    assert f"CREATE SCHEMA IF NOT EXISTS {trial['environment']['WAREHOUSE_SCHEMA']}_ops " in (
         DEPLOY / "postgresql" / "2-compose.sql"
     ).read_text(encoding="utf-8")
 
@@ -309,13 +309,21 @@ async def test_the_alarm_of_the_runbook_goes_off(administrator: asyncpg.Connecti
     assert await administrator.fetchval(alarm) is False
 
 
+RIGHTS = (
+    "SELECT relname, relacl::text FROM pg_class WHERE relnamespace::regnamespace::text LIKE 'canvas%'"
+    " UNION ALL SELECT nspname, nspacl::text FROM pg_namespace"
+    " UNION ALL SELECT 'defaults', defaclacl::text FROM pg_default_acl ORDER BY 1, 2"
+)
+
+
 @pytest.mark.parametrize("as_whom", ["a superuser", "the database's owner with CREATEROLE"])
 async def test_the_roles_suffice_and_no_more(
     as_whom: str, administrator: asyncpg.Connection, database_dsn: str
 ) -> None:
     """With 1-roles.sql the writer can migrate and not create schemas; readers read canvas and not canvas_ops.
 
-    A second instance has its schemas by the same file, for the roles that are there.
+    A second instance has its schemas by the same file, for the roles that are there. Run again, before and after the
+    first migration, the file changes nothing.
     """
     # Roles belong to the whole server, which other tests share: names of this test's own.
     writer, reader, owner = f"writer_{uuid4().hex}", f"reader_{uuid4().hex}", f"owner_{uuid4().hex}"
@@ -327,7 +335,9 @@ async def test_the_roles_suffice_and_no_more(
     if as_whom != "a superuser":
         await administrator.execute(f"ALTER DATABASE {database} OWNER TO {owner}; SET ROLE {owner}")
     await administrator.execute(roles)
-    await administrator.execute(roles.replace("SCHEMA canvas", "SCHEMA canvas_north"))  # as its comment says
+    await administrator.execute(roles)
+    (pattern, replacement) = re.findall(r"sed -E 's/(.+?)/(.+?)/g' deploy/postgresql/1-roles.sql", roles)[0]
+    await administrator.execute(re.sub(pattern, replacement, roles))
     await administrator.execute("RESET ROLE")
     assert not await administrator.fetchval("SELECT pg_has_role($1, $2, 'USAGE')", owner, writer)
     try:
@@ -335,7 +345,12 @@ async def test_the_roles_suffice_and_no_more(
             assert await migrate(second)
         async with open_warehouse(f"{database_dsn}&role={writer}", "canvas", timedelta(seconds=10)) as warehouse:
             assert await migrate(warehouse) == tuple(file.name for file in known_files())
-        await administrator.execute(f"SET ROLE {writer}")
+        if as_whom != "a superuser":
+            await administrator.execute(f"SET ROLE {owner}")
+        before = await administrator.fetch(RIGHTS)
+        await administrator.execute(roles)
+        assert await administrator.fetch(RIGHTS) == before
+        await administrator.execute(f"RESET ROLE; SET ROLE {writer}")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await administrator.execute("CREATE SCHEMA another")
         await administrator.execute("CREATE TEMPORARY TABLE stage (id text)")
