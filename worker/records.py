@@ -37,6 +37,13 @@ class Reason(StrEnum):
     LONE_SURROGATE = "lone_surrogate"
 
 
+class Quality(StrEnum):
+    """What is odd about a message that is a row. Stored in `canvas.message._quality`, counted by `canvas.quality`."""
+
+    ODD_DATE = "odd_date"
+    """A date in no form of FHIR's that names one instant all the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """Whom a FHIR Reference names: `Patient/4c21…` is type `Patient` and id `4c21…`."""
@@ -79,7 +86,7 @@ class Communication:
 
     Times are aware datetimes in UTC. `recipients` and `payloads` keep the order of the resource; a payload without
     `contentString` is None. `resource` holds the resource's bytes as received, `raw_hash` is of the whole entry,
-    `content_hash` of the canonical resource (see `worker.extract.bundle`).
+    `content_hash` of the canonical resource (see `worker.extract.bundle`). `quality` holds what decoding it found odd.
     """
 
     id: str
@@ -92,6 +99,7 @@ class Communication:
     resource: bytes = field(repr=False)
     raw_hash: bytes
     content_hash: bytes
+    quality: frozenset[Quality] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +138,10 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One row of `canvas.message` with what hangs on it. `payloads` is filled only where there are several."""
+    """One row of `canvas.message` with what hangs on it. `payloads` is filled only where there are several.
+
+    `quality` is sorted, each word once.
+    """
 
     id: str
     status: str | None
@@ -149,6 +160,7 @@ class Message:
     resource: bytes = field(repr=False)
     raw_hash: bytes
     content_hash: bytes
+    quality: tuple[Quality, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,7 @@ def _columns(message: Message) -> Row:
         "body_format": message.body.format,
         "body_format_basis": message.body.basis,
         "payload_count": message.payload_count,
+        "_quality": list(message.quality),
         "_content_hash": message.content_hash,
     }
 

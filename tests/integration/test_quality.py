@@ -75,6 +75,7 @@ async def test_each_finding_counts_its_messages(warehouse: Warehouse, database: 
         message("empty", sent=AFTER, payload=[]),
         message("picture", text="<img src=x>", sent=AFTER, status="preparation"),
         message("void", sent=None, status="entered-in-error"),
+        message("odd", sent="2024-03-01 10:00+0000"),
     )
     await database.execute(_UNUSABLE, "plain")
     found = await findings(database)
@@ -86,6 +87,7 @@ async def test_each_finding_counts_its_messages(warehouse: Warehouse, database: 
         "without_text": 2,
         "without_sent": 2,
         "sent_after_first_seen": 1,
+        "odd_date": 1,
         "unknown_direction": 0,
         "newer_version_unusable": 1,
     }
@@ -94,6 +96,17 @@ async def test_each_finding_counts_its_messages(warehouse: Warehouse, database: 
     assert (live["without_text"], live["without_sent"], live["newer_version_unusable"]) == (1, 1, 1)
     unusable = await database.fetchrow("SELECT message_id, reason, has_row FROM canvas.unusable")
     assert tuple(unusable) == ("plain", "nul_character", True)
+
+
+async def test_what_is_odd_about_a_version_goes_to_history_with_it(
+    warehouse: Warehouse, database: asyncpg.Connection
+) -> None:
+    await land(warehouse, message("one", text="Hello", sent="2024-03-01T10:00Z"))
+    await land(warehouse, message("one", text="Hello", sent="2024-03-01T10:00:00Z"))
+    assert await database.fetchval("SELECT _quality FROM canvas.message") == ["odd_date"], "the same instant, no change"
+    await land(warehouse, message("one", text="Good-bye", sent="2024-03-01T10:00:00Z"))
+    assert await database.fetchval("SELECT _quality FROM canvas.message") == []
+    assert await database.fetchval("SELECT _quality FROM canvas.message_history") == ["odd_date"]
 
 
 async def test_without_messages_nothing_is_found(warehouse: Warehouse, database: asyncpg.Connection) -> None:

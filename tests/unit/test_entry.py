@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from worker.extract.entry import ENTRY_BYTES_MAX, canonical_hash, hash_entry, read_entry, read_resource
 from worker.extract.roster import RosterEntry, read_practitioner
-from worker.records import Aside, Communication, Reason, Reference, Rejected
+from worker.records import Aside, Communication, Quality, Reason, Reference, Rejected
 
 RESOURCE: dict[str, Any] = {
     "resourceType": "Communication",
@@ -219,26 +219,65 @@ def test_fhir_date_times_are_instants_in_utc(text: str, instant: str) -> None:
         "2021-3-1",
         "2021-13-01",
         "2021-02-29",
-        "2021-03-21T10:46Z",
         "2021-03-21T10:46:17",
-        "2021-03-21 10:46:17Z",
         "2021-03-21T10:46:61Z",
         "2021-03-21T24:46:17Z",
         "2021-03-21T10:46:17.Z",
-        "2021-03-21T10:46:17+0100",
         "2021-03-21T10:46:17+25:00",
         "20210321",
+        "202103",
+        "2021-03-21\n",
+        "2021-03-21 10:46:17",
+        "2021-03-21T10:46",
+        "2021-03-21T10Z",
+        "2021-03-21T10:46:17 EST",
+        "2021-03-21T10:46:17+1",
+        "2021-03-21T10:46:17+01:60",
+        "2021-03-21T24:00:01Z",
+        "21-03-21T10:46:17Z",
+        "21/03/2021 10:46:17Z",
+        "9999-12-31T24:00:00Z",
         "0000-01-01",
         "0001-01-01T00:00:00+01:00",
         "9999-12-31T23:59:59-01:00",
         "9999-12-31T23:59:60Z",
         "10000-01-01",
-        "2021-03-21T10:46:17Z\n",
         "２０２１-03-21",
     ],
 )
-def test_what_is_no_fhir_date_time_is_rejected(text: str) -> None:
+def test_what_names_no_instant_or_leaves_its_zone_open_is_rejected(text: str) -> None:
     assert reason(sent=text) is Reason.IMPOSSIBLE_DATE
+
+
+@pytest.mark.parametrize(
+    ("text", "fhir"),
+    [
+        ("2021-03-21T10:46:17+0000", "2021-03-21T10:46:17Z"),
+        ("2021-03-21T10:46:17-0700", "2021-03-21T10:46:17-07:00"),
+        ("2021-03-21T10:46:17+05", "2021-03-21T10:46:17+05:00"),
+        ("2021-03-21T10:46Z", "2021-03-21T10:46:00Z"),
+        ("2021-03-21T10:46+01:00", "2021-03-21T10:46:00+01:00"),
+        ("2021-03-21 10:46:17Z", "2021-03-21T10:46:17Z"),
+        ("2021-03-21t10:46:17z", "2021-03-21T10:46:17Z"),
+        ("2021-03-21T10:46:17,25Z", "2021-03-21T10:46:17.25Z"),
+        ("2021-03-21 10:46:17.123456+00", "2021-03-21T10:46:17.123456Z"),
+        ("2021-03-21 10:46:17 +0000", "2021-03-21T10:46:17Z"),
+        ("2021-03-21 10:46:17 UTC", "2021-03-21T10:46:17Z"),
+        ("2021-03-21T10:46:17 GMT", "2021-03-21T10:46:17Z"),
+        ("20210321T104617Z", "2021-03-21T10:46:17Z"),
+        ("20210321T1046-0330", "2021-03-21T10:46:00-03:30"),
+        (" 2021-03-21T10:46:17Z\n", "2021-03-21T10:46:17Z"),
+        ("2021-03-21T24:00:00Z", "2021-03-22T00:00:00Z"),
+        ("2016-12-31T23:59:60+0000", "2017-01-01T00:00:00Z"),
+    ],
+)
+def test_a_date_that_names_one_instant_beyond_doubt_is_read_and_said_to_be_odd(text: str, fhir: str) -> None:
+    """And whoever writes it as FHIR does another day says nothing new."""
+    for field in ("sent", "received"):
+        odd, right = communication(**{field: text}), communication(**{field: fhir})
+        assert (odd.sent, odd.received) == (right.sent, right.received)
+        assert odd.content_hash == right.content_hash
+        assert (set(odd.quality), set(right.quality)) == ({Quality.ODD_DATE}, set())
 
 
 @given(st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31)), st.integers(-14 * 60, 14 * 60))  # noqa: DTZ001 - naive

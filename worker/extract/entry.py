@@ -6,25 +6,20 @@ Whatever cannot be a row is a value with a reason, so that it is counted, kept w
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
+from worker.extract.dates import Instant, read_instant
 from worker.extract.outcome import says_not_whole
-from worker.records import FHIR_ID, Aside, Communication, Reason, Reference, Rejected
+from worker.records import FHIR_ID, Aside, Communication, Quality, Reason, Reference, Rejected
 
 ENTRY_BYTES_MAX = 32 * 1024 * 1024
 NESTING_MAX = 64
 HASH_BYTES = 16
 
-# FHIR R4 §2.24.0.1: dateTime (a time of day needs seconds and an offset), and the forms of a literal reference.
-_DATE_TIME = re.compile(
-    r"(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)"
-    r"(?:T(?P<clock>\d\d:\d\d):(?P<second>\d\d)(?:\.(?P<fraction>\d+))?(?P<offset>Z|[+-]\d\d:\d\d))?)?)?",
-    re.ASCII,
-)
+# The forms of a literal reference (FHIR R4 §2.3.0.1).
 _REFERENCE = re.compile(
     r"(?:https?://[^\s?#]+/)?(?P<type>[A-Z][A-Za-z]{1,63})/(?P<id>[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?"
 )
@@ -96,15 +91,15 @@ def read_resource(resource: bytes) -> Communication | Rejected:
 def canonical_hash(resource: dict[str, Any]) -> bytes:
     """Return the 16-byte hash of what a resource says: sorted keys, no `meta`, no `text`, instants in UTC to the µs.
 
-    Two renderings of one version have one hash, so neither a new `meta.lastUpdated` nor another offset makes a version.
+    Two renderings of one version have one hash, so neither a new `meta.lastUpdated` nor another way to write the same
+    instant makes a version.
     """
     said = {key: value for key, value in resource.items() if key not in {"meta", "text"}}
     for key in ("sent", "received"):
+        instant = read_instant(said[key]) if isinstance(said.get(key), str) else None
         # A date without a time of day says less than the instant at which it begins, and stays as it is.
-        if isinstance(said.get(key), str) and "T" in said[key]:
-            instant = _date_time(said[key])
-            if instant is not None:
-                said[key] = instant.isoformat()
+        if instant is not None and instant.has_time:
+            said[key] = instant.at.isoformat()
     return blake2b(msgspec.json.encode(said, order="sorted"), digest_size=HASH_BYTES).digest()
 
 
@@ -156,17 +151,20 @@ def _communication(resource: bytes, raw_hash: bytes) -> Communication:
         raise _Unusable(Reason.NO_ID if fields.get("id") is None else Reason.IMPOSSIBLE_ID)
     try:
         typed = msgspec.convert(fields, _Communication)
+        sent, received = _instant(typed.sent), _instant(typed.received)
+        odd = any(instant.odd for instant in (sent, received) if instant is not None)
         return Communication(
             id=identity,
             status=_clean(typed.status),
-            sent=_instant(typed.sent),
-            received=_instant(typed.received),
+            sent=sent.at if sent else None,
+            received=received.at if received else None,
             sender=_reference(typed.sender),
             recipients=tuple(r for r in map(_reference, typed.recipient or ()) if r is not None),
             payloads=tuple(_clean(payload.contentString) for payload in typed.payload or ()),
             resource=resource,
             raw_hash=raw_hash,
             content_hash=canonical_hash(fields),
+            quality=frozenset({Quality.ODD_DATE} if odd else ()),
         )
     except msgspec.ValidationError:
         raise _Unusable(Reason.WRONG_FIELD_TYPE, identity) from None
@@ -186,31 +184,13 @@ def _clean(text: str | None) -> str | None:
     return text
 
 
-def _instant(text: str | None) -> datetime | None:
+def _instant(text: str | None) -> Instant | None:
     if text is None:
         return None
-    instant = _date_time(text)
+    instant = read_instant(text)
     if instant is None:
         raise _Unusable(Reason.IMPOSSIBLE_DATE)
     return instant
-
-
-def _date_time(text: str) -> datetime | None:
-    """Parse a FHIR dateTime to UTC. A date without time is its first instant in UTC; digits past µs are cut off."""
-    match = _DATE_TIME.fullmatch(text)
-    if match is None:
-        return None
-    date = f"{match['year']}-{match['month'] or '01'}-{match['day'] or '01'}"
-    leap_second = match["second"] == "60"
-    second = "59" if leap_second else match["second"] or "00"
-    fraction = (match["fraction"] or "")[:6].ljust(6, "0")
-    try:
-        instant = datetime.fromisoformat(
-            f"{date}T{match['clock'] or '00:00'}:{second}.{fraction}{match['offset'] or 'Z'}"
-        ).astimezone(UTC)
-        return instant + timedelta(seconds=1) if leap_second else instant
-    except (ValueError, OverflowError):
-        return None
 
 
 def _reference(reference: _Reference | None) -> Reference | None:

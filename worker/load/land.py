@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _STAGED_COLUMNS = (
     "id", "status", "delivery", "direction", "patient_id", "practitioner_id", "sender_type", "sender_id",
     "recipient_type", "recipient_id", "sent_at", "received_at", "body_text", "body_html", "body_format",
-    "body_format_basis", "payload_count", "_content_hash", "_rules_version", "resource",
+    "body_format_basis", "payload_count", "_content_hash", "_rules_version", "_quality", "resource",
 )  # fmt: skip
 
 
@@ -196,6 +196,7 @@ def _staged(message: Message) -> tuple[object, ...]:
         message.payload_count,
         message.content_hash,
         message.rules_version,
+        list(message.quality),
         message.resource,
     )
 

@@ -87,6 +87,7 @@ def _message(communication: Communication, bodies: tuple[Body, ...], rules: Rule
         resource=communication.resource,
         raw_hash=communication.raw_hash,
         content_hash=communication.content_hash,
+        quality=tuple(sorted(communication.quality)),
     )
 
 

@@ -19,5 +19,6 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
     payload_count     integer     NOT NULL,
     _content_hash     bytea       NOT NULL,
     _rules_version    text        NOT NULL,
+    _quality          text[]      NOT NULL,
     resource          bytea       NOT NULL
 ) ON COMMIT DELETE ROWS

@@ -21,7 +21,8 @@ SET
     _changed_at = greatest((SELECT canvas_ops.time_of_run($1)), m._changed_at + interval '1 microsecond'),
     _deleted_at = NULL,
     _content_hash = i._content_hash,
-    _rules_version = i._rules_version
+    _rules_version = i._rules_version,
+    _quality = i._quality
 FROM pg_temp.incoming AS i
 WHERE i.id = m.id
   AND (m._content_hash <> i._content_hash OR m._deleted_at IS NOT NULL)

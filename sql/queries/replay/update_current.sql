@@ -18,7 +18,8 @@ SET
     body_format = i.body_format,
     body_format_basis = i.body_format_basis,
     payload_count = i.payload_count,
-    _rules_version = i._rules_version
+    _rules_version = i._rules_version,
+    _quality = i._quality
 FROM pg_temp.incoming AS i
 WHERE i.id = m.id AND i._content_hash = m._content_hash
 RETURNING m.id

@@ -17,6 +17,7 @@ SET
     body_format = i.body_format,
     body_format_basis = i.body_format_basis,
     payload_count = i.payload_count,
-    _rules_version = i._rules_version
+    _rules_version = i._rules_version,
+    _quality = i._quality
 FROM pg_temp.incoming AS i
 WHERE i.id = h.id AND i._content_hash = h._content_hash

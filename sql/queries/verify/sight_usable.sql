@@ -10,11 +10,11 @@ SELECT
         AND (
             m.status, m.delivery, m.direction, m.patient_id, m.practitioner_id, m.sender_type, m.sender_id,
             m.recipient_type, m.recipient_id, m.sent_at, m.received_at, m.body_text, m.body_html, m.body_format,
-            m.body_format_basis, m.payload_count
+            m.body_format_basis, m.payload_count, m._quality
         ) IS DISTINCT FROM (
             i.status, i.delivery, i.direction, i.patient_id, i.practitioner_id, i.sender_type, i.sender_id,
             i.recipient_type, i.recipient_id, i.sent_at, i.received_at, i.body_text, i.body_html, i.body_format,
-            i.body_format_basis, i.payload_count
+            i.body_format_basis, i.payload_count, i._quality
         )
 FROM pg_temp.incoming AS i
 LEFT JOIN canvas.message AS m ON m.id = i.id
