@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from worker.advice import ACCEPT_DELETIONS, again_of, next_steps
 from worker.jobs.differences import advice
 from worker.jobs.plan import UNBELIEVED, Deletions, quarantine_flooded
 
@@ -40,9 +41,7 @@ def console() -> Console:
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)
 
 
-def show_run(
-    result: RunResult, *, again: str = "", believe: str = "message-mirror sync --accept-deletions", in_vain: str = ""
-) -> None:
+def show_run(result: RunResult, *, again: str = "", believe: str = ACCEPT_DELETIONS, in_vain: str = "") -> None:
     """Print a run's summary, and the next command if it was not complete.
 
     `again` is that command if it is not the job's own, `believe` the one for deletions that were not believed,
@@ -66,22 +65,19 @@ def show_run(
         out.print(f"  not found   {in_vain}")
     for reason, searches in result.reasons.items():
         out.print(f"  not accepted: {searches:,} searches, {reason}")
-    flooded = result.outcome != "complete" and quarantine_flooded(sums)
-    if flooded:
-        out.print(
-            f"Incomplete because {sums.quarantined:,} entries went to quarantine: another run will not change that.\n"
-            "Next: message-mirror status shows the reasons. deploy/README.md explains them."
-        )
+    if result.outcome == "complete":
+        return
+    if quarantine_flooded(sums):
+        out.print(f"Incomplete because {sums.quarantined:,} entries went to quarantine.")
     if result.deletions in UNBELIEVED:
-        they = f"up to {result.gone + result.not_asked:,} messages" if result.not_asked else "they"
+        they = f"up to {result.gone + result.not_asked:,} messages are" if result.not_asked else "they are"
         out.print(
-            f"No message was marked as deleted ({result.deletions}): {_WHY_UNBELIEVED[result.deletions]}.\n"
-            f"Next: look at the source. If {they} are meant to be gone: {believe}"
+            f"No message was marked as deleted ({result.deletions}): {_WHY_UNBELIEVED[result.deletions]}. "
+            f"The command that accepts deletions marks them all: use it only if {they} meant to be gone."
         )
-    elif result.outcome != "complete" and (result.reasons or not flooded):
-        again = again or f"message-mirror {result.job}, with the same options"
-        words = " deploy/README.md explains the words." if result.reasons else ""
-        out.print(f"Nothing that was landed is lost.{words}\nNext: {again}.")
+    out.print("Nothing that was landed is lost. deploy/README.md explains the words.")
+    for line in next_steps(result.why, again or again_of(result.job), believe):
+        out.print(line, soft_wrap=True)
 
 
 def _gone(result: RunResult) -> str:
@@ -111,7 +107,7 @@ def show_verification(result: Verification) -> None:
         out.print("  What is missing may have been written while it was read; the next sync brings it.")
     next_step = advice(result.reason, found.differences)
     if next_step is not None:
-        out.print(next_step)
+        out.print(next_step, soft_wrap=True)
 
 
 def show_replay(result: Replayed) -> None:
@@ -176,12 +172,15 @@ def show_status(status: dict[str, Any]) -> None:
     for run in runs:
         if run["reason"] is not None:
             out.print(f"Run {run['id']} was {run['outcome']}: {run['reason']} (deploy/README.md explains the word).")
+            out.print(*next_steps([run["reason"]], again_of(run["job"])), sep="\n", soft_wrap=True)
     if status["lock"] is not None:
         out.print(f"The run lock is held by {status['lock']['holder'] or 'another session'}{_since(status['lock'])}.")
     elif any(run["outcome"] is None for run in runs):
         out.print("An open run that nobody holds has died: the next that asks for the same takes it up, or closes it.")
     if status["not_accepted"]:
         show_rows("Searches not accepted (deploy/README.md explains the reasons)", status["not_accepted"])
+        steps = next_steps([row["reason"] for row in status["not_accepted"]], "message-mirror sync")
+        out.print(*steps, sep="\n", soft_wrap=True)
     show_rows("Quarantine", status["quarantine"])
     show_rows("Sizes", status["sizes"])
 

@@ -25,7 +25,7 @@ ALLOWED_FIELDS = frozenset(
         *("job", "scope", "outcome", "run_id", "search_id", "version", "holder", "schema", "next_fire_at"),
         *("searches", "searches_accepted", "searches_done", "migrations"),
         *("entries", "landed", "changed", "quarantined", "requests", "messages"),
-        *("attempt", "wait_seconds", "seconds", "status_code", "reason", "error", "where", "exit_code"),
+        *("attempt", "wait_seconds", "seconds", "status_code", "reason", "error", "where", "exit_code", "next"),
         *("sqlstate", "constraint", "table"),
     )
 )

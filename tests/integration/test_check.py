@@ -194,7 +194,7 @@ async def test_a_client_that_may_not_read_patients(server: SandboxServer, databa
     assert said in checked.out.splitlines()
     assert (await run_command(variables, "sync")).code == EXIT_OK
     verified = await run_command(variables, "verify", "--no-sync")
-    assert_told(verified, EXIT_INCOMPLETE, "not proven (http_403)", "Next: look at the client's scopes")
+    assert_told(verified, EXIT_INCOMPLETE, "not proven (http_403)", "Next: give this client the scopes")
 
 
 async def test_check_wonders_at_a_source_that_lists_nobody(database_dsn: str) -> None:

@@ -122,6 +122,9 @@ async def test_a_night_that_was_not_complete_says_why(database_dsn: str) -> None
     assert all(line.keys() <= ALLOWED_FIELDS | {"log_level"} for line in said)
     counted = {line["reason"]: line.get("searches") or line.get("messages") or line["quarantined"] for line in said}
     assert (counted["http_400"], counted["too_many"], counted["quarantine"]) == (4, 60, 11)
+    steps = {line["reason"]: line["next"] for line in said}
+    assert steps["too_many"].endswith("message-mirror sync --accept-deletions.")
+    assert steps["quarantine"].startswith("message-mirror status")
     assert {row["reason"]: row["searches"] for row in shown["not_accepted"]} == {
         "http_400": 4,
         "too_many_missing": counted["too_many_missing"],

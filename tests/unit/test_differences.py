@@ -120,10 +120,10 @@ def test_what_is_denied_is_believed_as_a_full_run_believes_it(
         ("sync_not_complete", (), "Next: message-mirror sync, then message-mirror verify again"),
         ("source_unreliable", ("extra",), "(message-mirror check), then message-mirror verify."),
         ("too_many", (), "(message-mirror check), then message-mirror verify."),
-        ("http_403", (), "Next: look at the client's scopes (message-mirror check), then message-mirror verify."),
-        ("http_403", ("missing",), "Next: look at the client's scopes"),
+        ("http_403", (), "Next: give this client the scopes for Communication, Practitioner and Patient"),
+        ("http_403", ("missing",), "then message-mirror check, then message-mirror verify."),
         ("sightings_lost", (), "Next: message-mirror verify."),
-        ("passes_differ", (), "Next: message-mirror verify, when the source is quieter."),
+        ("passes_differ", (), "Next: message-mirror verify at a quieter hour"),
     ],
 )
 def test_it_is_said_what_to_type_next(reason: str | None, kinds: tuple[str, ...], said: str | None) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from worker.advice import next_steps
 from worker.jobs import plan
 
 if TYPE_CHECKING:
@@ -88,20 +89,13 @@ def doubt(*, denied: int, live: int, source_knows_ids: bool) -> str | None:
 def advice(reason: str | None, kinds: Collection[str]) -> str | None:
     """Return what to do about a verification: `reason` it is not proven, `kinds` of differences. None: nothing."""
     verify = "message-mirror verify"
+    sync = ["message-mirror sync"] if {*kinds} - {"altered"} or reason == SYNC_NOT_COMPLETE else []
+    replay = ["message-mirror replay"] if "altered" in kinds else []
+    if (sync or replay) and reason not in {*plan.UNBELIEVED, FORBIDDEN}:
+        return f"Next: {', then '.join([*sync, *replay, verify])} again; verify --json lists the ids."
     if reason in plan.UNBELIEVED:
         return (
             "The source denied by id what it had shown, or so many messages at once that it looks like a fault.\n"
             f"Next: look at the source and the client's scopes (message-mirror check), then {verify}."
         )
-    if reason == FORBIDDEN:
-        return (
-            "The source forbids this client to read all that is compared: Communication, Practitioner and Patient.\n"
-            f"Next: look at the client's scopes (message-mirror check), then {verify}."
-        )
-    sync = ["message-mirror sync"] if {*kinds} - {"altered"} or reason == SYNC_NOT_COMPLETE else []
-    replay = ["message-mirror replay"] if "altered" in kinds else []
-    if sync or replay:
-        return f"Next: {', then '.join([*sync, *replay, verify])} again; verify --json lists the ids."
-    if reason == SIGHTINGS_LOST:
-        return f"The warehouse lost what had been seen: it was started anew meanwhile.\nNext: {verify}."
-    return f"Next: {verify}, when the source is quieter." if reason else None
+    return "\n".join(next_steps([reason], verify)) if reason else None

@@ -47,6 +47,13 @@ class RunResult:
     in_vain: int = 0  # of the people and messages that a backfill names: how many were not found
 
     @property
+    def why(self) -> list[str]:
+        """Why it is not complete, in the words of `worker.advice`: of its searches, and of the run as a whole."""
+        whole = [self.deletions.value] if self.deletions in plan.UNBELIEVED else []
+        flooded = [plan.QUARANTINE] if plan.quarantine_flooded(self.sums) else []
+        return [*self.reasons, *whole, *flooded]
+
+    @property
     def not_asked(self) -> int:
         """How many messages more may be gone: asking by id ended once more were than a run may mark."""
         return self.reasons.get(plan.TOO_MANY_MISSING, 0)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from worker.advice import advise, again_of
 from worker.errors import EXIT_LOCKED, EXIT_SOURCE, EXIT_WAREHOUSE, MirrorError
-from worker.jobs.plan import QUARANTINE, UNBELIEVED, Outcome, quarantine_flooded
+from worker.jobs.plan import QUARANTINE, Outcome
 from worker.jobs.sync import sync
 from worker.service.cron import trigger
 from worker.service.leader import Leader, tell
@@ -116,11 +117,13 @@ async def _guarded(settings: Settings, run: Run, leader: Leader) -> int | None:
 
 
 def _say_why(result: RunResult) -> None:
-    """Log why a run was not complete: a line for each reason, in the words that the runbook explains."""
-    log, what = get_logger().bind(run_id=result.run_id, outcome=result.outcome.value), "the sync was not complete"
-    for reason, searches in result.reasons.items():
-        log.warning(what, reason=reason, searches=searches)
-    if result.deletions in UNBELIEVED:
-        log.warning(what, reason=result.deletions.value, messages=result.gone + result.not_asked)
-    if quarantine_flooded(result.sums):
-        log.warning(what, reason=QUARANTINE, quarantined=result.sums.quarantined)
+    """Log why a run was not complete and what to type next: a line for each reason, in the runbook's words."""
+    figures = {
+        **{reason: {"searches": searches} for reason, searches in result.reasons.items()},
+        result.deletions.value: {"messages": result.gone + result.not_asked},
+        QUARANTINE: {"quarantined": result.sums.quarantined},
+    }
+    log = get_logger().bind(run_id=result.run_id, outcome=result.outcome.value)
+    for reason in result.why:
+        (step,) = advise([reason], again_of(result.job))
+        log.warning("the sync was not complete", reason=reason, **figures[reason], next=step)
