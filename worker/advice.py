@@ -20,7 +20,7 @@ ACCEPT_DELETIONS = "message-mirror sync --accept-deletions"
 TABLE: tuple[tuple[str, str], ...] = (
     (
         "http_401 http_403",
-        "give this client the scopes for Communication, Practitioner and Patient, then message-mirror check, then {again}.",
+        "give this client the scopes for Communication, Practitioner and Patient, message-mirror check, then {again}.",
     ),
     (
         "foreign_next",
@@ -43,7 +43,7 @@ TABLE: tuple[tuple[str, str], ...] = (
     ),
     (
         "redirect not_json not_a_bundle operation_outcome",
-        "{again} in a while. If it stays, ask Canvas, or whoever runs the gateway in between.",
+        "{again} in a while. If it stays, ask Canvas, or whoever runs the gateway.",
     ),
     (
         "hides_messages",

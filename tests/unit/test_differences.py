@@ -121,7 +121,7 @@ def test_what_is_denied_is_believed_as_a_full_run_believes_it(
         ("source_unreliable", ("extra",), "(message-mirror check), then message-mirror verify."),
         ("too_many", (), "(message-mirror check), then message-mirror verify."),
         ("http_403", (), "Next: give this client the scopes for Communication, Practitioner and Patient"),
-        ("http_403", ("missing",), "then message-mirror check, then message-mirror verify."),
+        ("http_403", ("missing",), "message-mirror check, then message-mirror verify."),
         ("sightings_lost", (), "Next: message-mirror verify."),
         ("passes_differ", (), "Next: message-mirror verify at a quieter hour"),
     ],

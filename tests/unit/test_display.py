@@ -58,7 +58,7 @@ def test_an_incomplete_run_says_why_and_what_to_type_next(capsys: pytest.Capture
     assert "as of" not in out
     assert out.splitlines()[-3:] == [
         "Nothing that was landed is lost. deploy/README.md explains the words.",
-        "Next (not_json): message-mirror sync in a while. If it stays, ask Canvas, or whoever runs the gateway in between.",
+        "Next (not_json): message-mirror sync in a while. If it stays, ask Canvas, or whoever runs the gateway.",
         "Next (total_changed): message-mirror sync at a quieter hour, or wait for the next night.",
     ]
 
