@@ -49,6 +49,7 @@ TABLE: tuple[tuple[str, str], ...] = (
         "hides_messages",
         "{again} at a quieter hour. If it stays: message-mirror backfill, which also reads the patients' searches.",
     ),
+    ("defect", "report the log's line `our own code failed`, which holds no words. A version that is mended: {again}."),
     ("results_not_whole", "{again} at a quieter hour. If it stays, ask Canvas."),
     (
         "total_changed too_few_entries too_many_entries first_page_changed pages_changed passes_differ totals_differ",

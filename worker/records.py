@@ -35,6 +35,8 @@ class Reason(StrEnum):
     UNPARSABLE_REFERENCE = "unparsable_reference"
     NUL_CHARACTER = "nul_character"
     LONE_SURROGATE = "lone_surrogate"
+    DEFECT = "defect"
+    """Our own code failed on it. A version that does not reads it from quarantine (`replay`)."""
 
 
 class Quality(StrEnum):
@@ -42,6 +44,8 @@ class Quality(StrEnum):
 
     ODD_DATE = "odd_date"
     """A date in no form of FHIR's that names one instant all the same."""
+    DEFECT = "defect"
+    """Our own code failed on it: some of its columns are derived the plain way."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import re
 
 import msgspec
 
+from worker.defects import guarded
 from worker.errors import PageFailed
 from worker.records import Page
 
@@ -42,8 +43,16 @@ def decode_page(body: bytes, url: str) -> Page:
     """Return the page in `body`, which was read from the absolute `url`.
 
     Raises PageFailed with reason `not_json`, `operation_outcome`, `not_a_bundle` or `bad_link`; never because of what
-    is inside one entry, unless its brackets do not balance.
+    is inside one entry, unless its brackets do not balance. Reason `defect`: our own code failed on this page.
     """
+    return guarded(lambda: _decode_page(body, url), _fail)
+
+
+def _fail() -> Page:
+    raise PageFailed("defect", "Our own code failed on a page of one search.")
+
+
+def _decode_page(body: bytes, url: str) -> Page:
     try:
         bundle, entries = _DECODER.decode(body), None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

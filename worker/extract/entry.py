@@ -1,4 +1,4 @@
-"""One raw entry of a searchset Bundle → `Communication`, `Rejected` or `Aside`. Pure; never raises.
+"""One raw entry of a searchset Bundle → `Communication`, `Rejected` or `Aside`. Never raises.
 
 Whatever cannot be a row is a value with a reason, so that it is counted, kept whole in quarantine, and stops nothing.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from worker.defects import guarded
 from worker.extract.dates import Instant, read_instant
 from worker.extract.outcome import says_not_whole
 from worker.records import FHIR_ID, Aside, Communication, Quality, Reason, Reference, Rejected
@@ -55,6 +56,14 @@ class _Entry(msgspec.Struct):
     search: _Search | None = None
 
 
+class _Named(msgspec.Struct):
+    id: str
+
+
+class _NamedEntry(msgspec.Struct):
+    resource: _Named
+
+
 class _Unusable(Exception):
     def __init__(self, reason: Reason, id: str | None = None) -> None:  # noqa: A002
         super().__init__(reason)
@@ -69,23 +78,46 @@ def hash_entry(entry: bytes) -> bytes:
 
 def read_entry(entry: bytes, raw_hash: bytes) -> Communication | Rejected | Aside:
     """Decode one entry of a Communication search. `raw_hash` is its `hash_entry`."""
-    try:
-        envelope = _envelope(entry)
-        if envelope.search is not None and envelope.search.mode in {"include", "outcome"}:
-            return Aside(raw_hash, says_not_whole(envelope.resource))
-        return _communication(bytes(envelope.resource), raw_hash)
-    except _Unusable as unusable:
-        return Rejected(unusable.reason, unusable.id, entry, raw_hash)
+    return guarded(
+        lambda: _read_entry(entry, raw_hash),
+        lambda: Rejected(Reason.DEFECT, guarded(lambda: _id_of(entry), lambda: None), entry, raw_hash),
+    )
 
 
 def read_resource(resource: bytes) -> Communication | Rejected:
     """Decode a stored resource as it was received, without its entry."""
     raw_hash = hash_entry(resource)
+    return guarded(
+        lambda: _read_resource(resource, raw_hash), lambda: Rejected(Reason.DEFECT, None, resource, raw_hash)
+    )
+
+
+def _read_entry(entry: bytes, raw_hash: bytes) -> Communication | Rejected | Aside:
+    try:
+        envelope = _envelope(entry)
+        if envelope.search is not None and envelope.search.mode in {"include", "outcome"}:
+            # What cannot be told is taken for the worse: a walk that is not whole is walked again, and reported.
+            return Aside(raw_hash, guarded(lambda: says_not_whole(envelope.resource), lambda: True))
+        return _communication(bytes(envelope.resource), raw_hash)
+    except _Unusable as unusable:
+        return Rejected(unusable.reason, unusable.id, entry, raw_hash)
+
+
+def _read_resource(resource: bytes, raw_hash: bytes) -> Communication | Rejected:
     try:
         _envelope(resource)
         return _communication(resource, raw_hash)
     except _Unusable as unusable:
         return Rejected(unusable.reason, unusable.id, resource, raw_hash)
+
+
+def _id_of(entry: bytes) -> str | None:
+    """Return the id of an entry that could not be decoded, by as little of our own code as can be."""
+    try:
+        message_id = msgspec.json.decode(entry, type=_NamedEntry).resource.id
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return message_id if FHIR_ID.fullmatch(message_id) else None
 
 
 def canonical_hash(resource: dict[str, Any]) -> bytes:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from worker.defects import guarded
 from worker.extract.entry import hash_entry
 from worker.extract.outcome import says_not_whole
 from worker.records import FHIR_ID, Practitioner
@@ -93,6 +94,15 @@ class RosterEntry:
 
 def read_practitioner(entry: bytes) -> RosterEntry:
     """Decode an entry of a Practitioner search: id, active and name."""
+    return guarded(lambda: _read_practitioner(entry), lambda: RosterEntry(hash_entry(entry)))
+
+
+def read_patient(entry: bytes) -> RosterEntry:
+    """Decode an entry of a Patient search: its id and nothing else."""
+    return guarded(lambda: _read_patient(entry), lambda: RosterEntry(hash_entry(entry)))
+
+
+def _read_practitioner(entry: bytes) -> RosterEntry:
     person = _resource(entry, _Person)
     if isinstance(person, RosterEntry):
         return person
@@ -101,8 +111,7 @@ def read_practitioner(entry: bytes) -> RosterEntry:
     return RosterEntry(person.id, person.id, Practitioner(person.id, person.active, _name(person.name)))
 
 
-def read_patient(entry: bytes) -> RosterEntry:
-    """Decode an entry of a Patient search: its id and nothing else."""
+def _read_patient(entry: bytes) -> RosterEntry:
     patient = _resource(entry, _Id)
     if isinstance(patient, RosterEntry):
         return patient

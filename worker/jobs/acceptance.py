@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from worker.defects import guarded
+from worker.records import Reason, Rejected
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -129,6 +132,15 @@ def belongs(communication: Communication, search: Search) -> bool:
     if search.parameter == "sender":
         return str(communication.sender) == search.value
     return any(str(recipient) == search.value for recipient in communication.recipients)
+
+
+def judged(record: Communication, entry: bytes, search: Search) -> tuple[Communication | Rejected, bool]:
+    """Return a message, and whether the search did not ask for it. One that our own code fails on is set aside."""
+
+    def judge() -> tuple[Communication | Rejected, bool]:
+        return record, not belongs(record, search)
+
+    return guarded(judge, lambda: (Rejected(Reason.DEFECT, record.id, entry, record.raw_hash), False))
 
 
 def looks_unchanged(total: int | None, raw_hashes: Iterable[bytes], mark: Mark, *, is_only: bool) -> bool:

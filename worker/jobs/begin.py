@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from worker import __version__
+from worker.defects import forget_defects
 from worker.jobs import plan
 from worker.load import ledger, worklist
 
@@ -26,6 +27,7 @@ async def begin_or_resume(
     """
     warehouse, lock = workplace.warehouse, workplace.lock
     fingerprint = selection.fingerprint()
+    forget_defects()
     lock.run_id = None
     await lock.work(ledger.revoke_leases, warehouse)
     died = await warehouse.work(ledger.read_open_runs, warehouse)
@@ -49,6 +51,7 @@ async def begin_anew(warehouse: Warehouse, lock: RunLock, job: str, scope: str) 
 
     For jobs that go on with none: what a died verification had read is out of date, and a replay has no work list.
     """
+    forget_defects()
     lock.run_id = None
     await lock.work(ledger.revoke_leases, warehouse)
     for died in await warehouse.work(ledger.read_open_runs, warehouse):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
+from worker.defects import guarded
 from worker.jobs import plan
 from worker.jobs.ask import ask, knows_one_of
 from worker.jobs.differences import NOT_ANSWERED, SIGHTINGS_LOST, Answer, Verdict, doubt, judge
@@ -59,10 +61,10 @@ async def compare(
         after = some[-1].key
         answers = await together(_ask(workplace.source, difference) for difference in some)
         now = datetime.now(UTC)
-        judged = [
-            (difference, judge(difference, answer, began_at=began_at, now=now))
-            for difference, answer in zip(some, answers, strict=True)
-        ]
+        judged = []
+        for difference, answer in zip(some, answers, strict=True):
+            verdict = partial(judge, difference, answer, began_at=began_at, now=now)
+            judged.append((difference, guarded(verdict, lambda: Verdict.UNKNOWN)))
         found.denied += sum(answer.known is False for answer in answers)
         _count(found, judged)
         await _leave(workplace, cover.run_id, judged)

@@ -143,14 +143,24 @@ class _Walk:
         return acceptance.objection(self.tally)
 
     def _take(self, page: Page) -> None:
-        records = [read_entry(entry, hash_entry(entry)) for entry in page.entries]
-        usable = [record for record in records if isinstance(record, Communication)]
-        unusable = [record for record in records if isinstance(record, Rejected)]
-        self.tally.is_whole &= not any(isinstance(record, Aside) and record.not_whole for record in records)
+        usable: list[Communication] = []
+        unusable: list[Rejected] = []
+        strangers = 0
+        for entry in page.entries:
+            record, is_stranger = read_entry(entry, hash_entry(entry)), False
+            if isinstance(record, Communication):
+                record, is_stranger = acceptance.judged(record, entry, self.search)
+            strangers += is_stranger
+            if isinstance(record, Aside):
+                self.tally.is_whole &= not record.not_whole
+            elif isinstance(record, Rejected):
+                unusable.append(record)
+            else:
+                usable.append(record)
         self.tally.add_page(
             page.total,
             [*(record.id for record in usable), *(record.id or record.raw_hash for record in unusable)],
-            sum(not acceptance.belongs(record, self.search) for record in usable),
+            strangers,
             # A skipped row shows in the next pass: two in a row must agree.
             newcomers=0,
         )

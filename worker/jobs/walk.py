@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
+from worker.defects import guarded
 from worker.errors import PageFailed
 from worker.extract.entry import hash_entry, read_entry
 from worker.jobs import acceptance, plan
@@ -160,8 +162,10 @@ class _Walk:
                 continue
             keys.append(record.id or raw_hash)
             newcomers += record.id not in self.known
+            is_stranger = False
             if isinstance(record, Communication):
-                strangers += not acceptance.belongs(record, self.claim.search)
+                record, is_stranger = acceptance.judged(record, entry, self.claim.search)
+            strangers += is_stranger
             records.append(record)
         self._keep(records)
         self.tally.add_page(page.total, keys, strangers, newcomers)
@@ -175,7 +179,7 @@ class _Walk:
             if isinstance(record, Rejected):
                 self.rejected.append(record)
                 self.waiting_bytes += len(record.entry)
-            elif self.walker.selection.wants(record):
+            elif guarded(partial(self.walker.selection.wants, record), lambda: True):
                 wanted.append(record)
                 self.seen[record.raw_hash] = marks.Seen(record.id, record.content_hash)
                 self.waiting_bytes += len(record.resource)

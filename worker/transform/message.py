@@ -8,11 +8,14 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from worker.records import Body, Communication, Message, Reference
+from worker.defects import guarded
+from worker.records import Body, Communication, Message
 from worker.transform.caps import within_caps
 from worker.transform.cutoff import Cutoff, Decision, Format, decide
 from worker.transform.innertext import inner_text
+from worker.transform.salvage import salvaged
 from worker.transform.sanitize import escaped, safe_html
+from worker.transform.sides import delivery_of, sides_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,18 +24,6 @@ if TYPE_CHECKING:
 # Raised by whoever changes what a row derived from the same resource looks like; `replay` goes by it.
 RULES = 1
 
-# Canvas's Communication page for the first four. FHIR R4 EventStatus has more: what was stopped, did not
-# happen or was entered in error is void; what is on hold waits to be sent like what is in progress.
-_DELIVERY = {
-    "completed": "sent",
-    "preparation": "draft",
-    "in-progress": "scheduled",
-    "unknown": "unknown",
-    "on-hold": "scheduled",
-    "not-done": "void",
-    "stopped": "void",
-    "entered-in-error": "void",
-}
 _NOTHING = Body(text=None, html=None, format=None, basis=None)
 
 
@@ -59,20 +50,33 @@ def to_messages(communications: Iterable[Communication], rules: Rules) -> list[M
     """Return the rows of Communications, one for each.
 
     With several recipients, `direction` and the two ids are those of the sender and the first recipient of
-    the opposite kind; all are in `recipients`. `payloads` is filled only where there are several.
+    the opposite kind; all are in `recipients`. `payloads` is filled only where there are several. A record on which our
+    own code fails becomes a row all the same (`worker.transform.salvage`), and the others as they should be.
     """
-    communications = list(communications)
+    page = list(communications)
+    return guarded(lambda: _messages(page, rules), lambda: [_by_itself(one, rules) for one in page])
+
+
+def _by_itself(communication: Communication, rules: Rules) -> Message:
+    """Return the row of a record of a page that could not be read as a whole."""
+    return guarded(
+        lambda: _messages([communication], rules)[0],
+        lambda: salvaged(communication, rules.cutoff, rules_version(rules)),
+    )
+
+
+def _messages(communications: Sequence[Communication], rules: Rules) -> list[Message]:
     contents = [(content, one.sent) for one in communications for content in one.payloads]
     bodies = iter(_bodies(contents, rules.cutoff))
     return [_message(one, tuple(islice(bodies, len(one.payloads))), rules) for one in communications]
 
 
 def _message(communication: Communication, bodies: tuple[Body, ...], rules: Rules) -> Message:
-    direction, patient, practitioner = _sides(communication.sender, communication.recipients)
+    direction, patient, practitioner = sides_of(communication.sender, communication.recipients)
     return Message(
         id=communication.id,
         status=communication.status,
-        delivery=_DELIVERY.get(communication.status or "", "unknown"),
+        delivery=delivery_of(communication.status),
         direction=direction,
         patient_id=patient,
         practitioner_id=practitioner,
@@ -89,24 +93,6 @@ def _message(communication: Communication, bodies: tuple[Body, ...], rules: Rule
         content_hash=communication.content_hash,
         quality=tuple(sorted(communication.quality)),
     )
-
-
-def _sides(sender: Reference | None, recipients: tuple[Reference, ...]) -> tuple[str, str | None, str | None]:
-    """Return direction, patient's id, practitioner's id; of an unknown direction the sides that are known."""
-    if sender and sender.type == "Patient":
-        practitioner = _first("Practitioner", recipients)
-        if practitioner:
-            return "patient_to_practitioner", sender.id, practitioner
-    if sender and sender.type == "Practitioner":
-        patient = _first("Patient", recipients)
-        if patient:
-            return "practitioner_to_patient", patient, sender.id
-    everyone = (*([sender] if sender else []), *recipients)
-    return "unknown", _first("Patient", everyone), _first("Practitioner", everyone)
-
-
-def _first(kind: str, references: tuple[Reference, ...]) -> str | None:
-    return next((reference.id for reference in references if reference.type == kind), None)
 
 
 def _bodies(payloads: list[tuple[str | None, datetime | None]], cutoff: Cutoff) -> list[Body]:

@@ -1,0 +1,84 @@
+"""The row of a record on which our own code failed: as much of it as can be had, the rest the plain way.
+
+`worker.transform.message` has failed on the record when this is called, and nothing tells where. So every stage is
+called through `guarded`, and what stands in for it needs no code that could fail, too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from worker.defects import guarded
+from worker.records import Body, Communication, Message, Quality
+from worker.transform.caps import within_caps
+from worker.transform.cutoff import Format, decide
+from worker.transform.fallback import text_without_structure
+from worker.transform.innertext import inner_text
+from worker.transform.sanitize import safe_html
+from worker.transform.sides import delivery_of, sides_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from worker.transform.cutoff import Cutoff
+
+DEFECT_MARK = "+defect"
+"""Ends the rules version of such a row: it counts as derived by older rules, so `replay` derives it anew."""
+
+
+def salvaged(communication: Communication, cutoff: Cutoff, version: str) -> Message:
+    """Return the row of a record on which our own code failed; `version` is that of the rules. Never raises.
+
+    Each column is as it should be, if it can be had. Otherwise `delivery` and `direction` are `unknown`, a body's text
+    is what is left of it without its tags, or the body as it came, and it has no HTML. A body whose format cannot be
+    decided has neither format nor basis.
+    """
+    bodies = tuple(_body(content, communication.sent, cutoff) for content in communication.payloads)
+    direction, patient, practitioner = guarded(
+        lambda: sides_of(communication.sender, communication.recipients), lambda: ("unknown", None, None)
+    )
+    return Message(
+        id=communication.id,
+        status=communication.status,
+        delivery=guarded(lambda: delivery_of(communication.status), lambda: "unknown"),
+        direction=direction,
+        patient_id=patient,
+        practitioner_id=practitioner,
+        sender=communication.sender,
+        recipients=communication.recipients,
+        sent_at=communication.sent,
+        received_at=communication.received,
+        body=_joined(bodies),
+        payloads=bodies if len(bodies) > 1 else (),
+        payload_count=len(bodies),
+        rules_version=version + DEFECT_MARK,
+        resource=communication.resource,
+        raw_hash=communication.raw_hash,
+        content_hash=communication.content_hash,
+        quality=tuple(sorted(communication.quality | {Quality.DEFECT})),
+    )
+
+
+def _body(content: str | None, sent: datetime | None, cutoff: Cutoff) -> Body:
+    decision = guarded(lambda: None if content is None else decide(content, sent, cutoff), lambda: None)
+    if content is None or decision is None:
+        return Body(text=content, html=None, format=None, basis=None)
+    text, html = content, None
+    if decision.is_html:
+        text = guarded(lambda: inner_text(content), lambda: _without_tags(content))
+        html = guarded(lambda: safe_html(content) if within_caps(content) else None, lambda: None)
+    return Body(text=text, html=html, format=decision.format.value, basis=decision.basis.value)
+
+
+def _without_tags(content: str) -> str:
+    return guarded(lambda: text_without_structure(content), lambda: content)
+
+
+def _joined(bodies: tuple[Body, ...]) -> Body:
+    """Return the whole message. Of several payloads only the texts are joined; each has its HTML by itself."""
+    present = [body for body in bodies if body.text is not None]
+    if len(present) <= 1:
+        return present[0] if present else Body(text=None, html=None, format=None, basis=None)
+    deciding = next((body for body in present if body.format == Format.HTML), present[0])
+    text = "\n\n".join(body.text or "" for body in present)
+    return Body(text=text, html=None, format=deciding.format, basis=deciding.basis)
