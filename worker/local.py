@@ -15,7 +15,7 @@ import click
 
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted, RunLocked, SettingsError, WrongInstance
 from worker.process import end_shown, run_job
-from worker.settings import read_settings
+from worker.settings import log_form, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ def sandbox(
     from worker.sandbox.server import SandboxServer, serve_forever
     from worker.telemetry import configure_logging
 
-    configure_logging()
+    configure_logging(log_form(os.environ))
     clinic = make_clinic(messages=messages, practitioners=practitioners, patients=patients, seed=seed, edition=edition)
     spoilers = () if faults is None else (Faults(clinic, SeededScript(faults), faults).middleware,)
     with contextlib.suppress(Interrupted):

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from worker import streams
-from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE, Interrupted, MirrorError
+from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE, Interrupted, MirrorError, SettingsError
+from worker.settings import log_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -71,8 +72,11 @@ def _abort(_signal: int, _frame: FrameType | None) -> NoReturn:
 
     Not by an exception, which an import that is under way may swallow.
     """
+    told = b"Interrupted.\n"
+    if log_form(os.environ) == "json":
+        told = b'{"event": "the command failed", "level": "error", "error": "Interrupted", "exit_code": 130}\n'
     with contextlib.suppress(OSError):
-        os.write(2, b"Interrupted.\n")
+        os.write(2, told)
     os._exit(Interrupted.exit_code)
 
 
@@ -91,7 +95,13 @@ def _give_up(again: str) -> NoReturn:
     os._exit(Interrupted.exit_code)
 
 
-def _show(error: MirrorError) -> None:
+def _show(error: MirrorError, kind: str = "") -> None:
+    """Show an error on stderr: as one line if the log is JSON, where `kind` is its name if that is not its type's."""
+    from worker.telemetry import log_error, logs_json
+
+    if logs_json():
+        log_error("the command failed", error, kind=kind)
+        return
     from worker.display import show_error
 
     show_error(error)
@@ -122,10 +132,12 @@ def end_shown() -> NoReturn:
 def _say_what_is_lost() -> None:
     why = streams.lost()
     if why is not None:
-        sys.stderr.write(
-            f"stdout could not be written: {why}.\n"
-            "  Safe: What a job did; its exit code is its own.\n"
-            "  Next: `message-mirror status` shows how runs ended.\n"
+        _show(
+            MirrorError(
+                f"stdout could not be written: {why}.",
+                safe="What a job did; its exit code is its own.",
+                next="`message-mirror status` shows how runs ended.",
+            )
         )
 
 
@@ -136,11 +148,8 @@ def _exit_code(command: Callable[[], object]) -> int | str | None:
         return exit_.code
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
-    except click.exceptions.NoArgsIsHelpError as help_:
-        help_.show()
-        return EXIT_USAGE
     except click.ClickException as error:
-        click.UsageError(_discreetly(error), getattr(error, "ctx", None)).show()
+        _show_usage(error)
         return EXIT_USAGE
     except click.Abort:
         return Interrupted.exit_code
@@ -152,6 +161,22 @@ def _exit_code(command: Callable[[], object]) -> int | str | None:
         what = f"A defect of the mirror: {where(error)}"
         return _fail(error, MirrorError(what, safe="What was committed is kept.", next="Report these lines."))
     return EXIT_OK
+
+
+def _show_usage(error: click.ClickException) -> None:
+    """Show on stderr what is wrong with what was typed, or the help if nothing was."""
+    typed_nothing = isinstance(error, click.exceptions.NoArgsIsHelpError)
+    context = getattr(error, "ctx", None)
+    if log_form(os.environ) == "json":
+        from worker.telemetry import configure_logging
+
+        configure_logging("json")
+        what = "No command was named." if typed_nothing else _discreetly(error)
+        _show(SettingsError(what, next=f"{context.command_path if context else 'message-mirror'} --help"), "UsageError")
+    elif typed_nothing:
+        error.show()
+    else:
+        click.UsageError(_discreetly(error), context).show()
 
 
 def _discreetly(error: click.ClickException) -> str:
@@ -181,9 +206,6 @@ def _taken_by(parameter: click.Parameter, context: click.Context | None) -> str:
 
 
 def _fail(error: Exception, told: MirrorError) -> int:
-    """Log an error and show what is told of it. Return the exit code."""
-    from worker.telemetry import log_failure
-
-    log_failure(error, told.exit_code)
-    _show(told)
+    """Show what is told of an error. Return the exit code."""
+    _show(told, type(error).__name__)
     return told.exit_code

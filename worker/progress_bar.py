@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from worker.telemetry import get_logger
+from worker.telemetry import get_logger, logs_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +23,8 @@ LOG_EVERY_S = 10.0
 
 @contextmanager
 def progress_report() -> Iterator[Report]:
-    """Give a function to report progress to: a bar on a terminal, a log line now and then otherwise."""
-    if not sys.stderr.isatty():
+    """Give a function to report progress to: a bar on a terminal; a log line now and then elsewhere, and in JSON."""
+    if logs_json() or not sys.stderr.isatty():
         yield _log_report()
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())

@@ -185,9 +185,9 @@ def zone(text: str) -> ZoneInfo:
         ) from None
 
 
-def cron(variable: str, text: str) -> str:
-    """Return a cron expression of five fields; `worker.service.cron` reads them."""
-    if len(text.split()) != 5:
+def cron(variable: str, text: str | None) -> str | None:
+    """Return a cron expression of five fields, None for none; `worker.service.cron` reads them."""
+    if text is not None and len(text.split()) != 5:
         raise SettingsError(
             f"{variable} must be a cron expression of five fields, in UTC.", next=f"Set {variable}='0 2 * * *'."
         )

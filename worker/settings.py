@@ -50,7 +50,11 @@ KNOWN = (
     Known("MIRROR_RESUME_WITHIN", "age up to which a run is resumed, and searches of a backfill count as read", "6h"),
     Known("MIRROR_CUTOFF", "instant from which bodies are HTML", "2022-10-27T00:00:00Z, its first hour ambiguous"),
     Known("MIRROR_TIME_ZONE", "the clinic's time zone, IANA", "UTC"),
-    Known("MIRROR_NIGHTLY", "cron of the nightly sync under serve, UTC", "0 2 * * *"),
+    Known(
+        "MIRROR_NIGHTLY",
+        "cron of the nightly sync under serve, UTC",
+        "03:30 of MIRROR_TIME_ZONE every day; 02:00 UTC if that is unset",
+    ),
     Known("MIRROR_CA_FILE", "PEM of a private certificate authority of the source"),
     Known("MIRROR_PRACTITIONER_NAMES", "on: store practitioners' names", "off"),
     Known("MIRROR_LOG", "console or json", "console"),
@@ -80,7 +84,8 @@ class Settings:
     cutoff: datetime
     cutoff_until: datetime
     time_zone: ZoneInfo
-    nightly: str
+    time_zone_chosen: bool
+    nightly: str | None
     ca_file: Path | None
     practitioner_names: bool
     log: str
@@ -148,7 +153,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         cutoff=cutoff,
         cutoff_until=cutoff_until,
         time_zone=values.zone(text["MIRROR_TIME_ZONE"] or "UTC"),
-        nightly=values.cron("MIRROR_NIGHTLY", text["MIRROR_NIGHTLY"] or "0 2 * * *"),
+        time_zone_chosen=text["MIRROR_TIME_ZONE"] is not None,
+        nightly=values.cron("MIRROR_NIGHTLY", text["MIRROR_NIGHTLY"]),
         ca_file=values.file("MIRROR_CA_FILE", text["MIRROR_CA_FILE"]),
         practitioner_names=names == "on",
         log=values.one_of("MIRROR_LOG", text["MIRROR_LOG"] or "console", "console", "json"),

@@ -7,6 +7,7 @@ reason; of an unexpected exception its type and the lines it passed through are 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
@@ -19,14 +20,18 @@ import structlog
 if TYPE_CHECKING:
     from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
+    from worker.errors import MirrorError
+
 ALLOWED_FIELDS = frozenset(
     (
         *("event", "level", "timestamp", "logger"),
-        *("job", "scope", "outcome", "run_id", "search_id", "version", "holder", "schema", "next_fire_at"),
+        *("job", "scope", "outcome", "run_id", "search_id", "version", "holder", "schema", "next_fire_at", "due_at"),
         *("searches", "searches_accepted", "searches_done", "migrations"),
         *("entries", "landed", "changed", "quarantined", "requests", "messages"),
-        *("attempt", "wait_seconds", "seconds", "status_code", "reason", "error", "where", "exit_code", "next"),
+        *("attempt", "wait_seconds", "seconds", "status_code", "reason", "error", "where", "exit_code"),
         *("sqlstate", "constraint", "table"),
+        # Words of `worker.errors` and `worker.advice`, which are fit for a log.
+        *("what", "safe", "next"),
     )
 )
 
@@ -66,13 +71,24 @@ def get_logger() -> FilteringBoundLogger:
     return logger
 
 
-def log_failure(error: BaseException, exit_code: int) -> None:
-    """Log how a command failed if the log is JSON; on a console the words for people say it all.
+def logs_json() -> bool:
+    """Tell whether the log is JSON: then stderr holds nothing else."""
+    return isinstance(structlog.get_config()["processors"][-1], structlog.processors.JSONRenderer)
 
-    Of an error of ours the kind is logged, and its exit code.
+
+def log_error(event: str, error: MirrorError, *, kind: str = "", level: str = "error") -> None:
+    """Log an error of ours with its kind and exit code, and say what happened, what is safe and what to type next.
+
+    A JSON line holds those words, as `what`, `safe` and `next`; a line on the console is followed by them. They are fit
+    for a log (`worker.errors`). `kind` is the name of the error if it is not the type's. Raises nothing: nobody may be
+    reading.
     """
-    if isinstance(structlog.get_config()["processors"][-1], structlog.processors.JSONRenderer):
-        get_logger().error("the command failed", error=type(error).__name__, exit_code=exit_code)
+    words = {name: text for name in ("what", "safe", "next") if (text := getattr(error, name))} if logs_json() else {}
+    log = getattr(get_logger(), level)
+    log(event, error=kind or type(error).__name__, exit_code=error.exit_code, **words)
+    if not words:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(f"{error.told()}\n")
 
 
 def keep_allowed_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -332,10 +332,50 @@ ACCEPTED = "SELECT count(*) FROM canvas_ops.search WHERE status = 'accepted' AND
 async def test_a_log_that_a_program_reads_says_how_a_command_failed(
     variables: dict[str, str], error: str, code: int
 ) -> None:
-    """The words for people follow it; on a console they are all."""
+    """The words for people are in its line; on a console they are all there is."""
     finished = await run_command(variables | {"MIRROR_LOG": "json"}, "status")
     assert finished.code == code
-    *_, last = [json.loads(line) for line in finished.err.splitlines() if line.startswith("{")]
+    *_, last = [json.loads(line) for line in finished.err.splitlines()]
     assert last.pop("timestamp")
+    on_console = await run_command(variables, "status")
+    assert on_console.err.endswith(f"{last.pop('what')}\n  Safe: {last.pop('safe')}\n  Next: {last.pop('next')}\n")
     assert last == {"event": "the command failed", "level": "error", "error": error, "exit_code": code}
-    assert "the command failed" not in (await run_command(variables, "status")).err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["", "sinc", "sync --quik", "backfill --since yesterday", "backfill --patients-file /no/such", "sync x"],
+)
+async def test_what_was_typed_wrongly_is_a_json_line_too(arguments: str) -> None:
+    finished = await run_command({"MIRROR_LOG": "json"}, *arguments.split())
+    (line,) = finished.err.splitlines()
+    told = json.loads(line)
+    assert (finished.code, told["exit_code"], told["error"]) == (EXIT_USAGE, EXIT_USAGE, "UsageError")
+    assert told["what"]
+    assert told["next"].endswith("--help")
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+async def test_a_command_that_is_stopped_is_a_json_line_too(signals: int, database_dsn: str) -> None:
+    """Be it while a job runs, or at any other time."""
+    process = await start_command(environment("http://127.0.0.1:1", database_dsn, MIRROR_LOG="json"), "sync")
+    for _ in range(signals):
+        process.send_signal(signal.SIGTERM)
+    _, err = await process.communicate()
+    lines = [json.loads(line) for line in err.decode().splitlines()]
+    assert process.returncode in {EXIT_SIGNAL, -signal.SIGTERM}
+    assert all(line["event"] for line in lines)
+
+
+async def test_a_service_says_what_to_do_in_its_json_lines(database_dsn: str) -> None:
+    """Nothing else is on its stderr."""
+    variables = environment("http://127.0.0.1:1", database_dsn.replace("@", "nobody@"), MIRROR_LOG="json")
+    process = await start_command(variables, "serve")
+    assert process.stderr is not None
+    told = json.loads(await process.stderr.readline())
+    process.terminate()
+    _, err = await process.communicate()
+    assert (told["event"], told["level"]) == ("the leader lock cannot be had", "warning")
+    assert told["what"]
+    assert told["next"]
+    assert err == b""

@@ -8,18 +8,16 @@ import logging
 import os
 import signal
 import sys
-from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
-from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.date import DateTrigger
 from structlog.testing import capture_logs
 
 from tests.integration.mirroring import CHECKOUT, environment, ids_of, message, mirror_settings, start_command, until
+from tests.integration.nights import Often, Once, stop, until_said
 from worker.errors import EXIT_OK, EXIT_USAGE, AccessRefused, MirrorError, RunLocked, SourceAway, WarehouseAway
 from worker.jobs.replay import replay
 from worker.jobs.status import status
@@ -27,7 +25,7 @@ from worker.jobs.sync import sync
 from worker.load import lock
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
-from worker.service import leader
+from worker.service import leader, schedule
 from worker.service.leader import Leader
 from worker.service.schedule import ATTEMPTS_MAX, RETRY_AFTER_S, serve
 from worker.telemetry import ALLOWED_FIELDS
@@ -58,23 +56,9 @@ def settings(database_dsn: str) -> Settings:
     return mirror_settings(NO_SOURCE, database_dsn)
 
 
-class Often(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
-    """Due again and again, a moment from now; `times` counts how often."""
-
-    def __init__(self) -> None:
-        self.times = 0
-
-    def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
-        """Return when the job is due next."""
-        self.times += 1
-        return now + timedelta(milliseconds=5)
-
-
-async def stop(service: asyncio.Task[None]) -> None:
-    """Stop `serve` as a signal does, and wait for its end."""
-    service.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await service
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule, "LOOK_EVERY_S", 0.01)
 
 
 async def test_a_sync_is_started_when_it_is_due(database_dsn: str, database: asyncpg.Connection) -> None:
@@ -86,7 +70,7 @@ async def test_a_sync_is_started_when_it_is_due(database_dsn: str, database: asy
         done.set()
 
     async with SandboxServer(clinic) as server:
-        service = asyncio.create_task(serve(mirror_settings(server.url, database_dsn), once, when=DateTrigger()))
+        service = asyncio.create_task(serve(mirror_settings(server.url, database_dsn), once, schedule=Once()))
         await done.wait()
         await stop(service)
     assert await ids_of(database) == {one["id"] for one in clinic}
@@ -111,7 +95,7 @@ async def test_a_night_that_was_not_complete_says_why(database_dsn: str) -> None
             clinic.put(message(f"bad-{number}", sent="2024-02-30T10:00:00Z", sender=sender))
         failing = True
         with capture_logs() as lines:
-            service = asyncio.create_task(serve(settings, when=DateTrigger()))
+            service = asyncio.create_task(serve(settings, schedule=Once()))
             while "quarantine" not in [line.get("reason") for line in lines]:  # noqa: ASYNC110 - the log is what we wait for
                 await asyncio.sleep(0.01)
             await stop(service)
@@ -156,7 +140,7 @@ async def test_a_failing_run_is_logged_and_the_next_one_starts(
         raise failure
 
     with capture_logs() as lines:
-        service = asyncio.create_task(serve(settings, fail, when=Often()))
+        service = asyncio.create_task(serve(settings, fail, schedule=Often()))
         await second.wait()
         await stop(service)
     errors = [line for line in lines if line["log_level"] == "error"]
@@ -192,7 +176,7 @@ async def test_an_outage_is_tried_again_until_it_is_over(failure: MirrorError, s
     async def wait(seconds: float) -> None:
         waits.append(seconds)
 
-    service = asyncio.create_task(serve(settings, nights.run, when=DateTrigger(), sleep=wait))
+    service = asyncio.create_task(serve(settings, nights.run, schedule=Once(), sleep=wait))
     await nights.over.wait()
     await stop(service)
     assert waits == [RETRY_AFTER_S] * 2
@@ -216,7 +200,7 @@ async def test_an_outage_is_tried_again_although_nobody_can_be_told(
 
     with capture_logs():
         monkeypatch.setattr(sys, "stderr", Unwritable())
-        service = asyncio.create_task(serve(settings, nights.run, when=DateTrigger(), sleep=wait))
+        service = asyncio.create_task(serve(settings, nights.run, schedule=Once(), sleep=wait))
         await nights.over.wait()
         await stop(service)
 
@@ -231,7 +215,7 @@ async def test_a_night_that_ends_in_an_error_of_ours_is_logged(settings: Setting
         raise ValueError("my chest hurts")
 
     with capture_logs() as lines:
-        service = asyncio.create_task(serve(settings, run, when=DateTrigger(), sleep=wait))
+        service = asyncio.create_task(serve(settings, run, schedule=Once(), sleep=wait))
         while "the night ended in an error" not in [line["event"] for line in lines]:  # noqa: ASYNC110 - the log is what we wait for
             await asyncio.sleep(0)
         await stop(service)
@@ -241,12 +225,18 @@ async def test_a_night_that_ends_in_an_error_of_ours_is_logged(settings: Setting
 # What `serve` is, but the sync is due at once and waits for a line of stdin.
 SERVE_WHEN_TOLD = """
 import asyncio, sys
-from apscheduler.triggers.date import DateTrigger
+from datetime import UTC, datetime, timedelta
 from worker.jobs.sync import sync
 from worker.process import run_command, run_job
 from worker.service.schedule import serve
 from worker.settings import read_settings
 from worker.telemetry import configure_logging
+
+class Once:
+    at = None
+    def after(self, instant):
+        self.at = self.at or instant + timedelta(milliseconds=1)
+        return self.at if instant < self.at else datetime.max.replace(tzinfo=UTC)
 
 async def run(settings):
     await asyncio.to_thread(sys.stdin.readline)
@@ -254,7 +244,7 @@ async def run(settings):
 
 def command():
     configure_logging()
-    run_job(serve(read_settings(), run, when=DateTrigger()))
+    run_job(serve(read_settings(), run, schedule=Once()))
 
 run_command(command)
 """
@@ -305,7 +295,7 @@ async def test_an_outage_without_end_is_given_up(settings: Settings) -> None:
         await asyncio.sleep(0)
 
     with capture_logs() as lines:
-        service = asyncio.create_task(serve(settings, run, when=DateTrigger(), sleep=wait))
+        service = asyncio.create_task(serve(settings, run, schedule=Once(), sleep=wait))
         while [line["event"] for line in lines].count("the sync failed") < ATTEMPTS_MAX:  # noqa: ASYNC110 - the log is what we wait for
             await asyncio.sleep(0)
         for _ in range(10):
@@ -331,7 +321,7 @@ async def test_stopping_waits_for_a_run_to_give_back_what_it_holds(
             given_back = True
             raise
 
-    service = asyncio.create_task(serve(settings, hold, when=DateTrigger()))
+    service = asyncio.create_task(serve(settings, hold, schedule=Once()))
     await begun.wait()
     await stop(service)
     assert told
@@ -339,41 +329,46 @@ async def test_stopping_waits_for_a_run_to_give_back_what_it_holds(
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-async def test_a_run_that_is_due_while_another_goes_on_is_left_out(settings: Settings) -> None:
-    runs = 0
-    begun = asyncio.Event()
+async def test_runs_that_are_due_while_another_goes_on_become_one_after_it(settings: Settings) -> None:
+    """Never two at once: one sync makes up for all that were due meanwhile."""
+    often, going_on, at_once, runs = Often(), asyncio.Event(), 0, 0
+    second = asyncio.Event()
 
-    async def last(_settings: Settings) -> None:
-        nonlocal runs
-        runs += 1
-        begun.set()
-        await asyncio.Event().wait()
+    async def slow(_settings: Settings) -> None:
+        nonlocal at_once, runs
+        at_once, runs = at_once + 1, runs + 1
+        assert at_once == 1
+        if runs == 2:
+            second.set()
+        await going_on.wait()
+        at_once -= 1
 
-    often = Often()
-    service = asyncio.create_task(serve(settings, last, when=often))
-    await begun.wait()
-    enough = often.times + 5
-    while often.times < enough:  # noqa: ASYNC110 - the scheduler sets no event
+    service = asyncio.create_task(serve(settings, slow, schedule=often))
+    while not runs:  # noqa: ASYNC110 - the run sets no event that early
         await asyncio.sleep(0.005)
-    await stop(service)
+    for _ in range(20):
+        await asyncio.sleep(0.005)
     assert runs == 1
+    going_on.set()
+    await second.wait()
+    await stop(service)
 
 
 async def test_stopping_while_nothing_runs_stops(settings: Settings) -> None:
     service = asyncio.create_task(serve(settings))
     with capture_logs() as lines:
-        while not lines:  # noqa: ASYNC110 - the log is what we wait for
+        while len(lines) < 2:  # noqa: ASYNC110 - the log is what we wait for
             await asyncio.sleep(0)
     await stop(service)
-    assert lines[0]["event"] == "waiting for the next sync"
+    assert [line["event"] for line in lines] == ["this serve leads", "waiting for the next sync"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_the_command_stops_cleanly(number: signal.Signals, database_dsn: str) -> None:
     process = await start_command(environment(NO_SOURCE, database_dsn), "serve")
     assert process.stderr is not None
-    assert b"waiting for the next sync" in await process.stderr.readline()
     assert b"this serve leads" in await process.stderr.readline()
+    assert b"waiting for the next sync" in await process.stderr.readline()
     process.send_signal(number)
     out, err = await process.communicate()
     assert (process.returncode, out, err) == (EXIT_OK, b"", b"")
@@ -399,12 +394,13 @@ async def test_of_two_services_one_leads(database_dsn: str) -> None:
     """The second says once who leads and stands by; when the first is killed, it leads, and stops as it should."""
     variables = environment(NO_SOURCE, database_dsn)
     first = await start_command(variables, "serve")
-    await _line_with(first, b"this serve leads")
+    await _line_with(first, b"waiting for the next sync")
     second = await start_command(variables, "serve")
     assert f":{first.pid} since ".encode() in await _line_with(second, STANDING_BY)
     first.kill()
     await first.communicate()
     assert b"this serve leads" in await second.stderr.readline()  # type: ignore[union-attr]
+    await _line_with(second, b"waiting for the next sync")
     second.terminate()
     assert (*await second.communicate(), second.returncode) == (b"", b"", EXIT_OK)
 
@@ -441,27 +437,22 @@ async def test_why_the_lock_cannot_be_had_is_told_once(
 
 
 async def test_what_is_due_is_started_by_the_leader_only(settings: Settings) -> None:
-    """Whoever stands by leaves it out and tries nothing again that night; once it leads, it starts what is due."""
-    other, started, waits = Leader(settings), asyncio.Event(), []
+    """Whoever stands by starts nothing; what was due meanwhile it makes up once it leads."""
+    other, started = Leader(settings), asyncio.Event()
 
     async def run(_settings: Settings) -> None:
         started.set()
 
-    async def wait(seconds: float) -> None:
-        waits.append(seconds)
-
     assert await other.leads()
     with capture_logs() as lines:
-        service = asyncio.create_task(serve(settings, run, when=DateTrigger(), sleep=wait))
-        while "the sync is left to the serve that leads" not in [line["event"] for line in lines]:  # noqa: ASYNC110 - the log is what we wait for
+        service = asyncio.create_task(serve(settings, run, schedule=Once()))
+        await until_said(lines, STANDING_BY.decode())
+        for _ in range(10):
             await asyncio.sleep(0.01)
+        assert not started.is_set()
+        await other.release()
+        await started.wait()
         await stop(service)
-    assert not started.is_set()
-    assert waits == []
-    await other.release()
-    service = asyncio.create_task(serve(settings, run, when=DateTrigger()))
-    await started.wait()
-    await stop(service)
 
 
 async def test_a_leader_whose_lock_was_lost(

@@ -122,6 +122,13 @@ def test_systemd_timer_fires_in_utc_and_makes_up_for_a_missed_night() -> None:
     assert "Unit" not in timer
 
 
+def test_kubernetes_makes_up_for_a_missed_night() -> None:
+    """At any time before the next; and never two at once."""
+    cronjob = load("kubernetes/cronjob.yaml")["spec"]
+    assert 20 * 3600 <= cronjob["startingDeadlineSeconds"] < 24 * 3600
+    assert cronjob["concurrencyPolicy"] == "Forbid"
+
+
 def test_kubernetes_tries_again_what_may_pass() -> None:
     """The Job fails at once on codes that would come again, counts the others, and ignores evictions before both."""
     job = load("kubernetes/cronjob.yaml")["spec"]["jobTemplate"]["spec"]

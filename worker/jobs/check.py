@@ -46,7 +46,8 @@ async def check(settings: Settings, parse_schedule: Callable[[str, str], object]
     for variable in unknown_variables(os.environ):
         yield Check(None, f"{variable} is set, but no setting of that name exists.", "Look for a typing error.")
     try:
-        parse_schedule("MIRROR_NIGHTLY", settings.nightly)
+        if settings.nightly is not None:
+            parse_schedule("MIRROR_NIGHTLY", settings.nightly)
     except MirrorError as error:
         yield _failed(error)
     async for line in _source(settings):

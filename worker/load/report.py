@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from worker.errors import MigrationError
@@ -11,10 +12,22 @@ from worker.load.rederive import count_older
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     import asyncpg
 
     from worker.load.database import Connection, Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class LastSync:
+    """How long ago the newest full sync began, or was taken up: by hand or not, complete or not. None if none did.
+
+    One that died does not count: the next sync takes it up. `died` tells whether there is such a one.
+    """
+
+    age: timedelta | None
+    died: bool
 
 
 async def read_status(connection: Connection, warehouse: Warehouse, *, runs: int, rules_version: str) -> dict[str, Any]:
@@ -34,6 +47,14 @@ async def read_status(connection: Connection, warehouse: Warehouse, *, runs: int
         "rows_by_older_rules": await count_older(connection, warehouse, rules_version, None),
         "sizes": _rows(await connection.fetch(sql("status/sizes"), schemas)),
     }
+
+
+async def read_last_sync(connection: Connection, warehouse: Warehouse) -> LastSync:
+    """Return how long ago a full sync last began, by the warehouse's clock. There may be no schema yet."""
+    if await connection.fetchval("SELECT to_regclass($1)", f"{warehouse.schema}_ops.run") is None:
+        return LastSync(None, died=False)
+    row = await connection.fetchrow(warehouse.sql("ledger/last_begun"), lock_key(warehouse.schema, "run"))
+    return LastSync(row["age"], died=row["died"])
 
 
 async def by_direction(connection: Connection, warehouse: Warehouse) -> list[dict[str, Any]]:

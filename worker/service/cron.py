@@ -1,13 +1,21 @@
-"""A cron expression as a trigger of APScheduler, which reads weekdays otherwise than cron does. Pure."""
+"""When the sync is due: by a cron expression in UTC, or at an hour of the clinic's days. Pure."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING, Protocol
 
 from apscheduler.triggers.cron import CronTrigger
 
 from worker.errors import SettingsError
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+NIGHT = time(3, 30)
+NIGHT_UTC = "0 2 * * *"
 
 # In the order of crontab(5): Sunday is 0, and 7 as well. APScheduler begins with Monday, but knows the names.
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -18,6 +26,66 @@ _FIELDS = {name: _MONTH if name == "month" else "[0-9]{1,2}" for name in ("minut
 # Whatever can be due is due some time after this.
 _SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 _DAYS_OF_WEEK = re.compile(rf"(?:(?P<all>\*)|(?P<first>{_DAY})(?:-(?P<last>{_DAY}))?)(?:/(?P<step>[1-7]))?")
+
+
+class Schedule(Protocol):
+    """The instants at which a sync is due."""
+
+    def after(self, instant: datetime) -> datetime:
+        """Return the first of them later than `instant`. Both are aware, the returned one in UTC."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """The instants of a cron expression, in UTC."""
+
+    trigger: CronTrigger
+
+    def after(self, instant: datetime) -> datetime:
+        """Return the first instant later than `instant`."""
+        due: datetime = self.trigger.get_next_fire_time(None, instant.astimezone(UTC) + timedelta(microseconds=1))
+        return due
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """One instant of each local date: the hour `at` of `zone`.
+
+    An hour that clocks skip is counted by the offset before they are put forward; of one that comes twice, the first is
+    meant (PEP 495, `fold` 0).
+    """
+
+    at: time
+    zone: ZoneInfo
+
+    def after(self, instant: datetime) -> datetime:
+        """Return the first instant later than `instant`."""
+        day = instant.astimezone(self.zone).date() - timedelta(days=1)
+        while True:
+            due = datetime.combine(day, self.at, self.zone).astimezone(UTC)
+            if due > instant:
+                return due
+            day += timedelta(days=1)
+
+
+def schedule_of(nightly: str | None, zone: ZoneInfo | None) -> Schedule:
+    """Return when the sync is due: by `MIRROR_NIGHTLY`, else at 03:30 of the clinic's zone, else at 02:00 UTC.
+
+    `zone` is None if none was set. Raises SettingsError, as `trigger`.
+    """
+    if nightly is None and zone is not None:
+        return Daily(NIGHT, zone)
+    return Cron(trigger("MIRROR_NIGHTLY", nightly or NIGHT_UTC))
+
+
+def due(schedule: Schedule, now: datetime, last_begun: datetime) -> datetime | None:
+    """Return since when a sync is due: the first instant after `last_begun` that is not later than `now`; else None.
+
+    However many nights were missed, one sync makes up for all of them, since each mirrors everything.
+    """
+    first = schedule.after(last_begun)
+    return first if first <= now else None
 
 
 def trigger(variable: str, cron: str) -> CronTrigger:

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from worker.errors import MirrorError, RunLocked
 from worker.jobs.workplace import warehouse_dsn
 from worker.load.database import Warehouse
 from worker.load.lock import HeldLock
-from worker.telemetry import get_logger, where
+from worker.telemetry import get_logger, log_error, where
 
 if TYPE_CHECKING:
     from worker.settings import Settings
 
 LOOK_EVERY_S = 10.0
-
-
-def tell(error: MirrorError) -> None:
-    """Write an error for people to stderr: a log takes but its kind. Raises nothing: nobody may be reading."""
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(f"{error.told()}\n")
 
 
 class Leader:
@@ -74,8 +66,7 @@ class Leader:
     def _say_failure(self, error: MirrorError) -> None:
         told = error.told()
         if told != self._said:
-            get_logger().warning("the leader lock cannot be had", error=type(error).__name__, exit_code=error.exit_code)
-            tell(error)
+            log_error("the leader lock cannot be had", error, level="warning")
             self._said = told
 
     def _say(self, what: str, **fields: object) -> None:

@@ -1,32 +1,39 @@
-"""`serve`: starts the sync by cron, one at a time, until it is told to stop."""
+"""`serve`: starts the sync when it is due, one at a time, until it is told to stop. A night that was missed is made up.
+
+A sync is due if no full sync has begun since the last instant of the schedule, by hand or not: the ledger knows. So no
+night is lost by a host that slept, a clock that jumped, a `serve` that was down, or another one that led and died.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from typing import TYPE_CHECKING, TypeAlias
-
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from worker.advice import advise, again_of
 from worker.errors import EXIT_LOCKED, EXIT_SOURCE, EXIT_WAREHOUSE, MirrorError
 from worker.jobs.plan import QUARANTINE, Outcome
+from worker.jobs.status import last_sync
 from worker.jobs.sync import sync
-from worker.service.cron import trigger
-from worker.service.leader import Leader, tell
-from worker.telemetry import get_logger, where
+from worker.service.cron import Schedule, due, schedule_of
+from worker.service.leader import Leader
+from worker.telemetry import get_logger, log_error, where
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from apscheduler.triggers.base import BaseTrigger
-
     from worker.jobs.mirror import RunResult
+    from worker.load.report import LastSync
     from worker.settings import Settings
 
 Run: TypeAlias = "Callable[[Settings], Awaitable[RunResult | None]]"
 
-MISFIRE_GRACE_S = 3600
+LOOK_EVERY_S = 10.0
+"""How often the clock is looked at: a host that slept would sleep through a longer wait."""
+LATE = timedelta(minutes=2)
+"""From then on a sync that begins is said to make up for one that was missed."""
+JUMP_S = 60.0
 
 # As the systemd unit does: somebody else's outage, or run, is most often over in a while.
 RETRIED = frozenset({EXIT_SOURCE, EXIT_WAREHOUSE, EXIT_LOCKED})
@@ -34,86 +41,172 @@ RETRY_AFTER_S = 900.0
 ATTEMPTS_MAX = 12
 
 
+def now_utc() -> datetime:
+    """Return the time of this host."""
+    return datetime.now(UTC)
+
+
 async def serve(
     settings: Settings,
     run: Run = sync,
     *,
-    when: BaseTrigger | None = None,
+    schedule: Schedule | None = None,
+    now: Callable[[], datetime] = now_utc,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Start `run` whenever `MIRROR_NIGHTLY` says (or `when`), until cancelled. After a failed run comes the next.
+    """Start `run` whenever it is due by the settings (or `schedule`), until cancelled.
 
-    Why a run was not complete is logged.
+    A night that no full sync began in is made up at once: at the start, after this host slept, and when this `serve`
+    becomes the leader. A warehouse without any full sync waits for its hour. Why a run was not complete is logged, and
+    after a failed run comes the next.
 
     One that source, warehouse or another run kept from its end is started again after `RETRY_AFTER_S`, until it has had
-    `ATTEMPTS_MAX` starts; what is due meanwhile is left out.
+    `ATTEMPTS_MAX` starts.
 
-    Of several `serve` on one schema one leads (`Leader`); what is due in another is left out there.
+    Of several `serve` on one schema one leads (`Leader`), and starts the nights.
 
     Cancelling stops a sync at its next await; its run stays open and is resumed. Raises SettingsError at the start.
     """
     settings.need_instance()
     settings.need_warehouse_place()
-    nightly = when or trigger("MIRROR_NIGHTLY", settings.nightly)
-    scheduler = AsyncIOScheduler(timezone="UTC")
+    zone = settings.time_zone if settings.time_zone_chosen else None
     leader = Leader(settings)
-    under_way: set[asyncio.Task[None]] = set()
-
-    async def once() -> None:
-        # A task of our own: the scheduler's shutdown would cancel it without waiting for its end.
-        task = asyncio.create_task(_one_night(settings, run, leader, sleep))
-        under_way.add(task)
-        task.add_done_callback(under_way.discard)
-        with contextlib.suppress(asyncio.CancelledError):  # nor has the scheduler anything to say about it
-            await asyncio.wait({task})
-        error = task.exception() if task.done() and not task.cancelled() else None
-        if error is not None:
-            get_logger().error("the night ended in an error", where=where(error))
-
-    job = scheduler.add_job(once, nightly, max_instances=1, coalesce=True, misfire_grace_time=MISFIRE_GRACE_S)
-    scheduler.start()
-    get_logger().info("waiting for the next sync", next_fire_at=str(job.next_run_time))
+    nights = _Nights(settings, run, leader, schedule or schedule_of(settings.nightly, zone), now, sleep)
+    keeping = asyncio.create_task(leader.keep())
     try:
-        await leader.keep()
+        await nights.go_on()
     finally:
-        scheduler.shutdown(wait=False)
-        for task in under_way:
-            task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
         await leader.release()
 
 
-async def _one_night(
-    settings: Settings,
-    run: Run,
-    leader: Leader,
-    sleep: Callable[[float], Awaitable[None]],
-) -> None:
-    for attempt in range(1, ATTEMPTS_MAX + 1):
-        exit_code = await _guarded(settings, run, leader)
-        if exit_code not in RETRIED or attempt == ATTEMPTS_MAX:
-            return
-        get_logger().warning("the sync will be started again", attempt=attempt, wait_seconds=RETRY_AFTER_S)
-        await sleep(RETRY_AFTER_S)
+class Jumps:
+    """How far the clock of this host moved otherwise than time did: while it slept, or because somebody set it.
+
+    `now` is that clock, `monotonic` counts the seconds in which the host was awake.
+    """
+
+    def __init__(self, now: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
+        self._now = now
+        self._monotonic = monotonic
+        self._seen = now(), monotonic()
+
+    def since_last_look(self) -> float:
+        """Return by how many seconds it moved since the last call, or the beginning. Negative: it was put back."""
+        (now_then, monotonic_then), self._seen = self._seen, (self._now(), self._monotonic())
+        now, monotonic = self._seen
+        return (now - now_then).total_seconds() - (monotonic - monotonic_then)
 
 
-async def _guarded(settings: Settings, run: Run, leader: Leader) -> int | None:
-    """Return the exit code of the error that ended the run, None if none of ours did, or if another `serve` leads."""
-    try:
-        if not await leader.leads():
-            get_logger().info("the sync is left to the serve that leads")
+class _Nights:
+    """Looks at the clock, and starts what is due. `_look_at` is when the ledger has to be asked next."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        run: Run,
+        leader: Leader,
+        schedule: Schedule,
+        now: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._settings = settings
+        self._run = run
+        self._leader = leader
+        self._schedule = schedule
+        self._now = now
+        self._sleep = sleep
+        self._jumps = Jumps(now, time.monotonic)
+        self._look_at = self._started_at = now()
+        self._tried_at: datetime | None = None
+        self._failure = ""
+
+    async def go_on(self) -> NoReturn:
+        """Start a sync whenever one is due."""
+        while True:
+            self._look_for_a_jump()
+            if self._now() >= self._look_at:
+                await self._look()
+            ahead_s = (self._look_at - self._now()).total_seconds()
+            await asyncio.sleep(min(ahead_s, LOOK_EVERY_S) if ahead_s > 0 else LOOK_EVERY_S)
+
+    def _look_for_a_jump(self) -> None:
+        jumped_s = self._jumps.since_last_look()
+        if abs(jumped_s) > JUMP_S:
+            get_logger().warning("this host slept, or its clock was set", seconds=round(jumped_s))
+            self._look_at = self._now()
+            if self._tried_at is not None:
+                self._tried_at = min(self._tried_at, self._look_at)
+
+    async def _look(self) -> None:
+        """Start what is due, and what became due meanwhile, one after the other."""
+        while (due_at := await self._since_when_due()) is not None:
+            self._tried_at = self._now()
+            if self._tried_at - due_at > LATE:
+                get_logger().info("a sync that was missed is made up now", due_at=str(due_at))
+            try:
+                await self._one_night()
+            except Exception as error:  # noqa: BLE001 - the service must outlive any failure
+                get_logger().error("the night ended in an error", where=where(error))
+
+    async def _since_when_due(self) -> datetime | None:
+        """Ask the ledger since when a sync is due. None if none is, if another `serve` leads, or if nobody can tell."""
+        try:
+            if not await self._leader.leads():
+                return None
+        except Exception:  # noqa: BLE001 - `Leader.keep` says why, and goes on trying
             return None
-        result = await run(settings)
-        if result is not None and result.outcome is not Outcome.COMPLETE:
-            _say_why(result)
-    except MirrorError as error:
-        # Its words are ours, but they are for people: the log takes the kind, and they stand below it.
-        get_logger().error("the sync failed", error=type(error).__name__, exit_code=error.exit_code)
-        tell(error)
-        return error.exit_code
-    except Exception as error:  # noqa: BLE001 - the scheduler must outlive any failure; where it happened is logged
-        get_logger().error("the sync failed unexpectedly", where=where(error))
-    return None
+        try:
+            last = await last_sync(self._settings)
+        except MirrorError as error:
+            if error.told() != self._failure:
+                self._failure = error.told()
+                log_error("the ledger cannot be read", error, level="warning")
+            return None
+        except Exception as error:  # noqa: BLE001 - the service must outlive any failure; where it happened is logged
+            get_logger().error("the ledger cannot be read", where=where(error))
+            return None
+        self._failure, now = "", self._now()
+        due_at = self._due_at(last, now)
+        if due_at is None:
+            self._look_at = self._schedule.after(now)
+            get_logger().info("waiting for the next sync", next_fire_at=str(self._look_at))
+        return due_at
+
+    def _due_at(self, last: LastSync, now: datetime) -> datetime | None:
+        """Return since when a sync is due, None if none is. What this process has tried, and given up, has begun.
+
+        A warehouse without any full sync waits for its hour. If the only one there ever was died, the next takes it up.
+        """
+        if last.age is None and last.died and self._tried_at is None:
+            return now
+        begun = [at for at in (now - last.age if last.age is not None else None, self._tried_at) if at is not None]
+        return due(self._schedule, now, max(begun, default=self._started_at))
+
+    async def _one_night(self) -> None:
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            exit_code = await self._guarded()
+            if exit_code not in RETRIED or attempt == ATTEMPTS_MAX:
+                return
+            get_logger().warning("the sync will be started again", attempt=attempt, wait_seconds=RETRY_AFTER_S)
+            await self._sleep(RETRY_AFTER_S)
+
+    async def _guarded(self) -> int | None:
+        """Return the exit code of the error that ended the run; None if none of ours did, or another `serve` leads."""
+        try:
+            if not await self._leader.leads():
+                get_logger().info("the sync is left to the serve that leads")
+                return None
+            result = await self._run(self._settings)
+            if result is not None and result.outcome is not Outcome.COMPLETE:
+                _say_why(result)
+        except MirrorError as error:
+            log_error("the sync failed", error)
+            return error.exit_code
+        except Exception as error:  # noqa: BLE001 - the service must outlive any failure; where it happened is logged
+            get_logger().error("the sync failed unexpectedly", where=where(error))
+        return None
 
 
 def _say_why(result: RunResult) -> None:
