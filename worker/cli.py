@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -13,6 +13,7 @@ import click
 from worker import __version__, local
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted, SettingsError
 from worker.process import AGAIN, TAKEN_UP, end_shown, run_command, run_job
+from worker.setting_values import duration
 from worker.settings import KNOWN, log_form, read_settings
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 
 DAY = click.DateTime(["%Y-%m-%d"])
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
 
 class _WithSettings(local.Group):
@@ -56,7 +58,8 @@ def cli() -> None:
     "--quick", is_flag=True, help="First pages only; walk just the searches that look changed. Marks no deletions."
 )
 @click.option("--accept-deletions", is_flag=True, help="Believe the source, however many messages are gone there.")
-def sync(quick: bool, accept_deletions: bool) -> None:
+@_JSON
+def sync(quick: bool, accept_deletions: bool, as_json: bool) -> None:
     """Mirror everything once: the nightly job.
 
     Takes up a sync that died less than MIRROR_RESUME_WITHIN ago.
@@ -71,7 +74,7 @@ def sync(quick: bool, accept_deletions: bool) -> None:
     settings = _settings()
     with progress_report() as report:
         result = run_job(job(settings, report, quick=quick, accept_deletions=accept_deletions), again=TAKEN_UP)
-    _finish(result)
+    _finish(result, as_json)
 
 
 @cli.command()
@@ -93,6 +96,7 @@ def sync(quick: bool, accept_deletions: bool) -> None:
 @click.option("--until", type=DAY, metavar="DATE", help="Land only what was sent before this day.")
 @click.option("--dry-run", is_flag=True, help="Land nothing; estimate the requests.")
 @click.option("--restart", is_flag=True, help="Begin anew although the same backfill was interrupted.")
+@_JSON
 def backfill(
     practitioners: tuple[str, ...],
     patients_file: Any,
@@ -101,13 +105,14 @@ def backfill(
     until: datetime | None,
     dry_run: bool,
     restart: bool,
+    as_json: bool,
 ) -> None:
     """Mirror on demand; without a selection everything, by practitioner and then by patient.
 
     DATE is a day such as 2024-01-31, of the clinic (MIRROR_TIME_ZONE). Messages without a sent time always land. An
     interrupted backfill is taken up again by the same command, however late.
     """
-    from worker import display
+    from worker import display, json_output
     from worker.jobs import backfill as job
     from worker.progress_bar import progress_report
     from worker.selection import selection_of
@@ -122,10 +127,17 @@ def backfill(
             again = f"{AGAIN} {job.WITHOUT_RESTART}" if restart else TAKEN_UP
             result = run_job(job.backfill(settings, selection, report, restart=restart), again=again)
     if dry_run:
-        display.show_estimate(estimate)
+        if as_json:
+            click.echo(json_output.document(asdict(estimate)))
+        else:
+            display.show_estimate(estimate)
         end_shown()
     named = len({*selection.practitioners}) + len({*selection.patients}) + len({*selection.ids})
-    _finish(result, f"{result.in_vain:,} of the {named:,} named: no message at the source" if result.in_vain else "")
+    _finish(
+        result,
+        as_json,
+        f"{result.in_vain:,} of the {named:,} named: no message at the source" if result.in_vain else "",
+    )
 
 
 @cli.command()
@@ -145,7 +157,7 @@ def verify(no_sync: bool, as_json: bool) -> None:
     with progress_report() as report:
         result = run_job(job(settings, report, sync_first=not no_sync), again=again)
     if as_json:
-        click.echo(json.dumps(json_output.verification_as_json(result), indent=2))
+        click.echo(json_output.document(json_output.verification_as_json(result)))
     else:
         display.show_verification(result)
     sys.exit(EXIT_OK if result.clean else EXIT_INCOMPLETE)
@@ -174,17 +186,26 @@ def replay(since: datetime | None) -> None:
 
 
 @cli.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def status(as_json: bool) -> None:
-    """Show the last runs, freshness, counts, quarantine and sizes."""
+@_JSON
+@click.option(
+    "--max-age",
+    metavar="DURATION",
+    help="Exit with 1 if the last full run that was complete began longer ago, such as 26h, or if there was none.",
+)
+def status(as_json: bool, max_age: str | None) -> None:
+    """Show the run that is under way, the last runs, freshness, counts, quarantine and sizes."""
     from worker import display, json_output
+    from worker.jobs.status import refuse_stale
     from worker.jobs.status import status as job
 
+    oldest = duration("--max-age", max_age) if max_age is not None else None
     found = run_job(job(_settings()))
     if as_json:
-        click.echo(json.dumps(found, default=json_output.value_as_json, indent=2))
+        click.echo(json_output.document(found))
     else:
         display.show_status(found)
+    if oldest is not None:
+        refuse_stale(found["freshness"], oldest)
     end_shown()
 
 
@@ -247,10 +268,13 @@ def _settings() -> Settings:
     return read_settings()
 
 
-def _finish(result: RunResult, in_vain: str = "") -> NoReturn:
-    from worker import display
+def _finish(result: RunResult, as_json: bool, in_vain: str = "") -> NoReturn:
+    from worker import display, json_output
 
-    display.show_run(result, in_vain=in_vain)
+    if as_json:
+        click.echo(json_output.document(json_output.run_as_json(result)))
+    else:
+        display.show_run(result, in_vain=in_vain)
     sys.exit(EXIT_OK if result.outcome == "complete" else EXIT_INCOMPLETE)
 
 

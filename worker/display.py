@@ -51,10 +51,10 @@ def show_run(result: RunResult, *, again: str = "", believe: str = ACCEPT_DELETI
     out.print(
         f"Run {result.run_id} ({result.job}, {result.scope}{', resumed' if result.resumed else ''}): {result.outcome}"
     )
-    unchanged = max(0, sums.entries - sums.inserted - sums.updated)
     out.print(f"  searches    {sums.accepted:,} of {sums.searches:,} accepted, {result.requests:,} requests")
     out.print(
-        f"  messages    {sums.entries:,} served: {sums.inserted:,} new, {sums.updated:,} changed, {unchanged:,} other"
+        f"  messages    {sums.entries:,} served: {sums.inserted:,} new, {sums.updated:,} changed, "
+        f"{sums.unchanged:,} unchanged, {sums.outside:,} outside"
     )
     out.print(f"  quarantine  {sums.quarantined:,} new entries")
     if result.outcome == "complete" and result.scope in _AS_OF and sums.as_of is not None:
@@ -168,10 +168,14 @@ def show_status(status: dict[str, Any]) -> None:
         f"{freshness['quarantined']:,} in quarantine, {status['rows_by_older_rules']:,} versions for replay."
     )
     runs = status["runs"]
+    if status["under_way"] is not None:
+        out.print(_under_way(status["under_way"]), soft_wrap=True)
     show_rows("Last runs", [_run_row(run) for run in runs])
     for run in runs:
         if run["reason"] is not None:
-            out.print(f"Run {run['id']} was {run['outcome']}: {run['reason']} (deploy/README.md explains the word).")
+            out.print(
+                f"Run {run['run_id']} was {run['outcome']}: {run['reason']} (deploy/README.md explains the word)."
+            )
             out.print(*next_steps([run["reason"]], again_of(run["job"])), sep="\n", soft_wrap=True)
     if status["lock"] is not None:
         out.print(f"The run lock is held by {status['lock']['holder'] or 'another session'}{_since(status['lock'])}.")
@@ -185,18 +189,33 @@ def show_status(status: dict[str, Any]) -> None:
     show_rows("Sizes", status["sizes"])
 
 
+def _under_way(run: dict[str, Any]) -> str:
+    """Say how far a run is, and how long it may still take."""
+    expected = f" of about {run['expected_entries']:,}" if run["expected_entries"] else ""
+    took, left = timedelta(seconds=run["seconds"]), run["remaining_seconds"]
+    return (
+        f"Run {run['run_id']} ({run['job']}, {run['scope']}) is under way for {_text(took)}: "
+        f"{run['searches_done']:,} of {run['searches']:,} searches, {run['entries']:,}{expected} messages served, "
+        f"{run['new']:,} new, {run['changed']:,} changed, {run['requests']:,} requests; "
+        + ("how long it takes is not known yet." if left is None else f"about {_text(timedelta(seconds=left))} left.")
+    )
+
+
 def _run_row(run: dict[str, Any]) -> dict[str, Any]:
     searches, accepted = run["searches"], run["searches_accepted"]
     return {
-        "id": run["id"],
+        "run": run["run_id"],
         "job": run["job"],
         "scope": run["scope"],
         "outcome": run["outcome"] or "open",
         "started_at": run["started_at"],
+        "took": timedelta(seconds=run["seconds"]),
         "accepted": None if searches is None else f"{accepted:,} of {searches:,}",
-        "entries": run["entries"],
-        "new": run["inserted"],
-        "changed": run["updated"],
+        "served": run["entries"],
+        "new": run["new"],
+        "changed": run["changed"],
+        "unchanged": run["unchanged"],
+        "outside": run["outside"],
         "quarantined": run["quarantined"],
         "deleted": run["deleted"],
     }

@@ -38,7 +38,7 @@ def progress_report() -> Iterator[Report]:
                 completed=progress.entries if progress.expected else progress.searches_done,
                 description=f"{progress.searches_done:,} of {progress.searches:,} searches, "
                 f"{progress.entries:,} entries, "
-                f"{progress.inserted:,} new, {progress.updated:,} changed",
+                f"{progress.new:,} new, {progress.changed:,} changed",
             )
 
         yield show
@@ -54,11 +54,12 @@ def _log_report() -> Report:
         last = time.monotonic()
         get_logger().info(
             "progress",
+            run_id=progress.run_id,
             searches=progress.searches,
             searches_done=progress.searches_done,
             entries=progress.entries,
-            landed=progress.inserted,
-            changed=progress.updated,
+            new=progress.new,
+            changed=progress.changed,
         )
 
     return log

@@ -23,12 +23,15 @@ from tests.integration.mirroring import (
     Finished,
     environment,
     ids_of,
+    mirror_settings,
     run_command,
     start_command,
     until,
 )
 from tests.integration.verdicts import assert_told
-from worker.errors import EXIT_LOCKED, EXIT_OK, EXIT_SIGNAL, EXIT_USAGE, EXIT_WAREHOUSE
+from worker.errors import EXIT_INCOMPLETE, EXIT_LOCKED, EXIT_OK, EXIT_SIGNAL, EXIT_USAGE, EXIT_WAREHOUSE
+from worker.jobs import claims
+from worker.jobs.sync import sync
 from worker.load.database import open_warehouse
 from worker.load.lock import run_lock
 from worker.sandbox.population import make_clinic
@@ -127,7 +130,12 @@ async def test_status_before_and_after_a_run(server: SandboxServer, database_dsn
     status: dict[str, Any] = json.loads((await run_command(variables, "status", "--json")).out)
     assert status["schema"] == "canvas"
     assert status["freshness"]["messages"] == 60
-    assert [(run["job"], run["outcome"], run["entries"]) for run in status["runs"]] == [("sync", "complete", 60)]
+    (run,) = status["runs"]
+    assert (run["job"], run["outcome"], run["entries"], run["new"], run["unchanged"]) == ("sync", "complete", 60, 60, 0)
+    assert run["requests"] >= run["searches"]
+    assert run["seconds"] > 0
+    assert {"last_verified_as_of", "settled_at", "last_replayed_at"} <= status["freshness"].keys()
+    assert status["under_way"] is None
     assert status["quarantine"] == []
     assert datetime.fromisoformat(status["freshness"]["as_of"]).utcoffset() == timedelta()
     assert "T" in status["runs"][0]["started_at"]
@@ -160,6 +168,111 @@ async def test_no_warehouse_is_made_up_for_who_names_none(command: str, director
     assert finished.code == EXIT_USAGE
     assert "no warehouse is named" in finished.out + finished.err
     assert not any(directory.iterdir())  # noqa: ASYNC240 - nothing else runs on this loop
+
+
+async def test_status_tells_a_mirror_that_is_too_old(
+    server: SandboxServer, database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """By its exit code, as monitoring wants it, and in words; what it shows stays what it is."""
+    variables = environment(server.url, database_dsn)
+    assert (await run_command(variables, "migrate")).code == EXIT_OK
+    none_yet = await run_command(variables, "status", "--max-age", "26h")
+    assert_told(none_yet, EXIT_INCOMPLETE, "No full run was complete yet.", "message-mirror sync")
+    assert (await run_command(variables, "sync", "--quick")).code == EXIT_OK
+    assert (await run_command(variables, "status", "--max-age", "26h")).code == EXIT_INCOMPLETE
+    assert (await run_command(variables, "sync")).code == EXIT_OK
+    assert (await run_command(variables, "status", "--max-age", "26h")).code == EXIT_OK
+    await database.execute("UPDATE canvas_ops.run SET as_of = as_of - interval '27 hours'")
+    old = await run_command(variables, "status", "--max-age", "26h", "--json")
+    assert_told(old, EXIT_INCOMPLETE, "began longer ago than --max-age: 1 day, 3:")
+    assert json.loads(old.out)["freshness"]["age"] > 27 * 3600
+    assert (await run_command(variables, "status", "--max-age", "2d")).code == EXIT_OK
+    assert_told(await run_command(variables, "status", "--max-age", "old"), EXIT_USAGE, "--max-age")
+
+
+async def test_status_shows_how_far_a_run_is(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its figures grow while it runs, and the last run says how much is still to come."""
+    monkeypatch.setattr(claims, "NOTE_EVERY_S", 0.01)
+    going_on, stalling = asyncio.Event(), False
+
+    @web.middleware
+    async def stall(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer what is on a first page, and keep the rest waiting."""
+        if stalling and "_offset" in request.query:
+            await going_on.wait()
+        return await handler(request)
+
+    async def shown() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((await run_command(variables, "status", "--json")).out)
+        return found["under_way"] or {"searches_done": 0, "requests": 0}
+
+    async def is_far() -> bool:
+        under_way = await shown()
+        return bool(under_way["searches_done"] > 3 and under_way["requests"] > 10)
+
+    clinic = make_clinic(messages=600, practitioners=6, patients=10)
+    async with SandboxServer(clinic, middlewares=[stall]) as server:
+        variables = environment(server.url, database_dsn)
+        settings = mirror_settings(server.url, database_dsn)
+        await sync(settings)
+        stalling = True
+        running = asyncio.create_task(sync(settings))
+        await until(is_far)
+        under_way = await shown()
+        said = (await run_command(variables, "status")).out
+        going_on.set()
+        await running
+    assert (under_way["run_id"], under_way["job"], under_way["outcome"]) == (2, "sync", None)
+    assert 3 < under_way["searches_done"] < under_way["searches"] == 2 * 6 + 2
+    assert 0 < under_way["entries"] < under_way["expected_entries"] == 600
+    assert under_way["remaining_seconds"] is None or under_way["remaining_seconds"] >= 0
+    assert "Run 2 (sync, full) is under way for 0:0" in said
+
+
+async def test_a_run_is_one_json_document(database_dsn: str) -> None:
+    """`sync --json` and `backfill --json`: the row of `status --json`, why it was not complete, and what to type."""
+    clinic, failing = make_clinic(messages=120, practitioners=4, patients=10), False
+
+    @web.middleware
+    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return web.Response(status=400) if failing and "recipient" in request.query else await handler(request)
+
+    async with SandboxServer(clinic, middlewares=[refuse]) as server:
+        variables = environment(server.url, database_dsn)
+        first = await run_command(variables, "sync", "--json")
+        run = json.loads(first.out)
+        (row,) = json.loads((await run_command(variables, "status", "--json")).out)["runs"]
+        assert first.code == EXIT_OK
+        assert run.items() >= row.items()
+        assert (run["new"], run["reasons"], run["next"], run["resumed"]) == (120, {}, [], False)
+        some = json.loads((await run_command(variables, "backfill", "--since", "2023-01-01", "--json")).out)
+        assert some["outside"] > 0
+        assert some["outside"] + some["unchanged"] == some["entries"]
+        failing = True
+        failed = await run_command(variables, "sync", "--json")
+        run = json.loads(failed.out)
+        assert (failed.code, run["outcome"], run["reasons"]) == (EXIT_INCOMPLETE, "incomplete", {"http_400": 4})
+        assert any("message-mirror sync" in step for step in run["next"])
+        estimate = json.loads((await run_command(variables, "backfill", "--dry-run", "--json")).out)
+        assert estimate["searches"] > 0
+    assert all(f"`{name}`" in README for name in run)
+
+
+async def test_the_log_of_an_incomplete_run_is_one_to_alarm_on(database_dsn: str) -> None:
+    """Its last line is a warning, with why, how long and what was deleted; its figures have one vocabulary."""
+
+    @web.middleware
+    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return web.Response(status=400) if "sender" in request.query else await handler(request)
+
+    async with SandboxServer(make_clinic(messages=60, practitioners=3, patients=5), middlewares=[refuse]) as server:
+        variables = environment(server.url, database_dsn, MIRROR_LOG="json")
+        finished = await run_command(variables, "sync")
+    lines = [json.loads(line) for line in finished.err.splitlines()]
+    (closed,) = [line for line in lines if line["event"] == "run closed"]
+    assert (closed["level"], closed["reasons"], closed["deleted"]) == ("warning", ["http_400"], 0)
+    assert closed["seconds"] > 0
+    assert closed["entries"] == closed["new"] + closed["changed"] + closed["unchanged"] + closed["outside"]
 
 
 # demo and sandbox

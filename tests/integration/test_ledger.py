@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 LEASE = timedelta(minutes=10)
 PATIENCE = timedelta(seconds=5)
 SEARCHES = [Search("sender", f"Practitioner/{number}") for number in range(4)]
-FINISHED = worklist.Finish(accepted=True, reason=None, total=1, pages=1, entries=1, seen=None)
+FINISHED = worklist.Finish(accepted=True, reason=None, total=1, pages=1, entries=1, outside=0, seen=None)
 
 
 @asynccontextmanager

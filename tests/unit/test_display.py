@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,13 +12,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from worker import display, json_output
-from worker.errors import MirrorError
+from worker.errors import EXIT_INCOMPLETE, MirrorError
 from worker.jobs.backfill import Estimate
 from worker.jobs.check import Check
 from worker.jobs.compare import Found
 from worker.jobs.mirror import RunResult
 from worker.jobs.plan import Deletions, Outcome
 from worker.jobs.progress import Progress
+from worker.jobs.status import refuse_stale, remaining_s
 from worker.jobs.verify import Verification
 from worker.load.ledger import RunSums
 from worker.progress_bar import progress_report
@@ -41,7 +44,7 @@ def test_a_complete_run_is_summed_up(capsys: pytest.CaptureFixture[str]) -> None
     assert captured.out.splitlines() == [
         "Run 7 (sync, full): complete",
         "  searches    4 of 4 accepted, 1,234 requests",
-        "  messages    12,345 served: 10,000 new, 2,000 changed, 345 other",
+        "  messages    12,345 served: 10,000 new, 2,000 changed, 342 unchanged, 0 outside",
         "  quarantine  3 new entries",
         "  as of       2024-03-01 12:30:15 UTC: what stood still at the source since then is here",
     ]
@@ -127,7 +130,7 @@ def test_deletions_that_are_not_believed_ask_for_the_operators_word(
 
 def test_a_message_served_twice_does_not_count_below_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     display.show_run(result(entries=5, inserted=5, updated=1))
-    assert "5 served: 5 new, 1 changed, 0 other" in capsys.readouterr().out
+    assert "5 served: 5 new, 1 changed, 0 unchanged, 0 outside" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -230,13 +233,15 @@ def test_no_rows_are_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def status(**freshness: Any) -> dict[str, Any]:
-    run = {"id": 7, "job": "sync", "scope": "full", "outcome": "complete", "started_at": NOON}
+    run = {"run_id": 7, "job": "sync", "scope": "full", "outcome": "complete", "started_at": NOON, "seconds": 61.4}
     run |= {
         "searches": 4,
         "searches_accepted": 4,
         "entries": 12345,
-        "inserted": 10000,
-        "updated": 2000,
+        "new": 10000,
+        "changed": 2000,
+        "unchanged": 340,
+        "outside": 5,
         "quarantined": 0,
         "deleted": 3,
         "reason": None,
@@ -245,6 +250,7 @@ def status(**freshness: Any) -> dict[str, Any]:
     return {
         "schema": "canvas",
         "lock": None,
+        "under_way": None,
         "freshness": {
             "as_of": NOON,
             "age": timedelta(hours=3),
@@ -310,6 +316,66 @@ def test_an_open_run_is_said_to_be_open_and_whose_it_is(
     assert said in out
 
 
+@pytest.mark.parametrize(
+    ("expected", "left", "said"),
+    [
+        (20000, 432.0, "5,120 of about 20,000 messages served, 120 new, 3 changed, 210 requests; about 0:07:12 left."),
+        (None, None, "5,120 messages served, 120 new, 3 changed, 210 requests; how long it takes is not known yet."),
+    ],
+)
+def test_the_status_tells_how_far_a_run_is(
+    expected: int | None, left: float | None, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = status() | {"lock": {"holder": "message-mirror sync host:7", "since": NOON}}
+    found["under_way"] = found["runs"][0] | {"searches": 122, "searches_done": 35, "entries": 5120, "new": 120}
+    found["under_way"] |= {"changed": 3, "requests": 210, "expected_entries": expected, "remaining_seconds": left}
+    display.show_status(found)
+    out = capsys.readouterr().out
+    assert f"Run 7 (sync, full) is under way for 0:01:01: 35 of 122 searches, {said}\n" in out
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "entries", "last_entries", "last_s", "left_s"),
+    [
+        (60, 5000, 20000, 100.0, 180.0),  # by its share
+        (10, 100, 20000, 100.0, 90.0),  # too small a share to tell
+        (10, 0, None, 100.0, 90.0),  # a job that counts no entries
+        (60, 20000, 20000, 50.0, 0.0),
+        (60, 30000, 20000, 100.0, None),  # more than last time
+        (200, 100, 20000, 100.0, None),
+        (60, 5000, None, None, None),  # the first of its kind
+    ],
+)
+def test_how_long_a_run_still_takes_is_told_by_the_last_one(
+    elapsed_s: float, entries: int, last_entries: int | None, last_s: float | None, left_s: float | None
+) -> None:
+    assert remaining_s(elapsed_s, entries, last_entries, last_s) == left_s
+
+
+@pytest.mark.parametrize("age", [None, timedelta(hours=26, seconds=1)])
+def test_a_mirror_that_is_too_old_is_refused(age: timedelta | None) -> None:
+    with pytest.raises(MirrorError) as refused:
+        refuse_stale({"age": age}, timedelta(hours=26))
+    assert refused.value.exit_code == EXIT_INCOMPLETE
+    assert refused.value.next
+
+
+def test_a_mirror_that_is_fresh_enough_is_not() -> None:
+    refuse_stale({"age": timedelta(hours=26)}, timedelta(hours=26))
+
+
+def test_the_json_of_a_run_says_why_and_what_next() -> None:
+    """Under the names of `status --json`."""
+    figures = {"run_id": 7, "outcome": "incomplete", "new": 1, "as_of": NOON, "seconds": 1.5}
+    run = result(Outcome.INCOMPLETE, reasons={"not_json": 2}, quarantined=3000)
+    told = json.loads(json_output.document(json_output.run_as_json(replace(run, figures=figures))))
+    assert told.items() >= {"run_id": 7, "new": 1, "as_of": "2024-03-01T12:30:15+00:00", "seconds": 1.5}.items()
+    assert told["reasons"] == {"not_json": 2, "quarantine": None}
+    assert any("message-mirror sync" in step for step in told["next"])
+    complete = json_output.run_as_json(replace(result(), figures=figures))
+    assert (complete["reasons"], complete["next"]) == ({}, [])
+
+
 def test_the_status_of_an_empty_warehouse(capsys: pytest.CaptureFixture[str]) -> None:
     empty = status(as_of=None, age=None, last_complete_run_id=None, messages=0) | {"runs": [], "quarantine": []}
     display.show_status(empty)
@@ -341,8 +407,11 @@ def test_progress_without_a_terminal_is_a_log_line_now_and_then(monkeypatch: pyt
     with progress_report() as report, capture_logs() as logged:
         for second in range(25):
             now_s = 1000.0 + second
-            report(Progress(searches=4, searches_done=second, entries=second * 100, inserted=second, updated=1))
-    assert [(line["event"], line["searches_done"]) for line in logged] == [("progress", 10), ("progress", 20)]
+            report(Progress(searches=4, searches_done=second, entries=second * 100, new=second, changed=1, run_id=7))
+    assert [(line["event"], line["run_id"], line["searches_done"]) for line in logged] == [
+        ("progress", 7, 10),
+        ("progress", 7, 20),
+    ]
 
 
 @pytest.mark.parametrize("expected", [0, 1000])

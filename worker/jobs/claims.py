@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from worker.errors import LeaseLost
 from worker.jobs.together import first_failure
-from worker.load import worklist
+from worker.load import ledger, worklist
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 LEASE_MIN = timedelta(minutes=10)
 RENEWALS = 4
 """How often a lease is renewed while it lasts."""
+NOTE_EVERY_S = 5.0
 
 
 async def walk_all(workplace: Workplace, run_id: int, walker: Walker, gone_max: int | None = None) -> None:
@@ -31,10 +32,12 @@ async def walk_all(workplace: Workplace, run_id: int, walker: Walker, gone_max: 
     try:
         async with asyncio.TaskGroup() as group:
             keeper = group.create_task(_keep_leases(workplace.warehouse, run_id, walker, lease))
+            counter = group.create_task(_note_requests(workplace.warehouse, run_id, walker))
             async with asyncio.TaskGroup() as walks:
                 for _ in range(workplace.settings.concurrency):
                     walks.create_task(_walk_some(workplace, run_id, walker, lease, gone_max))
             keeper.cancel()
+            counter.cancel()
     except BaseExceptionGroup as failures:
         raise first_failure(failures) from None
 
@@ -48,6 +51,13 @@ async def _keep_leases(warehouse: Warehouse, run_id: int, walker: Walker, lease:
     while True:
         await asyncio.sleep(lease.total_seconds() / RENEWALS)
         await warehouse.work(worklist.renew_leases, warehouse, run_id, list(walker.walking), lease)
+
+
+async def _note_requests(warehouse: Warehouse, run_id: int, walker: Walker) -> None:
+    """Write down now and then how many requests the run has made, for `status`, until cancelled."""
+    while True:
+        await asyncio.sleep(NOTE_EVERY_S)
+        await warehouse.work(ledger.note_requests, warehouse, run_id, walker.requests)
 
 
 async def _walk_some(workplace: Workplace, run_id: int, walker: Walker, lease: timedelta, gone_max: int | None) -> None:

@@ -70,7 +70,7 @@ class Cover:
         return stored.sightings == self._total
 
     async def _pass(self, searches: list[Search]) -> str | None:
-        progress = Progress(searches=len(searches))
+        progress = Progress(searches=len(searches), run_id=self.run_id)
         waiting = iter(enumerate(searches))
         concurrency = self._workplace.settings.concurrency
         self._total = self.entries = 0

@@ -5,8 +5,8 @@ Whatever ends it early leaves it open in the ledger, and the next run that asks 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from worker import __version__
 from worker.extract import roster
@@ -17,16 +17,24 @@ from worker.jobs.claims import walk_all
 from worker.jobs.progress import Progress, Report
 from worker.jobs.walk import Walker
 from worker.load import land, ledger, marks, missing, quarantine, sightings, worklist
+from worker.load.report import read_run
 from worker.telemetry import get_logger
 from worker.transform.cutoff import Cutoff
 from worker.transform.message import Rules
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
     from worker.jobs.workplace import Workplace
     from worker.records import Search
     from worker.settings import Settings
+
+
+LOGGED = (
+    *("job", "run_id", "scope", "outcome", "seconds", "searches", "searches_accepted"),
+    *("entries", "new", "changed", "unchanged", "outside", "quarantined", "deleted", "requests"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,8 @@ class RunResult:
     gone: int
     deleted: int
     deletions: plan.Deletions
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    """The run's row, by the names that `status --json` and the log use."""
     in_vain: int = 0  # of the people and messages that a backfill names: how many were not found
 
     @property
@@ -83,11 +93,12 @@ async def run(
     run_id, resumed = await begin_or_resume(workplace, job, selection, resume_within, restart=restart)
     log = get_logger().bind(job=job, run_id=run_id)
     log.info("run resumed" if resumed else "run begun", scope=selection.scope, version=__version__)
-    progress = Progress()
+    progress = Progress(run_id=run_id)
     progress.expected, planned_at = await _plan(workplace, run_id, selection)
     progress.searches = (await warehouse.work(ledger.sum_run, warehouse, run_id)).open
     report(progress)
     walker = Walker(workplace.source, warehouse, selection, rules_of(workplace.settings), progress, report)
+    walker.requests_before = await warehouse.work(ledger.read_requests, warehouse, run_id)
     walked = await _walk_everything(workplace, run_id, walker, planned_at, accept_deletions=accept_deletions)
     await workplace.hold(run_id)
     await workplace.lock.work(sightings.settle_wanted, warehouse, run_id)
@@ -103,19 +114,9 @@ async def run(
         gone=walked.gone if walked.verdict is plan.Deletions.MARK else (),
         planned_at=walked.planned_at,
         reason=plan.reason(sums, walked.verdict),
+        requests=walker.requests,
     )
-    log.info(
-        "run closed",
-        outcome=outcome.value,
-        searches=sums.searches,
-        searches_accepted=sums.accepted,
-        entries=sums.entries,
-        landed=sums.inserted,
-        changed=sums.updated,
-        quarantined=sums.quarantined,
-        requests=workplace.source.requests,
-    )
-    return RunResult(
+    result = RunResult(
         run_id=run_id,
         job=job,
         scope=selection.scope,
@@ -123,11 +124,21 @@ async def run(
         resumed=resumed,
         sums=sums,
         reasons=await warehouse.work(ledger.count_reasons, warehouse, run_id),
-        requests=workplace.source.requests,
+        requests=walker.requests,
         gone=len(walked.gone),
         deleted=deleted,
         deletions=walked.verdict,
+        figures=await warehouse.work(read_run, warehouse, run_id),
     )
+    log_closed("run closed", result.figures, result.why)
+    return result
+
+
+def log_closed(event: str, figures: Mapping[str, Any], reasons: Sequence[str]) -> None:
+    """Log how a run ended, with its figures as `status --json` has them: as a warning if it was not complete."""
+    level = "info" if figures["outcome"] == plan.Outcome.COMPLETE else "warning"
+    more = {"reasons": list(reasons)} if reasons else {}
+    getattr(get_logger(), level)(event, **{name: figures[name] for name in LOGGED}, **more)
 
 
 def rules_of(settings: Settings) -> Rules:

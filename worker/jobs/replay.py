@@ -64,7 +64,7 @@ async def replay(settings: Settings, report: Report = no_report, *, since: datet
             inserted=result.inserted,
             updated=result.updated,
         )
-        get_logger().info("replay closed", run_id=run_id, changed=result.rewritten, landed=result.released)
+        get_logger().info("replay closed", run_id=run_id, changed=result.rewritten, released=result.released)
         return result
 
 
@@ -103,7 +103,7 @@ class _Replay:
         self._report = report
         self._run_id = run_id
         self._since = since
-        self._progress = Progress()
+        self._progress = Progress(run_id=run_id)
         self._rewritten = self._unreadable = self._released = self._still = self._inserted = self._updated = 0
 
     async def run(self) -> Replayed:
@@ -135,7 +135,7 @@ class _Replay:
             self._rewritten += len(messages)
             self._unreadable += len(batch) - len(messages)
             self._progress.entries += len(batch)
-            self._progress.updated += len(messages)
+            self._progress.changed += len(messages)
             self._report(self._progress)
 
     async def _quarantine(self) -> None:

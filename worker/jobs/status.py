@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from worker.errors import MirrorError
 from worker.jobs.mirror import rules_of
 from worker.jobs.workplace import warehouse_dsn
 from worker.load import report
@@ -13,6 +15,9 @@ from worker.transform.message import rules_version
 if TYPE_CHECKING:
     from worker.settings import Settings
 
+LEAST_SHARE = 0.02
+"""Of the last run's entries: below it the time that a run has taken says little about the rest."""
+
 
 async def status(settings: Settings, *, runs: int = 5) -> dict[str, Any]:
     """Return lists and dictionaries ready to be shown or written as JSON, times as aware datetimes in UTC.
@@ -20,9 +25,48 @@ async def status(settings: Settings, *, runs: int = 5) -> dict[str, Any]:
     `runs` is how many of the last runs. Raises any MirrorError; MigrationError if the schema is not up to date.
     """
     async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
-        return await warehouse.work(
+        found = await warehouse.work(
             report.read_status, warehouse, runs=runs, rules_version=rules_version(rules_of(settings))
         )
+    run = found["under_way"]
+    if run is not None:
+        run["remaining_seconds"] = remaining_s(
+            run["seconds"], run["entries"], run["expected_entries"], run.pop("expected_seconds")
+        )
+    return found
+
+
+def remaining_s(elapsed_s: float, entries: int | None, last_entries: int | None, last_s: float | None) -> float | None:
+    """Estimate how many seconds a run still takes, None if nobody can tell. Pure.
+
+    By its share of the entries that the last run of its kind was served, once that share is large enough to tell.
+    Before that, and for jobs without entries, by how long that run took.
+    """
+    if entries and last_entries and LEAST_SHARE * last_entries <= entries <= last_entries:
+        return round(elapsed_s * (last_entries - entries) / entries, 1)
+    if last_s is None or last_s < elapsed_s or (entries and last_entries and entries > last_entries):
+        return None
+    return round(last_s - elapsed_s, 1)
+
+
+def refuse_stale(freshness: dict[str, Any], max_age: timedelta) -> None:
+    """Raise MirrorError if the last full run that was complete is older than `max_age`, or if there was none. Pure.
+
+    `freshness` is the row of `canvas.freshness`. The age is that of the run's start.
+    """
+    age: timedelta | None = freshness["age"]
+    if age is not None and age <= max_age:
+        return
+    old = "No full run was complete yet."
+    if age is not None:
+        old = (
+            f"The last full run that was complete began longer ago than --max-age: {age - age % timedelta(seconds=1)}."
+        )
+    raise MirrorError(
+        old,
+        safe="What was landed is kept.",
+        next="Look above for why the last runs were not complete, then message-mirror sync.",
+    )
 
 
 async def last_sync(settings: Settings) -> report.LastSync:

@@ -20,7 +20,7 @@ from worker.jobs.differences import DIFFERENCES_FOUND, SYNC_NOT_COMPLETE
 from worker.jobs.progress import Report, no_report
 from worker.jobs.workplace import Connect, Workplace, open_workplace
 from worker.load import ledger, sightings, worklist
-from worker.telemetry import get_logger
+from worker.load.report import read_run
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -61,6 +61,7 @@ async def verify(
     async with open_workplace(settings, "verify", connect) as workplace:
         began_at = datetime.now(UTC)
         synced = await _sync(workplace, report) if sync_first else None
+        requests_before = workplace.source.requests
         run_id = await begin_anew(workplace.warehouse, workplace.lock, "verify", "full")
         patients, not_listed = await _read_patients(workplace, run_id)
         cover = Cover(workplace, run_id, report)
@@ -89,11 +90,11 @@ async def verify(
             run_id,
             outcome.value,
             as_of=cover.as_of,
+            requests=workplace.source.requests - requests_before,
             reason=result.reason or (None if result.clean else DIFFERENCES_FOUND),
         )
-        get_logger().info(
-            "verification closed", run_id=run_id, outcome=outcome.value, entries=result.entries, reason=result.reason
-        )
+        figures = await workplace.warehouse.work(read_run, workplace.warehouse, run_id)
+        mirror.log_closed("verification closed", figures, [figures["reason"]] if figures["reason"] else [])
         return result
 
 

@@ -29,7 +29,7 @@ BATCH_BYTES = 8 * 1024 * 1024
 RESOURCE = "Communication"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Walker:
     """What every walk of a run needs."""
 
@@ -43,6 +43,13 @@ class Walker:
     """Ids asked for by `_id` that the source does not know."""
     walking: set[UUID] = field(default_factory=set)
     """Tokens of the searches being walked, for whoever renews their leases."""
+    requests_before: int = 0
+    """Requests of the run that other processes made, which died."""
+
+    @property
+    def requests(self) -> int:
+        """How many requests the run has made so far."""
+        return self.requests_before + self.source.requests
 
     async def walk(self, claim: worklist.Claim) -> None:
         """Walk a claimed search until it is accepted, `WALKS_MAX` times at most, and finish it in the ledger.
@@ -83,6 +90,8 @@ class _Walk:
     seen: dict[bytes, marks.Seen] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    outside: set[bytes] = field(default_factory=set)
+    """Hashes of the entries that lie outside of the days that are asked for."""
     waiting_bytes: int = 0
     first_glance_only: bool = False
     known: frozenset[str] = field(init=False)
@@ -137,6 +146,7 @@ class _Walk:
                 total=self.tally.total,
                 pages=self.tally.pages,
                 entries=len(self.tally.keys),
+                outside=len(self.outside),
                 seen=self.seen if wants_mark else None,
             )
         )
@@ -155,6 +165,8 @@ class _Walk:
             if held is not None:
                 keys.append(held.id)
                 self.seen[raw_hash] = held
+                if self.walker.selection.windowed and not self._is_wanted(read_entry(entry, raw_hash)):
+                    self.outside.add(raw_hash)
                 continue
             record = read_entry(entry, raw_hash)
             if isinstance(record, Aside):
@@ -179,11 +191,19 @@ class _Walk:
             if isinstance(record, Rejected):
                 self.rejected.append(record)
                 self.waiting_bytes += len(record.entry)
-            elif guarded(partial(self.walker.selection.wants, record), lambda: True):
+            elif self._is_wanted(record):
                 wanted.append(record)
                 self.seen[record.raw_hash] = marks.Seen(record.id, record.content_hash)
                 self.waiting_bytes += len(record.resource)
+            else:
+                self.outside.add(record.raw_hash)
         self.messages += to_messages(wanted, self.walker.rules)
+
+    def _is_wanted(self, record: Communication | Rejected | Aside) -> bool:
+        """Tell whether a record lies within what is asked for. What cannot be judged does."""
+        if not isinstance(record, Communication):
+            return True
+        return guarded(partial(self.walker.selection.wants, record), lambda: True)
 
     def _looks_unchanged(self, page: Page) -> bool:
         return self.tally.pages == 1 and acceptance.looks_unchanged(
@@ -218,5 +238,5 @@ class _Walk:
         landed = await warehouse.work(worklist.land_batch, warehouse, self.claim, batch, finish)
         self.messages, self.rejected, self.waiting_bytes = [], [], 0
         self.batch_number += 1
-        self.walker.progress.inserted += landed.inserted
-        self.walker.progress.updated += landed.updated
+        self.walker.progress.new += landed.inserted
+        self.walker.progress.changed += landed.updated

@@ -38,6 +38,12 @@ class RunSums:
     inserted: int
     updated: int
     quarantined: int
+    outside: int = 0
+
+    @property
+    def unchanged(self) -> int:
+        """How many entries the mirror held just so. A message that is served twice counts once as new or changed."""
+        return max(0, self.entries - self.inserted - self.updated - self.outside - self.quarantined)
 
 
 async def bind_instance(connection: Connection, warehouse: Warehouse, instance: str) -> None:
@@ -98,6 +104,17 @@ async def sum_run(connection: Connection, warehouse: Warehouse, run_id: int) -> 
     return RunSums(**dict(await connection.fetchrow(warehouse.sql("ledger/sum_run"), run_id) or {}))
 
 
+async def read_requests(connection: Connection, warehouse: Warehouse, run_id: int) -> int:
+    """Return how many requests a run has made so far, in whatever processes."""
+    requests: int = await connection.fetchval(warehouse.sql("ledger/read_requests"), run_id)
+    return requests
+
+
+async def note_requests(connection: Connection, warehouse: Warehouse, run_id: int, requests: int) -> None:
+    """Note how many requests a run has made so far, for whoever watches it."""
+    await connection.execute(warehouse.sql("ledger/note_requests"), run_id, requests)
+
+
 async def count_reasons(connection: Connection, warehouse: Warehouse, run_id: int) -> dict[str, int]:
     """Return reason → number of searches of the run that were not accepted for it, the commonest first."""
     rows = await connection.fetch(warehouse.sql("ledger/count_reasons"), run_id)
@@ -116,14 +133,16 @@ async def close_run(
     reason: str | None = None,
     inserted: int = 0,
     updated: int = 0,
+    requests: int = 0,
 ) -> tuple[RunSums, int]:
     """Close a run with its outcome; return the sums of its searches, and how many messages it marked as deleted.
 
     What the run found `gone` is marked as deleted in the same transaction. `as_of` stands in for the start of the
     oldest accepted walk in the ledger, `reason` is why it is not complete beside what its searches say, `inserted` and
-    `updated` are messages that no search of it landed. A run that is closed stays as it is, be it that the answer to
-    this was lost, or that another process took the run over: what had been gone then may be back. Raises RunLocked if
-    the run was not planned at `planned_at` (None: not looked at): another has begun meanwhile.
+    `updated` are messages that no search of it landed, `requests` how many it made in all. A run that is closed stays
+    as it is, be it that the answer to this was lost, or that another process took the run over: what had been gone then
+    may be back. Raises RunLocked if the run was not planned at `planned_at` (None: not looked at): another has begun
+    meanwhile.
     """
     run = await connection.fetchrow(warehouse.sql("ledger/lock_run"), run_id)
     if planned_at is not None and run["planned_at"] != planned_at:
@@ -149,5 +168,7 @@ async def close_run(
         sums.quarantined,
         deleted,
         reason,
+        sums.outside,
+        requests,
     )
     return sums, deleted

@@ -41,11 +41,32 @@ async def read_status(connection: Connection, warehouse: Warehouse, *, runs: int
         "schema": warehouse.schema,
         "freshness": dict(await connection.fetchrow(sql("status/freshness")) or {}),
         "lock": await _holder(connection, warehouse),
-        "runs": _rows(await connection.fetch(sql("status/last_runs"), runs)),
+        "runs": _rows(await connection.fetch(sql("status/last_runs"), runs, None)),
+        "under_way": await _under_way(connection, warehouse),
         "not_accepted": _rows(await connection.fetch(sql("status/not_accepted"))),
         "quarantine": _rows(await connection.fetch(sql("status/quarantine_reasons"))),
         "rows_by_older_rules": await count_older(connection, warehouse, rules_version, None),
         "sizes": _rows(await connection.fetch(sql("status/sizes"), schemas)),
+    }
+
+
+async def read_run(connection: Connection, warehouse: Warehouse, run_id: int) -> dict[str, Any]:
+    """Return a run as `status --json` shows it: counts, aware datetimes in UTC, seconds."""
+    return dict(await connection.fetchrow(warehouse.sql("status/last_runs"), 1, run_id) or {})
+
+
+async def _under_way(connection: Connection, warehouse: Warehouse) -> dict[str, Any] | None:
+    """Return the run that is under way, with what the last one of its kind came to; None if nobody holds the lock."""
+    if await _read_holder(connection, warehouse) is None:
+        return None
+    run_id = await connection.fetchval(warehouse.sql("status/held_last"))
+    if run_id is None:
+        return None
+    last = await connection.fetchrow(warehouse.sql("status/last_of_its_kind"), run_id)
+    return {
+        **await read_run(connection, warehouse, run_id),
+        "expected_entries": last["entries"] if last else None,
+        "expected_seconds": last["seconds"] if last else None,
     }
 
 

@@ -42,6 +42,7 @@ class Finish:
     total: int | None
     pages: int
     entries: int
+    outside: int
     seen: Mapping[bytes, Seen] | None
 
 
@@ -188,6 +189,7 @@ async def land_batch(
             finish.total,
             finish.pages,
             finish.entries,
+            finish.outside,
         )
     return landed
 

@@ -8,6 +8,7 @@ SELECT
     coalesce(sum(entries) FILTER (WHERE resource = 'Communication'), 0)::bigint  AS entries,
     coalesce(sum(inserted), 0)::bigint                                           AS inserted,
     coalesce(sum(updated), 0)::bigint                                            AS updated,
-    coalesce(sum(quarantined), 0)::bigint                                        AS quarantined
+    coalesce(sum(quarantined), 0)::bigint                                        AS quarantined,
+    coalesce(sum(outside), 0)::bigint                                            AS outside
 FROM canvas_ops.search
 WHERE run_id = $1
