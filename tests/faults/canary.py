@@ -44,9 +44,18 @@ ROUNDS: Mapping[Size, int] = {"small": 1, "full": 4}
 OTHER_CUTOFF = "2024-02-03T00:00:00Z"
 
 STARTS_AT_ONCE = """
-from apscheduler.triggers.date import DateTrigger
+from datetime import UTC, datetime, timedelta
 from worker.service import schedule
-schedule.trigger = lambda *_: DateTrigger()
+
+class Once:
+    at = None
+
+    def after(self, instant):
+        self.at = self.at or instant + timedelta(milliseconds=1)
+        return self.at if instant < self.at else datetime.max.replace(tzinfo=UTC)
+
+once = Once()
+schedule.schedule_of = lambda *_: once
 """
 
 
