@@ -53,7 +53,7 @@ def _count(option: str, default: int, meaning: str) -> Callable[[Command], Comma
 @click.option(
     "--edition",
     type=click.Choice(["seed", "current"]),
-    default="seed",
+    default="current",
     show_default=True,
     help="Which edition of Canvas's documentation to follow.",
 )

@@ -59,8 +59,17 @@ async def check_instance(connection: Connection, warehouse: Warehouse, instance:
         raise WrongInstance(
             f"Schema {warehouse.schema} holds the messages of {row['instance']}, not of {instance}.",
             safe="Nothing was read from the source and nothing written.",
-            next="Set WAREHOUSE_SCHEMA to another name for this instance, or CANVAS_INSTANCE if only the host changed.",
+            next=_for_another_instance(row["instance"], instance),
         )
+
+
+def _for_another_instance(held: str, instance: str) -> str:
+    step = (
+        f"Set WAREHOUSE_SCHEMA to another name for this instance; or CANVAS_INSTANCE='{held}' if only the host changed."
+    )
+    if "loopback" in {held, instance} or any(name.startswith("sandbox-") for name in (held, instance)):
+        step += " Every sandbox prints the CANVAS_INSTANCE of its own clinic: export it."
+    return step
 
 
 async def read_open_runs(connection: Connection, warehouse: Warehouse) -> list[OpenRun]:

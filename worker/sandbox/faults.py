@@ -20,6 +20,7 @@ from aiohttp import web
 
 from worker.sandbox import faults_answers, faults_drift, faults_pages
 from worker.sandbox.faults_moment import Moment, documented_refusal
+from worker.sandbox.routes import OWN_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -96,6 +97,8 @@ class Faults:
 
         @web.middleware
         async def befall(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if request.path.startswith(OWN_PATH):
+                return await handler(request)
             return await self._befall(request, handler)
 
         return befall

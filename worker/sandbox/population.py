@@ -65,6 +65,12 @@ class Clinic:
         self._fill_lists()
 
     @property
+    def instance(self) -> str:
+        """A name that no other clinic has: what `CANVAS_INSTANCE` is to be while this one is served."""
+        people = f"{len(self._practitioner_at)}-{len(self._patient_at)}"
+        return f"sandbox-{self.edition}-{self._made_up}-{people}-{self._seed}"
+
+    @property
     def message_count(self) -> int:
         """How many Communications are served now."""
         return self._next_number - len(self._removed)

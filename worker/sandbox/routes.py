@@ -10,6 +10,7 @@ from aiohttp import web
 
 from worker.sandbox.capability import capability_statement
 from worker.sandbox.create import check_precondition, new_communication
+from worker.sandbox.edit import edited
 from worker.sandbox.outcome import Refused, documented, operation_outcome, unknown_resource
 from worker.sandbox.searchset import (
     COMMUNICATION_PARAMETERS,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from worker.sandbox.population import Clinic
 
 OPEN_PATHS = frozenset({"/auth/token/", "/metadata"})
+OWN_PATH = "/sandbox/"
+"""Of the endpoints that Canvas does not have. They need no token, and meet no faults."""
 
 
 class Routes:
@@ -49,6 +52,8 @@ class Routes:
         app.router.add_get("/Communication/{id}", self.read_communication)
         app.router.add_get("/Practitioner", self.search_practitioners)
         app.router.add_get("/Patient", self.search_patients)
+        app.router.add_patch(f"{OWN_PATH}Communication/{{id}}", self.edit_communication)
+        app.router.add_delete(f"{OWN_PATH}Communication/{{id}}", self.delete_communication)
 
     @web.middleware
     async def refusals(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -68,7 +73,7 @@ class Routes:
     @web.middleware
     async def authentication(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let nobody in without a token that is good for what is asked."""
-        if request.path not in OPEN_PATHS:
+        if request.path not in OPEN_PATHS and not request.path.startswith(OWN_PATH):
             resource = request.path.split("/")[1]
             self._tokens.check(request.headers.get("Authorization"), request.method, resource)
         return await handler(request)
@@ -106,11 +111,27 @@ class Routes:
         """`GET /Communication/{id}`, which the older edition does not support."""
         if self._clinic.edition == "seed":
             raise Refused(405, allow="")
-        communication_id = request.match_info["id"]
-        number = self._clinic.number_of(communication_id)
+        return _json(self._clinic.resource(self._number(request)))
+
+    async def edit_communication(self, request: web.Request) -> web.Response:
+        """`PATCH /sandbox/Communication/{id}`: the fields of the body replace those of the message."""
+        changed = edited(self._clinic.resource(self._number(request)), await request.read())
+        self._clinic.put(changed)
+        self._last_change = datetime.now(UTC)
+        return _json(changed)
+
+    async def delete_communication(self, request: web.Request) -> web.Response:
+        """`DELETE /sandbox/Communication/{id}`."""
+        self._number(request)
+        self._clinic.remove(request.match_info["id"])
+        self._last_change = datetime.now(UTC)
+        return web.Response(status=204)
+
+    def _number(self, request: web.Request) -> int:
+        number = self._clinic.number_of(request.match_info["id"])
         if number is None:
-            raise unknown_resource("Communication", communication_id)
-        return _json(self._clinic.resource(number))
+            raise unknown_resource("Communication", request.match_info["id"])
+        return number
 
     async def search_practitioners(self, request: web.Request) -> web.Response:
         """`GET /Practitioner`."""

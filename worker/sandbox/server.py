@@ -120,6 +120,7 @@ async def serve_forever(server: SandboxServer, port: int) -> None:
     click.echo(f"Sandbox ({server.clinic.edition} edition, {server.clinic.message_count:,} messages) at {server.url}")
     click.echo(f"  export CANVAS_FHIR_URL={server.url}")
     click.echo(f"  export CANVAS_CLIENT_ID={server.client_id} CANVAS_CLIENT_SECRET={server.client_secret}")
+    click.echo(f"  export CANVAS_INSTANCE={server.clinic.instance}")
     click.echo("Stop it with Ctrl-C.")
     try:
         await asyncio.Event().wait()
