@@ -20,6 +20,8 @@ from worker.settings import log_form, read_settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from worker.load.embedded import EmbeddedServer
+
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
 AT_LEAST_ONE = click.IntRange(1)
@@ -100,41 +102,48 @@ def warehouse() -> None:
 
 @warehouse.command("start")
 def warehouse_start() -> None:
-    """Start it, if it does not run, and print its URL."""
-    click.echo(_embedded().start())
+    """Start it, if it does not run, and print its URL; makes it the first time."""
+    server, _ = _embedded()
+    click.echo(server.start())
 
 
 @warehouse.command("stop")
 def warehouse_stop() -> None:
     """Stop it. Its data stay."""
-    click.echo("stopped" if _embedded().stop() else "was not running")
+    server, _ = _embedded()
+    click.echo("stopped" if server.stop() else "was not running")
 
 
 @warehouse.command("dsn")
 def warehouse_dsn() -> None:
-    """Print a URL without secrets, for asyncpg, libpq and SQLAlchemy; starts the server if need be."""
-    click.echo(_embedded().start())
+    """Print a URL without secrets, for asyncpg, libpq and SQLAlchemy; starts a server that is stopped."""
+    server, _ = _embedded()
+    click.echo(server.start_again())
     end_shown()
 
 
 @warehouse.command("psql", context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def warehouse_psql(arguments: tuple[str, ...]) -> None:
-    """Start psql on it, with any ARGUMENTS of psql's."""
-    server = _embedded()
-    server.start()
-    server.psql(arguments)
+    """Start psql on it, to read, with any ARGUMENTS of psql's.
+
+    Tables of WAREHOUSE_SCHEMA are found by their bare names. To write, type SET ROLE NONE first.
+    """
+    server, schema = _embedded()
+    server.psql(schema, arguments)
 
 
 @warehouse.command("remove")
 @click.confirmation_option(prompt="Delete the embedded server's data for good?", help="Do not ask.")
 def warehouse_remove() -> None:
     """Stop it and delete its data, for good."""
-    _embedded().remove()
+    server, _ = _embedded()
+    server.remove()
     click.echo("removed")
 
 
-def _embedded() -> Any:
+def _embedded() -> tuple[EmbeddedServer, str]:
+    """Return the server of the settings, and the analysts' schema in it."""
     from worker.load.embedded import EmbeddedServer
     from worker.telemetry import configure_logging, withhold_unhandled
 
@@ -147,7 +156,7 @@ def _embedded() -> Any:
             "WAREHOUSE_DSN is set: this is about the embedded server, which is not in use.",
             next="Unset WAREHOUSE_DSN (and WAREHOUSE_DSN_FILE) for this command, or use psql with that URL.",
         )
-    return EmbeddedServer(settings.warehouse_dir)
+    return EmbeddedServer(settings.warehouse_dir), settings.schema
 
 
 @click.command()

@@ -71,6 +71,14 @@ async def test_the_embedded_server_from_start_to_removal(directory: Path) -> Non
 
     try:
         assert (await warehouse("stop")).out == "was not running\n"
+        for command in ("psql", "dsn"):
+            nowhere = await warehouse(command)
+            assert_told(
+                nowhere, EXIT_WAREHOUSE, f"There is no embedded PostgreSQL in {directory / 'pg'}", "WAREHOUSE_DIR"
+            )
+        nowhere = await run_command({"WAREHOUSE_DIR": str(directory / "pg")}, "status")
+        assert_told(nowhere, EXIT_WAREHOUSE, "There is no embedded PostgreSQL in", "WAREHOUSE_DIR")
+        assert not (directory / "pg").exists()
         started = await warehouse("start")
         assert started.code == EXIT_OK, started.err
         assert started.out.startswith("postgresql://")
@@ -78,6 +86,13 @@ async def test_the_embedded_server_from_start_to_removal(directory: Path) -> Non
         asked = await warehouse("psql", "-A", "-t", "-c", "SELECT 1 + 1")
         assert (asked.code, asked.out) == (EXIT_OK, "2\n")
         assert (await warehouse("psql", "-c", "SELECT nonsense")).code == 1
+        who = await warehouse("psql", "-A", "-t", "-c", "SELECT current_user, current_setting('search_path')")
+        assert who.out == "pg_read_all_data|canvas,public\n"
+        refused = await warehouse("psql", "-c", "CREATE TABLE public.mine (n int)")
+        assert "permission denied" in refused.err
+        written = await warehouse("psql", "-c", "SET ROLE NONE; CREATE TABLE public.mine (n int)")
+        assert written.code == EXIT_OK, written.err
+        assert (await warehouse("psql", "-A", "-t", "-c", "TABLE mine")).code == EXIT_OK
         assert (await warehouse("stop")).out == "stopped\n"
         assert (await warehouse("psql", "-A", "-t", "-c", "SELECT 1")).out == "1\n"
     finally:
@@ -299,7 +314,7 @@ async def test_demo_from_an_empty_directory(directory: Path, database_dsn: str, 
         assert "500 served: 500 new, 0 changed" in first.out
         assert "canvas.live_message by direction" in first.out
         go_on = first.out.splitlines()[-1].strip()
-        counted = await shell(f"{go_on} -A -t -c 'TABLE canvas.freshness' | cut -d '|' -f 6")
+        counted = await shell(f"{go_on} -A -t -c 'TABLE freshness' | cut -d '|' -f 6")
         assert counted.out == "500\n", counted.err
         again = await shell(f"{SCRIPT} demo --messages 500")
         assert "0 new, 0 changed" in again.out

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.errors import MirrorError
 from worker.jobs.mirror import rules_of
-from worker.jobs.workplace import warehouse_dsn
+from worker.jobs.workplace import existing_warehouse_dsn, warehouse_dsn
 from worker.load import report
 from worker.load.database import open_warehouse
 from worker.transform.message import rules_version
@@ -24,7 +24,7 @@ async def status(settings: Settings, *, runs: int = 5) -> dict[str, Any]:
 
     `runs` is how many of the last runs. Raises any MirrorError; MigrationError if the schema is not up to date.
     """
-    async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
+    async with open_warehouse(await existing_warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
         found = await warehouse.work(
             report.read_status, warehouse, runs=runs, rules_version=rules_version(rules_of(settings))
         )

@@ -55,6 +55,17 @@ async def warehouse_dsn(settings: Settings) -> str:
     return await asyncio.to_thread(EmbeddedServer(settings.warehouse_dir).start)
 
 
+async def existing_warehouse_dsn(settings: Settings) -> str:
+    """Return the DSN to read from, starting an embedded server that is stopped. Raises EmbeddedServerError, as above.
+
+    None is made anew: in a directory that was mistyped it would be empty, and look like a mirror that lost everything.
+    """
+    if settings.dsn is not None:
+        return settings.dsn.read()
+    settings.need_warehouse_place()
+    return await asyncio.to_thread(EmbeddedServer(settings.warehouse_dir).start_again)
+
+
 @asynccontextmanager
 async def open_locked(settings: Settings, job: str) -> AsyncIterator[tuple[Warehouse, RunLock]]:
     """Open the warehouse, take the run lock, and bring the schema up to date: not under the run of an older version.

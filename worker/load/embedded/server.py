@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 TERMINFO_DIRS = "/etc/terminfo:/lib/terminfo:/usr/share/terminfo"
 
 
+READER = "pg_read_all_data"
+
+
 class EmbeddedServer:
     """One PostgreSQL server that keeps its data in a directory, and serves this user on a socket.
 
@@ -87,7 +90,10 @@ class EmbeddedServer:
             if home.data.exists():
                 return _url(home, database)
         raise EmbeddedServerError(
-            f"There is no embedded PostgreSQL in {self.directory} yet.", next="message-mirror warehouse start"
+            f"There is no embedded PostgreSQL in {self.directory}.",
+            safe="Nothing was started, and nothing was made.",
+            next="Set WAREHOUSE_DIR to the directory where it is (that of the demo is .warehouse-demo), or make"
+            " a new one here: message-mirror warehouse start",
         )
 
     def is_running(self) -> bool:
@@ -124,9 +130,21 @@ class EmbeddedServer:
             for place in (self.directory, self.elsewhere):
                 remove_if_empty(place)
 
-    def psql(self, args: Sequence[str] = ()) -> NoReturn:
-        """Become `psql`, connected to the warehouse. Raises EmbeddedServerError if there is no `psql`."""
-        dsn = self.dsn()
+    def start_again(self) -> str:
+        """Start the server unless it runs, and return the DSN. Raises EmbeddedServerError if there is none yet.
+
+        For whoever wants to read: a server that is made anew, in the wrong directory, is empty.
+        """
+        self.dsn()
+        return self.start()
+
+    def psql(self, schema: str, args: Sequence[str] = ()) -> NoReturn:
+        """Become `psql`, which reads the warehouse, and finds the tables of `schema` by their bare names.
+
+        The role of the session is PostgreSQL's `pg_read_all_data`, until `SET ROLE NONE`. Raises EmbeddedServerError if
+        there is no server, or no `psql`.
+        """
+        dsn = self.start_again()
         installed = find_binaries(self.major)
         program = str(installed.program("psql")) if installed else shutil.which("psql")
         if program is None or not os.access(program, os.X_OK):
@@ -135,7 +153,8 @@ class EmbeddedServer:
                 safe="The server and its data are untouched.",
                 next=f"Install one (Debian: apt install postgresql-client), then: psql '{dsn}'",
             )
-        environment = {"TERMINFO_DIRS": TERMINFO_DIRS, **os.environ}
+        reader = f"-c role={READER} -c search_path={schema},public {os.environ.get('PGOPTIONS', '')}"
+        environment = {"TERMINFO_DIRS": TERMINFO_DIRS, **os.environ, "PGOPTIONS": reader}
         os.execve(program, [program, "--dbname", dsn, *args], environment)  # noqa: S606 - no shell is wanted
 
     def _home(self) -> Home:
