@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+ACCEPT_ROSTER = "message-mirror sync --accept-roster"
 ACCEPT_DELETIONS = "message-mirror sync --accept-deletions"
 
 # The gravest first: what needs a person before what another run mends. `{again}` stands for the command that asks for
@@ -31,7 +32,14 @@ TABLE: tuple[tuple[str, str], ...] = (
         "message-mirror check, then ask Canvas, with the reason and the hour. Another run will not change it.",
     ),
     ("http_4xx", "ask Canvas why it refuses the search, with the reason and the hour, then {again}."),
-    ("quarantine", "message-mirror status counts them by reason. Another run will not change it."),
+    (
+        "roster_empty roster_shrunk",
+        "message-mirror check, and look at the client's scope. If there are really so few practitioners: {roster}.",
+    ),
+    (
+        "quarantine",
+        "message-mirror status counts them by reason. If known: message-mirror quarantine accept REASON.",
+    ),
     (
         "too_many too_many_missing source_unreliable",
         "look at the source. If the messages are meant to be gone: {believe}.",
@@ -72,9 +80,8 @@ def advise(reasons: Iterable[str], again: str, believe: str = ACCEPT_DELETIONS) 
     for reason in dict.fromkeys(reasons):
         rows.setdefault(_row_of(reason), []).append(reason)
     sentences = [*(sentence for _, sentence in TABLE), "{again}."]
-    return {
-        sentences[row].format(again=again, believe=believe): ", ".join(found) for row, found in sorted(rows.items())
-    }
+    words = {"again": again, "believe": believe, "roster": ACCEPT_ROSTER}
+    return {sentences[row].format(**words): ", ".join(found) for row, found in sorted(rows.items())}
 
 
 def next_steps(reasons: Iterable[str], again: str, believe: str = ACCEPT_DELETIONS) -> list[str]:

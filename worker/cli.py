@@ -58,8 +58,9 @@ def cli() -> None:
     "--quick", is_flag=True, help="First pages only; walk just the searches that look changed. Marks no deletions."
 )
 @click.option("--accept-deletions", is_flag=True, help="Believe the source, however many messages are gone there.")
+@click.option("--accept-roster", is_flag=True, help="Believe the list of practitioners, however few it names.")
 @_JSON
-def sync(quick: bool, accept_deletions: bool, as_json: bool) -> None:
+def sync(quick: bool, accept_deletions: bool, accept_roster: bool, as_json: bool) -> None:
     """Mirror everything once: the nightly job.
 
     Takes up a sync that died less than MIRROR_RESUME_WITHIN ago.
@@ -73,7 +74,8 @@ def sync(quick: bool, accept_deletions: bool, as_json: bool) -> None:
         )
     settings = _settings()
     with progress_report() as report:
-        result = run_job(job(settings, report, quick=quick, accept_deletions=accept_deletions), again=TAKEN_UP)
+        work = job(settings, report, quick=quick, accept_deletions=accept_deletions, accept_roster=accept_roster)
+        result = run_job(work, again=TAKEN_UP)
     _finish(result, as_json)
 
 
@@ -256,7 +258,7 @@ def serve() -> None:
         run_job(service(_settings()))
 
 
-for command in (local.sandbox, local.warehouse, local.demo):
+for command in (local.quarantine, local.sandbox, local.warehouse, local.demo):
     cli.add_command(command)
 
 

@@ -68,7 +68,11 @@ def show_run(result: RunResult, *, again: str = "", believe: str = ACCEPT_DELETI
     if result.outcome == "complete":
         return
     if quarantine_flooded(sums):
-        out.print(f"Incomplete because {sums.quarantined:,} entries went to quarantine.")
+        out.print(
+            f"Incomplete because {sums.flood:,} entries of earlier runs lie in quarantine, accepted by nobody."
+            if sums.flood
+            else f"Incomplete because {sums.quarantined:,} entries went to quarantine."
+        )
     if result.deletions in UNBELIEVED:
         they = f"up to {result.gone + result.not_asked:,} messages are" if result.not_asked else "they are"
         out.print(

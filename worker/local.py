@@ -1,4 +1,4 @@
-"""The commands that need no Canvas: the sandbox, the embedded warehouse, and the demo of both.
+"""The commands that need no Canvas: quarantine, the sandbox, the embedded warehouse, and the demo of the last two.
 
 As in `worker.cli`, everything heavy is imported inside the commands.
 """
@@ -15,6 +15,7 @@ import click
 
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted, RunLocked, SettingsError, WrongInstance
 from worker.process import end_shown, run_job
+from worker.records import Reason
 from worker.settings import log_form, read_settings
 
 if TYPE_CHECKING:
@@ -157,6 +158,37 @@ def _embedded() -> tuple[EmbeddedServer, str]:
             next="Unset WAREHOUSE_DSN (and WAREHOUSE_DSN_FILE) for this command, or use psql with that URL.",
         )
     return EmbeddedServer(settings.warehouse_dir), settings.schema
+
+
+@click.group(cls=Group)
+def quarantine() -> None:
+    """Say of entries in quarantine that they are known."""
+
+
+@quarantine.command("accept")
+@click.argument("reason")
+def quarantine_accept(reason: str) -> None:
+    """Let what lies there for REASON be no reason for an incomplete run any more.
+
+    It is kept and counted as before; who accepted it, and when, is noted. What comes to it later is judged by itself.
+    `message-mirror status` names the reasons.
+    """
+    from worker.jobs.quarantine import accept
+    from worker.telemetry import configure_logging, withhold_unhandled
+
+    if reason not in {*Reason}:
+        known = ", ".join(Reason)
+        raise SettingsError(
+            f"There is no such reason. Reasons are: {known}.", next="message-mirror status names those of now."
+        )
+    settings = read_settings()
+    configure_logging(settings.log)
+    withhold_unhandled()
+    accepted = run_job(accept(settings, Reason(reason)))
+    if accepted:
+        click.echo(f"Accepted: {accepted:,} entries ({reason}). They stay in quarantine, and make no run incomplete.")
+    else:
+        click.echo(f"Nothing lies in quarantine for {reason} that was not accepted before.")
 
 
 @click.command()

@@ -197,11 +197,11 @@ async def test_a_client_that_may_not_read_patients(server: SandboxServer, databa
     assert_told(verified, EXIT_INCOMPLETE, "not proven (http_403)", "Next: give this client the scopes")
 
 
-async def test_check_wonders_at_a_source_that_lists_nobody(database_dsn: str) -> None:
+async def test_check_fails_at_a_source_that_lists_nobody(database_dsn: str) -> None:
     async with PlainSource({}) as source:
         finished = await run_command(environment(source.url, database_dsn), "check")
-    assert finished.code == EXIT_OK
-    assert re.search(r"^! the roster lists 0 active and 0 inactive practitioners — ", finished.out, re.MULTILINE)
+    assert finished.code == EXIT_INCOMPLETE
+    assert re.search(r"^✗ the roster lists no practitioner, .* --accept-roster\.$", finished.out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

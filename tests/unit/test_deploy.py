@@ -222,6 +222,8 @@ def reasons_in_the_code() -> set[str]:
     found = {
         plan.HIDES_MESSAGES,
         plan.QUARANTINE,
+        plan.ROSTER_EMPTY,
+        plan.ROSTER_SHRUNK,
         differences.DIFFERENCES_FOUND,
         plan.TOO_MANY_MISSING,
         plan.Deletions.TOO_MANY.value,

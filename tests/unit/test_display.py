@@ -94,7 +94,7 @@ def test_a_flood_into_quarantine_says_that_another_run_would_not_help(capsys: py
     assert capsys.readouterr().out.splitlines()[-3:] == [
         "Incomplete because 3,000 entries went to quarantine.",
         "Nothing that was landed is lost. deploy/README.md explains the words.",
-        "Next: message-mirror status counts them by reason. Another run will not change it.",
+        "Next: message-mirror status counts them by reason. If known: message-mirror quarantine accept REASON.",
     ]
 
 

@@ -105,7 +105,7 @@ async def _searches(source: Source, selection: plan.Selection, seen: list[str]) 
         # The active ones are read once more (`people.read_practitioners`).
         requests = sum(requests_for(one.walked.total or 0) for one in (*lists, lists[0]))
         if selection.by_patient:
-            listed = await people.read_patients(source)
+            listed = await people.read_patients(source, ())
             patients = listed.ids
             requests += requests_for(listed.walked.total or 0)
     return plan.searches_for(practitioners, patients, selection.ids), requests

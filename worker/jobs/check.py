@@ -97,8 +97,15 @@ def judge_roster(lists: Sequence[people.People]) -> Check:
             EXIT_USAGE if forbidden else EXIT_INCOMPLETE,
         )
     active, inactive = (len(one.ids) for one in lists)
-    nobody = "" if active + inactive else "So no message would be found: is it the right instance, and client?"
-    return Check(not nobody or None, f"the roster lists {active} active and {inactive} inactive practitioners", nobody)
+    if not active + inactive:
+        return Check(
+            False,
+            "the roster lists no practitioner, so no message would be found",
+            "Is it the right instance, and has the client the scope for all practitioners? A clinic that has none yet:"
+            " message-mirror sync --accept-roster.",
+            EXIT_INCOMPLETE,
+        )
+    return Check(True, f"the roster lists {active} active and {inactive} inactive practitioners")
 
 
 async def _warehouse(settings: Settings) -> AsyncIterator[Check]:

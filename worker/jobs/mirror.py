@@ -87,6 +87,7 @@ async def run(
     report: Report,
     restart: bool = False,
     accept_deletions: bool = False,
+    accept_roster: bool = False,
 ) -> RunResult:
     """Run `selection` to its end and close it. Raises any MirrorError, after which the run can be resumed."""
     warehouse = workplace.warehouse
@@ -94,7 +95,7 @@ async def run(
     log = get_logger().bind(job=job, run_id=run_id)
     log.info("run resumed" if resumed else "run begun", scope=selection.scope, version=__version__)
     progress = Progress(run_id=run_id)
-    progress.expected, planned_at = await _plan(workplace, run_id, selection)
+    progress.expected, planned_at = await _plan(workplace, run_id, selection, accept_roster=accept_roster)
     progress.searches = (await warehouse.work(ledger.sum_run, warehouse, run_id)).open
     report(progress)
     walker = Walker(workplace.source, warehouse, selection, rules_of(workplace.settings), progress, report)
@@ -146,11 +147,13 @@ def rules_of(settings: Settings) -> Rules:
     return Rules(Cutoff(settings.cutoff, settings.cutoff_until))
 
 
-async def _plan(workplace: Workplace, run_id: int, selection: plan.Selection) -> tuple[int, datetime]:
+async def _plan(
+    workplace: Workplace, run_id: int, selection: plan.Selection, *, accept_roster: bool
+) -> tuple[int, datetime]:
     """Write the work list. Return how many messages its searches had last time, and when it was whole."""
     practitioners, patients = selection.practitioners, selection.patients
     if selection.everyone:
-        practitioners = tuple(await _read_roster(workplace, run_id))
+        practitioners = tuple(await _read_roster(workplace, run_id, accept_roster=accept_roster))
         patients = tuple(await _read_patients(workplace, run_id)) if selection.by_patient else ()
     warehouse = workplace.warehouse
     sizes = await warehouse.work(marks.read_sizes, warehouse)
@@ -174,12 +177,17 @@ async def _walk_everything(
         planned_at = await workplace.lock.work(worklist.plan_searches, workplace.warehouse, run_id, searches)
 
 
-async def _read_roster(workplace: Workplace, run_id: int) -> list[str]:
+async def _read_roster(workplace: Workplace, run_id: int, *, accept_roster: bool) -> list[str]:
     warehouse, keep_names = workplace.warehouse, workplace.settings.practitioner_names
     lists = await people.read_practitioners(workplace.source)
+    listed_once = {p.id: p if keep_names else plan.without_name(p) for one in lists for p in one.practitioners}
+    if all(one.walked.accepted for one in lists):
+        before = await warehouse.work(land.read_roster_size, warehouse)
+        lists = people.object_to(
+            lists, plan.roster_objection(listed=len(listed_once), before=before, accepted_by_operator=accept_roster)
+        )
     for listed in lists:
         await workplace.lock.work(worklist.save_roster_search, warehouse, run_id, listed.walked)
-    listed_once = {p.id: p if keep_names else plan.without_name(p) for one in lists for p in one.practitioners}
     await workplace.lock.work(
         land.save_roster,
         warehouse,
@@ -202,7 +210,8 @@ async def _of_newly_met(workplace: Workplace, run_id: int, selection: plan.Selec
 
 
 async def _read_patients(workplace: Workplace, run_id: int) -> tuple[str, ...]:
-    listed = await people.read_patients(workplace.source)
+    met = await workplace.warehouse.work(sightings.known_patients, workplace.warehouse)
+    listed = await people.read_patients(workplace.source, met)
     await workplace.lock.work(worklist.save_roster_search, workplace.warehouse, run_id, listed.walked)
     return listed.ids
 

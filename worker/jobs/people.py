@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from worker.errors import PageFailed
 from worker.extract import roster
-from worker.jobs import acceptance
+from worker.jobs import acceptance, plan
 from worker.load.worklist import RosterWalk
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
 
     from worker.extract.client import Source
     from worker.records import Page, Practitioner
@@ -48,9 +48,19 @@ def _either(one: People, other: People) -> People:
     )
 
 
-async def read_patients(source: Source) -> People:
-    """Read the ids of all patients, active and inactive."""
-    return await _read(source, roster.PATIENTS, roster.read_patient)
+def object_to(lists: Sequence[People], reason: str | None) -> list[People]:
+    """Return the lists as not accepted for `reason`, unless that is None."""
+    if reason is None:
+        return [*lists]
+    return [replace(one, walked=replace(one.walked, accepted=False, reason=reason)) for one in lists]
+
+
+async def read_patients(source: Source, met: Collection[str]) -> People:
+    """Read the ids of all patients, active and inactive. A list of nobody is not accepted if messages name some."""
+    listed = await _read(source, roster.PATIENTS, roster.read_patient)
+    if listed.ids or not met or not listed.walked.accepted:
+        return listed
+    return object_to([listed], plan.ROSTER_EMPTY)[0]
 
 
 async def _read(source: Source, search: roster.RosterSearch, decode: Callable[[bytes], roster.RosterEntry]) -> People:

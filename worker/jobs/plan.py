@@ -7,6 +7,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from worker.load import quarantine
 from worker.records import Search
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ TOO_MANY_MISSING = "too_many_missing"
 HIDES_MESSAGES = "hides_messages"
 """Of a search that, walked twice, does not show what the source has by id."""
 QUARANTINE = "quarantine"
-QUARANTINE_FLOOR = 10
-QUARANTINE_SHARE = 0.01
+QUARANTINE_FLOOR, QUARANTINE_SHARE = quarantine.FLOOR, quarantine.SHARE
+ROSTER_EMPTY = "roster_empty"
+ROSTER_SHRUNK = "roster_shrunk"
 
 
 class Outcome(StrEnum):
@@ -117,6 +119,20 @@ def longest_first(searches: Sequence[Search], sizes: Mapping[tuple[str, str], in
     )
 
 
+def roster_objection(*, listed: int, before: int | None, accepted_by_operator: bool) -> str | None:
+    """Return in a word why a roster that adds up is not believed, or None if it is.
+
+    `listed` is how many practitioners it names, active or not; `before` how many the last one named that was believed,
+    None if there was none. Nobody at all, and half as many or fewer, look like a fault of the source or of the client's
+    scope; once the operator has said that it is so, the next roster is held against that.
+    """
+    if accepted_by_operator or before == 0:
+        return None
+    if listed == 0:
+        return ROSTER_EMPTY
+    return ROSTER_SHRUNK if before is not None and 2 * listed <= before else None
+
+
 def without_name(practitioner: Practitioner) -> Practitioner:
     """Return the practitioner as it is stored unless `MIRROR_PRACTITIONER_NAMES` is on."""
     return replace(practitioner, name=None)
@@ -196,7 +212,7 @@ def outcome(sums: RunSums, verdict: Deletions = Deletions.NONE_FOUND) -> Outcome
     """Return what a run has come to whose searches are all done: complete if all were accepted, failed if none was.
 
     More new quarantine than max(10, 1 % of the entries) makes it incomplete: something at the source has changed shape.
-    So do deletions that were not believed.
+    It stays so while that lies open, until an operator accepts it. So do deletions that were not believed.
     """
     if sums.searches and not sums.accepted:
         return Outcome.FAILED
@@ -213,5 +229,5 @@ def reason(sums: RunSums, verdict: Deletions) -> str | None:
 
 
 def quarantine_flooded(sums: RunSums) -> bool:
-    """Tell whether a run put more entries in quarantine than odd records explain."""
-    return sums.quarantined > max(QUARANTINE_FLOOR, QUARANTINE_SHARE * sums.entries)
+    """Tell whether a run put more entries in quarantine than odd records explain, or such a flood still lies there."""
+    return sums.flood > 0 or sums.quarantined > max(QUARANTINE_FLOOR, QUARANTINE_SHARE * sums.entries)

@@ -20,11 +20,13 @@ async def sync(
     *,
     quick: bool = False,
     accept_deletions: bool = False,
+    accept_roster: bool = False,
     connect: Connect = Source.open,
 ) -> mirror.RunResult:
     """Mirror everything once. A sync that died less than `MIRROR_RESUME_WITHIN` ago is taken up again.
 
-    `quick` looks at first pages only. `accept_deletions` marks however many messages the source no longer knows.
+    `quick` looks at first pages only. `accept_deletions` marks however many messages the source no longer knows,
+    `accept_roster` believes a list of nobody, or of half as many practitioners as before.
     Raises any MirrorError.
     """
     async with open_workplace(settings, "sync", connect) as workplace:
@@ -35,4 +37,5 @@ async def sync(
             resume_within=settings.resume_within,
             report=report,
             accept_deletions=accept_deletions,
+            accept_roster=accept_roster,
         )

@@ -106,7 +106,7 @@ async def _sync(workplace: Workplace, report: Report) -> mirror.RunResult:
 async def _read_patients(workplace: Workplace, run_id: int) -> tuple[list[str], str | None]:
     """Return everybody to ask for — listed, or met in messages — and why the list was not accepted, None if it was."""
     warehouse = workplace.warehouse
-    listed = await people.read_patients(workplace.source)
-    await workplace.lock.work(worklist.save_roster_search, warehouse, run_id, listed.walked)
     met = await warehouse.work(sightings.known_patients, warehouse)
+    listed = await people.read_patients(workplace.source, met)
+    await workplace.lock.work(worklist.save_roster_search, warehouse, run_id, listed.walked)
     return sorted({*listed.ids, *met}), listed.walked.reason

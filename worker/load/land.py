@@ -106,7 +106,7 @@ async def stage(connection: Connection, warehouse: Warehouse, messages: Iterable
 async def save_roster(
     connection: Connection, warehouse: Warehouse, listed: Sequence[Practitioner], *, run_id: int, whole: bool
 ) -> None:
-    """Write the practitioners that the roster listed; if it was read `whole`, those it lacks are marked as left."""
+    """Write the practitioners that the roster listed; if it is `whole`, and believed, who is not on it has left."""
     ids = [practitioner.id for practitioner in listed]
     await connection.execute(
         warehouse.sql("land/save_roster"),
@@ -117,6 +117,13 @@ async def save_roster(
     )
     if whole:
         await connection.execute(warehouse.sql("land/leave_roster"), ids, run_id)
+        await connection.execute(warehouse.sql("land/keep_roster_size"), run_id, len(ids))
+
+
+async def read_roster_size(connection: Connection, warehouse: Warehouse) -> int | None:
+    """Return how many practitioners the last roster named that was believed, None if there was none."""
+    size: int | None = await connection.fetchval(warehouse.sql("land/read_roster_size"))
+    return size
 
 
 async def read_practitioners(connection: Connection, warehouse: Warehouse) -> list[str]:

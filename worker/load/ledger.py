@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from worker.errors import RunLocked, WrongInstance
 from worker.load.missing import tombstone
+from worker.load.quarantine import FLOOR, SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,10 @@ class OpenRun:
 
 @dataclass(frozen=True, slots=True)
 class RunSums:
-    """What the searches of a run come to. `as_of` is the start of its oldest accepted walk."""
+    """What the searches of a run come to. `as_of` is the start of its oldest accepted walk.
+
+    `flood` counts entries of earlier floods into quarantine that lie open and that nobody has accepted.
+    """
 
     searches: int
     accepted: int
@@ -39,6 +43,7 @@ class RunSums:
     updated: int
     quarantined: int
     outside: int = 0
+    flood: int = 0
 
     @property
     def unchanged(self) -> int:
@@ -110,7 +115,7 @@ async def refuse_closed(connection: Connection, warehouse: Warehouse, run_id: in
 
 async def sum_run(connection: Connection, warehouse: Warehouse, run_id: int) -> RunSums:
     """Return what the searches of a run come to so far."""
-    return RunSums(**dict(await connection.fetchrow(warehouse.sql("ledger/sum_run"), run_id) or {}))
+    return RunSums(**dict(await connection.fetchrow(warehouse.sql("ledger/sum_run"), run_id, FLOOR, SHARE) or {}))
 
 
 async def read_requests(connection: Connection, warehouse: Warehouse, run_id: int) -> int:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from worker.load.database import Connection, Warehouse
     from worker.records import Message, Rejected, Search
 
+FLOOR, SHARE = 10, 0.01
+"""A run that puts more than max(`FLOOR`, `SHARE` of its entries) in quarantine floods it: odd records explain less."""
+
 
 async def store_rejected(
     connection: Connection, warehouse: Warehouse, rejected: Sequence[Rejected], search: Search, *, run_id: int
@@ -57,3 +60,12 @@ async def resolve_gone(connection: Connection, warehouse: Warehouse, run_id: int
 async def resolve_unserved(connection: Connection, warehouse: Warehouse, run_id: int) -> None:
     """Close what lies open and was not served to this run any more, by the accepted search that had served it."""
     await connection.execute(warehouse.sql("quarantine/resolve_unserved"), run_id)
+
+
+async def accept(connection: Connection, warehouse: Warehouse, reason: str, operator: str) -> int:
+    """Note that `operator` takes what lies open for `reason` as it is: kept and counted, and no longer a flood.
+
+    Return how many entries that are which nobody had accepted before.
+    """
+    tag: str = await connection.execute(warehouse.sql("quarantine/accept"), reason, operator)
+    return int(tag.rpartition(" ")[2])

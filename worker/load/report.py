@@ -32,9 +32,7 @@ class LastSync:
 
 async def read_status(connection: Connection, warehouse: Warehouse, *, runs: int, rules_version: str) -> dict[str, Any]:
     """Return the last `runs` runs and what the schema holds. Raises MigrationError if it is not up to date."""
-    behind = await read_outstanding_in(connection, warehouse.schema)
-    if behind:
-        raise await _not_up_to_date(connection, warehouse, len(behind))
+    await refuse_outdated(connection, warehouse)
     sql = warehouse.sql
     schemas = [warehouse.schema, f"{warehouse.schema}_ops"]
     return {
@@ -76,6 +74,13 @@ async def read_last_sync(connection: Connection, warehouse: Warehouse) -> LastSy
         return LastSync(None, died=False)
     row = await connection.fetchrow(warehouse.sql("ledger/last_begun"), lock_key(warehouse.schema, "run"))
     return LastSync(row["age"], died=row["died"])
+
+
+async def refuse_outdated(connection: Connection, warehouse: Warehouse) -> None:
+    """Raise MigrationError if the schema is not up to date. Changes nothing."""
+    behind = await read_outstanding_in(connection, warehouse.schema)
+    if behind:
+        raise await _not_up_to_date(connection, warehouse, len(behind))
 
 
 async def by_direction(connection: Connection, warehouse: Warehouse) -> list[dict[str, Any]]:

@@ -214,7 +214,7 @@ def _say_why(result: RunResult) -> None:
     figures = {
         **{reason: {"searches": searches} for reason, searches in result.reasons.items()},
         result.deletions.value: {"messages": result.gone + result.not_asked},
-        QUARANTINE: {"quarantined": result.sums.quarantined},
+        QUARANTINE: {"quarantined": result.sums.quarantined + result.sums.flood},
     }
     log = get_logger().bind(run_id=result.run_id, outcome=result.outcome.value)
     for reason in result.why:
