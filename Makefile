@@ -20,9 +20,9 @@ test: $(READY) ## Run all tests: real PostgreSQL, real HTTP, real processes
 	@echo "==> testing"
 	@$(BIN)/pytest -n 2 --dist worksteal
 
-PROOFS := cuts faults states kills canary input verify browser
+PROOFS := readings cuts faults states kills canary input verify browser
 
-proof: $(READY) ## Each proof in full, up to 15 minutes; one of them with PART=cuts|faults|states|kills|canary|input|verify|browser
+proof: $(READY) ## Each proof in full, up to 15 minutes; one of them with PART=readings|cuts|faults|states|kills|canary|input|verify|browser
 	@violated=; for part in $(or $(PART),$(PROOFS)); do \
 		echo "==> proving: $$part"; \
 		if [ $$part = browser ]; then module=tests.browser; else module="tests.faults $$part"; fi; \

@@ -58,9 +58,9 @@ TABLE: tuple[tuple[str, str], ...] = (
         "{again} at a quieter hour. If it stays: message-mirror backfill, which also reads the patients' searches.",
     ),
     ("defect", "report the log's line `our own code failed`, which holds no words. A version that is mended: {again}."),
-    ("results_not_whole", "{again} at a quieter hour. If it stays, ask Canvas."),
+    ("results_not_whole too_few_entries too_many_entries", "{again} at a quieter hour. If it stays, ask Canvas."),
     (
-        "total_changed too_few_entries too_many_entries first_page_changed pages_changed passes_differ totals_differ",
+        "total_changed pages_changed passes_differ totals_differ",
         "{again} at a quieter hour, or wait for the next night.",
     ),
     ("sync_not_complete", "message-mirror sync, then message-mirror verify."),

@@ -76,12 +76,16 @@ class Page:
     """One page of a searchset Bundle (FHIR R4 §3.1.1.5), its entries not yet looked into.
 
     `url` is the absolute URL it was read from, `next_url` the `next` link as the server wrote it, relative or absolute.
+    `requested` and `arrived` say in which order things happened: every request and every arrival of a page counts one
+    further, for all searches of a source together. They are no times of day.
     """
 
     url: str
     total: int | None
     entries: tuple[bytes, ...]
     next_url: str | None
+    requested: int = 0
+    arrived: int = 0
 
 
 @dataclass(frozen=True, slots=True)

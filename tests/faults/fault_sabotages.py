@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from tests.faults.fault_cases import STARTS, Case
+from tests.faults.readings_sabotages import SABOTAGES as READINGS
 from worker.jobs import acceptance, mirror, plan
 from worker.jobs.plan import Outcome
 from worker.load import missing
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
 @contextmanager
 def _walks_are_never_objected_to() -> Iterator[None]:
     with patch.object(acceptance, "objection", lambda _tally: None):
-        yield
-
-
-@contextmanager
-def _pages_are_not_read_again() -> Iterator[None]:
-    with patch.object(acceptance.Tally, "needs_all_pages_again", False):
         yield
 
 
@@ -58,7 +53,7 @@ def _what_was_not_shown_is_not_asked_for() -> Iterator[None]:
 class Sabotage:
     """A way to break the mirror, and a kind of fault under which it must be noticed, at one request or another."""
 
-    breaks: Callable[[], AbstractContextManager[None]]
+    breaks: Callable[[], AbstractContextManager[object]]
     kind: str
 
     def cases(self) -> list[Case]:
@@ -69,7 +64,7 @@ class Sabotage:
 
 SABOTAGES = {
     "a walk that contradicts itself is accepted": Sabotage(_walks_are_never_objected_to, "entry_skipped"),
-    "pages between the first and the last are not read again": Sabotage(_pages_are_not_read_again, "row_replaced"),
+    "equal counts alone are enough": Sabotage(READINGS["equal counts alone"], "row_replaced"),
     "deletions are believed of a source that knows no id": Sabotage(_deletions_are_believed, "scope_shrunk"),
     "an incomplete run is called complete": Sabotage(_runs_are_called_complete, "next_foreign"),
     "what a run was not shown is not asked for by id": Sabotage(_what_was_not_shown_is_not_asked_for, "nothing_found"),

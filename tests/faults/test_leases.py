@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from tests.faults.worlds import World
 
-Page = Literal["a later page", "the first page again"]
-PAGES: tuple[Page, ...] = ("a later page", "the first page again")
+Page = Literal["the first page", "a later page"]
+PAGES: tuple[Page, ...] = ("the first page", "a later page")
 LEASE = timedelta(seconds=2)
 LEASED_UNTIL = "SELECT max(leased_until) FROM canvas_ops.search WHERE parameter = 'recipient' AND status = 'walking'"
 WALKS = (
@@ -60,7 +60,6 @@ class SlowPage:
     held: Page
     world: World | None = None
     claims_answered: int = 0
-    first_pages: int = 0
     lease_over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def middleware(self) -> Middleware:
@@ -77,9 +76,7 @@ class SlowPage:
         return slow
 
     def _is_held(self, request: web.Request) -> bool:
-        is_first = "_offset" not in request.query
-        self.first_pages += is_first
-        return not is_first if self.held == "a later page" else self.first_pages == 2
+        return ("_offset" in request.query) == (self.held == "a later page")
 
     async def _hold(self, world: World) -> None:
         given: datetime = await world.database.fetchval(LEASED_UNTIL)

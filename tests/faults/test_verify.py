@@ -10,14 +10,14 @@ from tests.faults.proof import ProofResult
 SEED = 1
 
 HOARDS = """
-from worker.jobs import cover
-read, hoard = cover.read_entry, []
+from worker.jobs import entries
+read, hoard = entries.read_entry, []
 
 def keep(entry, raw_hash):
     hoard.append(bytearray(entry) * 100)
     return read(entry, raw_hash)
 
-cover.read_entry = keep
+entries.read_entry = keep
 """
 
 TAKES_ALL_FOR_MOVED = """

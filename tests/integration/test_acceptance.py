@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 from aiohttp import web
@@ -15,7 +16,7 @@ from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import asyncpg
     from aiohttp.typedefs import Handler, Middleware
@@ -52,7 +53,16 @@ class Spoiler:
 
 
 def total_that_changes(bundle: Bundle, offset: int, _reads: int) -> None:
+    bundle["total"] += 1 + (offset > 0)
+
+
+def total_right_on_the_first_page_alone(bundle: Bundle, offset: int, _reads: int) -> None:
     bundle["total"] += offset > 0
+
+
+def total_on_the_last_page_alone(bundle: Bundle, _offset: int, _reads: int) -> None:
+    if any(link["relation"] == "next" for link in bundle["link"]):
+        del bundle["total"]
 
 
 def total_too_high(bundle: Bundle, _offset: int, _reads: int) -> None:
@@ -86,6 +96,10 @@ def first_page_that_changes(bundle: Bundle, offset: int, reads: int) -> None:
         bundle["entry"][0] = {"resource": message("newcomer", recipient=bundle["entry"][1]["resource"]["recipient"])}
 
 
+def pages_that_are_others_every_time(bundle: Bundle, offset: int, reads: int) -> None:
+    bundle["entry"][0]["resource"]["id"] = f"newcomer-{offset}-{reads % 20}"  # another in each of ten readings
+
+
 def outcome(severity: str, code: str) -> Bundle:
     issue = {"severity": severity, "code": code}
     return {"resource": {"resourceType": "OperationOutcome", "issue": [issue]}, "search": {"mode": "outcome"}}
@@ -111,7 +125,7 @@ def clinic_of_long_searches() -> Clinic:
         (rows_that_repeat, "too_few_entries", 8),
         # The stranger is met, and searched for; their message is shown by none of it, and asked for by id.
         (filter_that_is_ignored, "filter_ignored", 11),
-        (first_page_that_changes, "first_page_changed", 8),
+        (pages_that_are_others_every_time, "pages_changed", 8),
         (results_that_are_not_whole, "results_not_whole", 8),
     ],
 )
@@ -155,8 +169,46 @@ async def test_a_search_that_contradicts_itself(
     assert await database.fetchval("SELECT last_complete_run_id FROM canvas.freshness") == result.run_id
 
 
-async def test_one_contradiction_costs_one_more_walk(database_dsn: str, database: asyncpg.Connection) -> None:
-    """A message created while a search is paged shifts its rows: it is walked again, accepted, and all are landed."""
+@pytest.mark.parametrize(
+    "spoil", [total_right_on_the_first_page_alone, total_on_the_last_page_alone, first_page_that_changes]
+)
+async def test_a_search_that_contradicts_itself_and_fits_one_answer(
+    spoil: Callable[[Bundle, int, int], None], database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """One `total` that is the number of what was there when it was answered is enough: nothing is lost."""
+    clinic = clinic_of_long_searches()
+    busiest = next(iter(clinic.practitioners.values())).reference
+    spoiler = Spoiler("/Communication", "recipient", busiest, spoil)
+    async with SandboxServer(clinic, middlewares=[spoiler.middleware()]) as server:
+        result = await sync(mirror_settings(server.url, database_dsn))
+    assert result.outcome == Outcome.COMPLETE
+    assert {one["id"] for one in clinic} <= await ids_of(database)
+
+
+@pytest.mark.parametrize("messages", [150, 700])
+async def test_a_message_that_is_served_and_counted_twice(
+    messages: int, database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """A join at the source: accepted, since the same message comes twice wherever the pages end. It is one row."""
+    clinic = make_clinic(messages=messages, practitioners=3, patients=20, seed=2)
+    busiest = next(iter(clinic.practitioners.values())).reference
+    search = clinic.search
+
+    def joined(parameter: str, value: str) -> Sequence[int]:
+        found = search(parameter, value)
+        return [*found[:9], *found[8:]] if value == busiest else found
+
+    with patch.object(clinic, "search", joined):
+        async with SandboxServer(clinic) as server:
+            result = await sync(mirror_settings(server.url, database_dsn))
+    assert result.outcome == Outcome.COMPLETE
+    assert await ids_of(database) == {one["id"] for one in clinic}
+    counted = "SELECT DISTINCT total - entries FROM canvas_ops.search WHERE value = $1"
+    assert [row[0] for row in await database.fetch(counted, busiest)] == [1]
+
+
+async def test_growth_costs_another_reading_and_no_other_walk(database_dsn: str, database: asyncpg.Connection) -> None:
+    """A message created while a search is paged shifts its rows: it is read again, accepted, and all are landed."""
     clinic = clinic_of_long_searches()
     busiest = next(iter(clinic.practitioners.values())).reference
 
@@ -169,8 +221,8 @@ async def test_one_contradiction_costs_one_more_walk(database_dsn: str, database
     async with SandboxServer(clinic, middlewares=[spoiler.middleware()]) as server:
         result = await sync(mirror_settings(server.url, database_dsn))
     assert result.outcome == Outcome.COMPLETE
-    walks = "SELECT walks FROM canvas_ops.search WHERE value = $1 AND parameter = 'recipient'"
-    assert await database.fetchval(walks, busiest) == 2
+    walked = "SELECT walks, total, entries FROM canvas_ops.search WHERE value = $1 AND parameter = 'recipient'"
+    assert tuple(await database.fetchrow(walked, busiest)) == (1, before + 1, before + 1)
     assert await ids_of(database) == {one["id"] for one in clinic}
 
 

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from worker.records import Page
 
 
-async def walked(source: Source, **more: int) -> list[Page]:
-    return [page async for page in source.walk("Communication", SEARCH, **more)]
+async def walked(source: Source, pages_max: int | None = None) -> list[Page]:
+    return [page async for page in source.walk("Communication", SEARCH, pages_max=pages_max)]
 
 
 # Pages and links

@@ -1,110 +1,232 @@
-"""Whether a walk is accepted, each objection to it, and what a message and a first page say of their search."""
+"""Whether a search is accepted, each objection to it, and what a message and a first page say of their search."""
 
 from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.unit.test_plan import message
-from worker.jobs.acceptance import Tally, belongs, looks_unchanged, objection
+from worker.jobs.acceptance import belongs, is_worth_another_reading, looks_unchanged, objection
+from worker.jobs.tally import Shown, Tally
 from worker.load.marks import Mark, Seen
 from worker.records import Reference, Search
 
-Walked = tuple[int | None, list[str | bytes], int]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Answered = tuple[int | None, str]
+"""`total` of an answer, and the keys that it shows, a letter each."""
 
 
-def tally(*pages: Walked, again: tuple[int | None, list[str | bytes]] | None = None) -> Tally:
-    counted = Tally()
-    for total, keys, strangers in pages:
-        counted.add_page(total, keys, strangers, newcomers=0)
-    if again is not None:
-        counted.add_page_again(*again)
-    return counted
+def shown(keys: str, **more: Any) -> Shown:
+    return Shown([*keys], [key.encode() for key in keys], **more)
 
 
-@pytest.mark.parametrize(
-    ("walk", "expected"),
-    [
-        (tally((0, [], 0)), None),
-        (tally((2, ["a", "b"], 0)), None),
-        (tally((2, ["a", b"hash of one without an id"], 0)), None),
-        (tally((3, ["a", "b"], 0), (3, ["c"], 0), again=(3, ["b", "a"])), None),
-        (tally((2, ["a", "b"], 0), (2, [], 0), again=(2, ["a", "b"])), None),
-        (tally(), "no_total"),
-        (tally((None, ["a"], 0)), "no_total"),
-        (tally((2, ["a"], 0), (None, ["b"], 0), again=(2, ["a"])), "no_total"),
-        (tally((2, ["a"], 0), (2, ["b"], 0), again=(None, ["a"])), "no_total"),
-        (tally((2, ["a"], 0), (3, ["b"], 0), again=(2, ["a"])), "total_changed"),
-        (tally((2, ["a"], 0), (2, ["b"], 0), again=(3, ["a"])), "total_changed"),
-        (tally((2, ["a", "b"], 1)), "filter_ignored"),
-        (tally((2, ["a"], 0), (2, ["b"], 2), again=(2, ["a"])), "filter_ignored"),
-        (tally((3, ["a", "b"], 0)), "too_few_entries"),
-        (tally((3, ["a", "b"], 0), (3, ["b"], 0), again=(3, ["a", "b"])), "too_few_entries"),
-        (tally((2, ["a", "a"], 0)), "too_few_entries"),
-        (tally((1, ["a", "b"], 0)), "too_many_entries"),
-        (tally((2, ["a"], 0), (2, ["b"], 0), again=(2, ["b"])), "first_page_changed"),
-        (tally((2, ["a"], 0), (2, ["b"], 0), again=(2, [])), "first_page_changed"),
-        (tally((2, ["a"], 0), (2, ["b"], 0)), "first_page_changed"),
-    ],
-)
-def test_a_walk_is_accepted_or_objected_to_in_a_word(walk: Tally, expected: str | None) -> None:
-    assert objection(walk) == expected
+def walked(*readings: Sequence[Answered], known: str = "") -> Tally:
+    """Count readings whose answers came one after the other."""
+    tally, time = Tally(frozenset(known)), count(1)
+    for reading in readings:
+        for total, keys in reading:
+            tally.add(shown(keys), total, requested=next(time), arrived=next(time))
+        tally.end_reading()
+    return tally
 
 
-def test_only_a_walk_of_several_pages_is_looked_at_again() -> None:
-    assert not tally((2, ["a", "b"], 0)).needs_first_page_again
-    assert tally((2, ["a"], 0), (2, ["b"], 0)).needs_first_page_again
-
-
-def walk_of_three_pages(newcomers: int, again: list[str | bytes] | None = None) -> Tally:
-    counted = Tally()
-    pages: list[list[str | bytes]] = [["a", "b"], ["c", "d"], ["e"]]
-    for keys in pages:
-        counted.add_page(5, keys, 0, newcomers if "c" in keys else 0)
-    counted.add_page_again(5, ["a", "b"])
-    if again is not None:
-        counted.add_page_again(5, again)
-    return counted
+ONE_PAGE: list[Answered] = [(2, "ab")]
+THREE_PAGES: list[Answered] = [(5, "ab"), (5, "cd"), (5, "e")]
 
 
 @pytest.mark.parametrize(
-    ("walk", "expected", "is_read_again"),
+    ("tally", "total"),
     [
-        (walk_of_three_pages(newcomers=0), None, True),
-        (walk_of_three_pages(newcomers=1), "pages_changed", False),
-        (walk_of_three_pages(newcomers=1, again=["c", "d"]), None, True),
-        (walk_of_three_pages(newcomers=1, again=["d", "c", "skipped"]), None, True),
-        (walk_of_three_pages(newcomers=1, again=["d", "skipped"]), "pages_changed", True),
-        (walk_of_three_pages(newcomers=1, again=["d"]), "pages_changed", True),
-        (walk_of_three_pages(newcomers=1, again=["d", "d"]), "pages_changed", True),
+        (walked([(0, "")]), 0),
+        (walked(ONE_PAGE), 2),
+        (walked(THREE_PAGES, known="abcde"), 5),
+        (walked(THREE_PAGES, THREE_PAGES), 5),
+        # What is new at the front is there on the first page; what is new at the end, on the last.
+        (walked([(3, "xa"), (3, "b")], known="ab"), 3),
+        (walked([(3, "ab"), (3, "x")], [(3, "ab")], known="ab"), 3),
+        # It grew at the front, between the pages of the first reading and between the readings.
+        (walked([(3, "ab"), (4, "bc")], [(5, "yx"), (5, "ab"), (5, "c")]), 5),
+        # It grew at the end.
+        (walked([(3, "ab"), (4, "cx")], [(5, "ab"), (5, "cx"), (5, "y")]), 4),
+        # The same row twice, pushed onto the next page by a new one: counted once.
+        (walked([(4, "ab"), (5, "bc"), (5, "d")], [(5, "xa"), (5, "bc"), (5, "d")]), 5),
+        # A row was deleted after it had been shown.
+        (walked([(4, "ab"), (3, "d")], [(3, "bc"), (3, "d")], [(3, "bc"), (3, "d")]), 3),
+        # `total` on one page is enough.
+        (walked([(None, "ab"), (3, "c")], [(None, "ab"), (3, "c")]), 3),
     ],
 )
-def test_what_shows_something_new_on_several_pages_is_read_again_but_for_the_last(
-    walk: Tally, expected: str | None, *, is_read_again: bool
+def test_a_search_is_accepted_by_the_total_of_one_answer(tally: Tally, total: int) -> None:
+    assert objection(tally) is None
+    assert tally.total == total
+
+
+@pytest.mark.parametrize(
+    ("tally", "reason"),
+    [
+        (walked(), "no_total"),
+        (walked([(None, "a")]), "no_total"),
+        (walked([(3, "ab")], [(3, "ab")]), "too_few_entries"),
+        (walked([(3, "ab"), (3, "b")], [(3, "ab"), (3, "b")]), "too_few_entries"),
+        (walked([(2, "aa")], [(2, "aa")]), "too_few_entries"),
+        (walked([(1, "ab")], [(1, "ab")]), "too_many_entries"),
+        (walked([(5, "ab"), (6, "c")], [(5, "ab"), (6, "c")]), "total_changed"),
+        (walked(THREE_PAGES), "pages_changed"),
+        (walked([(5, "ab"), (5, "c")], [(5, "ab"), (5, "d")]), "pages_changed"),
+    ],
+)
+def test_a_search_is_objected_to_in_a_word(tally: Tally, reason: str) -> None:
+    assert objection(tally) == reason
+
+
+def test_as_many_as_total_are_not_enough_if_they_were_not_there_at_one_instant() -> None:
+    """A row goes before the second page and another comes behind it: the row between the pages is never shown."""
+    skipped = walked([(5, "ab"), (5, "de"), (5, "x")])
+    assert skipped.entries == 5
+    assert objection(skipped) is not None
+    skipped = walked([(5, "ab"), (5, "de"), (5, "x")], [(5, "bc"), (5, "de"), (5, "x")])
+    assert objection(skipped) == "pages_changed"
+    skipped = walked(
+        [(5, "ab"), (5, "de"), (5, "x")], [(5, "bc"), (5, "de"), (5, "x")], [(5, "bc"), (5, "de"), (5, "x")]
+    )
+    assert objection(skipped) is None
+
+
+def test_a_walk_is_accepted_before_the_last_page_is_read_again() -> None:
+    tally = walked(THREE_PAGES)
+    for time, keys in enumerate(("ab", "cd"), 100):
+        assert objection(tally) is not None
+        tally.add(shown(keys), 5, requested=2 * time, arrived=2 * time + 1)
+    assert objection(tally) is None
+    assert tally.pages == 3
+
+
+def test_an_answer_is_on_neither_side_of_one_that_it_overlaps() -> None:
+    """Of pages that are under way at once nobody knows which the source made first."""
+    tally = Tally()
+    tally.add(shown("ab"), 4, requested=1, arrived=4)
+    tally.add(shown("cd"), 4, requested=2, arrived=3)
+    tally.end_reading()
+    tally.add(shown("ab"), 4, requested=5, arrived=6)
+    assert objection(tally) is not None
+    tally.add(shown("cd"), 4, requested=7, arrived=8)
+    assert objection(tally) is None
+
+
+@pytest.mark.parametrize("lie", [0, 1, 2])
+def test_one_answer_that_says_that_all_is_gone_is_not_believed(lie: int) -> None:
+    """Nothing was seen on both sides of it, as it says; but only a whole later reading could confirm that."""
+    reading: list[Answered] = [*THREE_PAGES[:lie], (0, "")]
+    assert objection(walked(reading)) is not None or lie == 0
+    assert objection(walked(THREE_PAGES, reading)) is not None or lie == 2
+    told = walked(THREE_PAGES, reading, THREE_PAGES, THREE_PAGES)
+    assert objection(told) is None
+    assert told.total == 5
+
+
+def test_what_is_gone_is_believed_once_a_whole_reading_confirms_it() -> None:
+    gone = walked(THREE_PAGES, [(0, "")], [(0, "")])
+    assert objection(gone) is None
+    assert (gone.total, gone.entries) == (0, 5)
+
+
+ONE_TWICE: list[Answered] = [(4, "ab"), (4, "bc")]
+
+
+@pytest.mark.parametrize(
+    ("in_other_pages", "accepted"),
+    [
+        ([(4, "a"), (4, "b"), (4, "b"), (4, "c")], True),
+        ([(4, "abb"), (4, "c")], True),
+        # Where the pages end otherwise, another is shown twice, or one that was hidden.
+        ([(4, "a"), (4, "a"), (4, "b"), (4, "c")], False),
+        ([(4, "a"), (4, "b"), (4, "d"), (4, "c")], False),
+        ([(3, "a"), (3, "b"), (3, "c")], False),
+        # The source pages as it likes: nothing is confirmed.
+        (ONE_TWICE, False),
+    ],
+)
+def test_copies_are_counted_if_other_pages_show_the_same_ones(
+    in_other_pages: list[Answered], *, accepted: bool
 ) -> None:
-    assert objection(walk) == expected
-    assert walk.is_read_again is is_read_again
+    tally = walked(ONE_TWICE, ONE_TWICE)
+    assert objection(tally) == "too_few_entries"
+    assert tally.page_size_for_copies == 1
+    for time, (total, keys) in enumerate(in_other_pages, 50):
+        tally.add(shown(keys), total, requested=2 * time, arrived=2 * time + 1)
+    tally.end_reading()
+    assert tally.confirm_copies() is accepted
 
 
-def test_a_first_page_that_changed_ends_the_second_reading() -> None:
-    walk = Tally()
-    for keys in ("ab", "cd", "e"):
-        walk.add_page(5, list(keys), 0, newcomers=len(keys))
-    assert not walk.is_read_again
-    walk.add_page_again(5, ["b", "c"])
-    assert walk.is_read_again
+@pytest.mark.parametrize(
+    "readings",
+    [
+        [ONE_TWICE],
+        [ONE_TWICE, [(4, "ab"), (4, "cc")]],
+        [[(3, "ab"), (3, "bc")], [(3, "ab"), (3, "bc")]],
+        [[(5, "ab"), (5, "bc")], [(5, "ab"), (5, "bc")]],
+        [[(4, "ab"), (5, "bc")], [(4, "ab"), (5, "bc")]],
+        [[(2, "a"), (2, "a")], [(2, "a"), (2, "a")]],
+    ],
+)
+def test_copies_that_do_not_explain_total_are_not_looked_into(readings: list[list[Answered]]) -> None:
+    assert walked(*readings).page_size_for_copies is None
 
 
-def test_a_total_that_changed_ends_the_second_reading() -> None:
-    walk = walk_of_three_pages(newcomers=1)
-    walk.add_page_again(6, ["c"])
-    assert walk.is_read_again
-    assert objection(walk) == "total_changed"
+def test_two_versions_of_one_entry_are_no_copies() -> None:
+    tally = Tally()
+    for time in (1, 3):
+        tally.add(Shown(["a", "b", "b"], [b"a", b"b", b"other"]), 3, requested=time, arrived=time + 1)
+        tally.end_reading()
+    assert tally.page_size_for_copies is None
 
 
-def test_the_total_of_a_walk_is_one_number_or_none() -> None:
-    assert tally((2, ["a"], 0), (2, ["b"], 0)).total == 2
-    assert tally((2, ["a"], 0), (3, ["b"], 0)).total is None
-    assert tally().total is None
+def test_a_stranger_or_a_warning_is_objected_to_whatever_fits() -> None:
+    tally = Tally()
+    tally.add(shown("ab", strangers=1), 2, requested=1, arrived=2)
+    assert objection(tally) == "filter_ignored"
+    assert not is_worth_another_reading(tally)
+    tally.add(shown("", is_whole=False), 2, requested=3, arrived=4)
+    assert objection(tally) == "results_not_whole"
+
+
+def test_readings_go_on_while_they_differ_and_end_after_ten() -> None:
+    assert is_worth_another_reading(walked([(3, "ab")]))
+    assert not is_worth_another_reading(walked([(3, "ab")], [(3, "ab")]))
+    assert not is_worth_another_reading(walked([(None, "ab")]))
+    changing: list[list[Answered]] = [[(99, letter)] for letter in "abcdefghij"]
+    assert is_worth_another_reading(walked(*changing[:9]))
+    assert not is_worth_another_reading(walked(*changing))
+
+
+def test_an_older_version_is_told_from_a_newer_one() -> None:
+    tally = Tally()
+    tally.add(shown("a"), 1, requested=5, arrived=6)
+    assert tally.has_newer("a", 4)
+    assert not tally.has_newer("a", 5)
+    assert not tally.has_newer("b", 0)
+
+
+def test_memory_is_bounded_by_two_readings() -> None:
+    """Answers of readings that a whole later one did not make fit are given up."""
+    tally = walked(*([(99, "ab"), (99, "cd")] for _ in range(8)))
+    assert len(tally._answers) == 4
+
+
+def test_ten_thousand_entries_are_looked_through_quickly() -> None:
+    """Without looking at each pair of an answer and an entry: that would be a billion looks here."""
+    keys = [str(number) for number in range(10_000)]
+    tally, time = Tally(), count(1)
+    for reading in range(8):
+        for page in range(100):
+            few = keys[page * 100 : page * 100 + 100 - (page == reading)]
+            tally.add(Shown(few, [b""] * len(few)), 10_001, requested=next(time), arrived=next(time))
+        tally.end_reading()
+        assert objection(tally) is not None
 
 
 @pytest.mark.parametrize(

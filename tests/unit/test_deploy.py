@@ -247,7 +247,7 @@ def reasons_in_the_code() -> set[str]:
     return found
 
 
-TELL_WHY = {"objection", "_reason", "_walk", "_pass", "read_until_two_agree"}
+TELL_WHY = {"objection", "to_the_end", "_reason", "_walk", "_pass", "read_until_two_agree"}
 
 
 def words_in(node: ast.AST) -> set[str]:

@@ -7,12 +7,14 @@ Content-Type.
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from worker.errors import PageFailed
+from worker.extract.ahead import Ahead
 from worker.extract.auth import TokenSource
 from worker.extract.bundle import decode_page
 from worker.extract.connection import Clock, Connection, Server
@@ -23,7 +25,7 @@ from worker.extract.transport import proxy_of
 from worker.settings import FIRST_PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
     from worker.errors import MirrorError
     from worker.records import Page
@@ -47,7 +49,9 @@ class Source:
         self._connection = connection
         self._server = server
         self._tokens = tokens
+        self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
+        self._events = count(1)
 
     @classmethod
     @asynccontextmanager
@@ -98,29 +102,62 @@ class Source:
         """
         return await self._get(first_url(self._base_url, resource, parameters, count))
 
-    async def next_page(self, page: Page) -> Page | None:
-        """Return the page after `page`, None if there is no `next` link. Raises as `first_page` does."""
-        if page.next_url is None:
-            return None
-        return await self._get(next_url(self._base_url, page.url, page.next_url))
+    def following(self, page: Page) -> str | None:
+        """Return the absolute URL that the `next` link of `page` names, None if it has none.
+
+        Raises PageFailed `foreign_next` or `bad_link`, as `links.next_url` does.
+        """
+        return None if page.next_url is None else next_url(self._base_url, page.url, page.next_url)
 
     async def walk(
         self,
         resource: str,
         parameters: Sequence[tuple[str, str]],
         *,
+        first: Page | None = None,
+        count: int = 100,
         pages_max: int | None = None,
     ) -> AsyncGenerator[Page, None]:
-        """Yield all pages of a search, in order.
+        """Yield all pages of a search, in order. `first` is its first page, if that was read already.
 
         Besides what `first_page` raises: PageFailed `next_loops` if a link leads to a page of this walk, or to the
         very entries that were just shown (an offset that is ignored), and
         `too_many_pages` after `pages_max` pages, by default max(1000, min(entries so far, total) + 10).
         """
-        page: Page | None = await self.first_page(resource, parameters)
+        if first is None:
+            first = await self.first_page(resource, parameters, count=count)
+        async with aclosing(self._follow(first, self._get, pages_max)) as pages:
+            async for page in pages:
+                yield page
+
+    async def walk_again(self, urls: Sequence[str]) -> AsyncGenerator[Page, None]:
+        """Yield all pages of a search, in order, whose pages had these `urls` when it was walked before.
+
+        The first page is asked for alone. If its `next` link names the second of `urls`, all others but the last are
+        asked for side by side, as many as `MIRROR_CONCURRENCY` allows. Each is a page of this walk only if the page
+        before it, as it is now, names exactly its URL. From where one does not, the links are followed one by one; so
+        they are at the end, where the last page is asked for after all others have arrived, and what follows it now.
+        Raises as `walk` does.
+        """
+        first = await self._get(urls[0])
+        async with (
+            Ahead(self._get, urls[1:-1], self._concurrency) as ahead,
+            aclosing(self._follow(first, ahead.get, None)) as pages,
+        ):
+            async for page in pages:
+                yield page
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so long, by the clock that requests go by. Without effect for 0."""
+        if seconds:
+            await self._connection.clock.sleep(seconds)
+
+    async def _follow(
+        self, page: Page, get: Callable[[str], Awaitable[Page]], pages_max: int | None
+    ) -> AsyncGenerator[Page, None]:
         seen: set[str] = set()
         entries = 0
-        while page is not None:
+        while True:
             seen.add(page.url)
             entries += len(page.entries)
             yield page
@@ -128,21 +165,23 @@ class Source:
                 return
             if len(seen) >= (pages_max or max(PAGES_MAX, min(entries, page.total or 0) + 10)):
                 raise PageFailed("too_many_pages", f"One search still goes on after {len(seen)} pages.")
-            if next_url(self._base_url, page.url, page.next_url) in seen:
+            url = next_url(self._base_url, page.url, page.next_url)
+            if url in seen:
                 raise PageFailed("next_loops", f"One search leads back to a page it had, after {len(seen)} pages.")
-            shown, page = page.entries, await self.next_page(page)
-            if page is not None and shown and page.entries == shown:
+            shown, page = page.entries, await get(url)
+            if shown and page.entries == shown:
                 raise PageFailed("next_loops", f"One search shows the same page again, after {len(seen)} pages.")
 
     async def _get(self, url: str) -> Page:
         async with self._slots:
+            requested = next(self._events)
             page = await self._ask(url)
             if isinstance(page, _Refused) and self._tokens.can_replace(page.token):
                 self._tokens.invalidate(page.token)
                 page = await self._ask(url)
             if isinstance(page, _Refused):
                 raise await self._refusal(url, page.token)
-            return page
+            return replace(page, requested=requested, arrived=next(self._events))
 
     async def _refusal(self, url: str, token: str) -> MirrorError:
         """Return what a 401 means that no other token mends: this page is refused, or everybody is."""

@@ -1,8 +1,7 @@
-"""Whether the walk of a search is accepted: what it saw, page by page, must add up. Pure."""
+"""Whether a search is accepted as read completely (by the rule of `tally`), and what to do if not. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from worker.defects import guarded
@@ -11,118 +10,43 @@ from worker.records import Reason, Rejected
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from worker.jobs.tally import Tally
     from worker.load.marks import Mark
     from worker.records import Communication, Search
 
 WALKS_MAX = 3
 """How often a search is walked before it is given up as not accepted."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What one walk of a search saw, page by page. `key` of an entry is its id, or its raw hash if it has none."""
-
-    totals: set[int | None] = field(default_factory=set)
-    keys: set[str | bytes] = field(default_factory=set)
-    first_page: frozenset[str | bytes] = frozenset()
-    first_page_again: frozenset[str | bytes] | None = None
-    last_page: frozenset[str | bytes] = frozenset()
-    keys_again: set[str | bytes] = field(default_factory=set)
-    pages: int = 0
-    pages_again: int = 0
-    strangers: int = 0
-    newcomers: int = 0
-    is_whole: bool = True
-    """False if the source itself said of a page that its results are not whole."""
-
-    def add_page(self, total: int | None, keys: Iterable[str | bytes], strangers: int, newcomers: int) -> None:
-        """Count a page: its `total`, the keys of its match entries, how many of them were not asked for.
-
-        `newcomers` of them the last accepted walk did not show: all where nobody remembers that walk.
-        """
-        self.last_page = frozenset(keys)
-        if self.pages == 0:
-            self.first_page = self.last_page
-        self.totals.add(total)
-        self.keys |= self.last_page
-        self.strangers += strangers
-        self.newcomers += newcomers
-        self.pages += 1
-
-    def add_page_again(self, total: int | None, keys: Iterable[str | bytes]) -> None:
-        """Count a page that was read once more after the last one, from the first on."""
-        page_keys = frozenset(keys)
-        if self.pages_again == 0:
-            self.first_page_again = page_keys
-        self.totals.add(total)
-        self.keys_again |= page_keys
-        self.pages_again += 1
-
-    @property
-    def total(self) -> int | None:
-        """`Bundle.total`, if it was one number throughout."""
-        return next(iter(self.totals)) if len(self.totals) == 1 else None
-
-    @property
-    def needs_first_page_again(self) -> bool:
-        """Whether there were several pages: only then can rows have shifted between them."""
-        return self.pages > 1
-
-    @property
-    def needs_all_pages_again(self) -> bool:
-        """Whether a row may have been skipped that neither `total` nor the first page betrays.
-
-        When one row vanishes before the page that is read next and another appears after it, the row between the two
-        pages is skipped and `total` stays. If nothing was shown that the last accepted walk had not shown, that cannot
-        be: all that was shown was there when the first page was read, and with `total` distinct ones that was all there
-        was. The exception: a row that was away when this walk began, and came back. To notice that, every unchanged
-        search would have to be read twice; the next run, or `verify`, finds the row.
-        """
-        return self.pages > 2 and self.newcomers > 0
-
-    @property
-    def is_read_again(self) -> bool:
-        """Whether as many pages were read again as are needed, or enough to see that the walk will not be accepted."""
-        if self.first_page_again is None:
-            return False
-        if not self.needs_all_pages_again or self.first_page_again != self.first_page or len(self.totals) > 1:
-            return True
-        return self.pages_again >= self.pages - 1
-
-    @property
-    def was_there_at_the_end(self) -> bool:
-        """Whether all that was shown was there when the last page was read: shown on it, or before it and after it.
-
-        With `total` distinct ones that was all there was, whatever came, went or moved before and after. The exception,
-        again, is a row that was away just then, and came back.
-        """
-        return self.keys - self.last_page <= self.keys_again
+PAUSES_S = (0.0, 1.0, 3.0)
+"""How long to wait before each of its walks: what is wrong may pass."""
+READINGS_MAX = 10
+"""How often one walk reads its search from the first page to the last while the search keeps changing."""
 
 
 def objection(tally: Tally) -> str | None:
-    """Return why a walk is not accepted, in a word, or None if it is.
+    """Return why a search is not accepted, in a word, or None if it is.
 
-    Accepted is a walk whose `total` was the same on every page (FHIR R4 §3.1.1.5.1: the number of matches, not of
-    entries on the page), whose entries count to it, all of them asked for, whose first page is the same at the end, and
-    of which the source did not say itself that something is missing (§3.1.1.5.3).
-    Where that leaves room for a skipped row (`needs_all_pages_again`), all pages but the last must have been read again
-    and have shown again what they had shown.
+    Beside the rule: no entry may be one that was not asked for, and the source may not have said itself that something
+    is missing (FHIR R4 §3.1.1.5.3).
     """
-    if None in tally.totals or not tally.totals:
+    if tally.total is None:
         return "no_total"
     if not tally.is_whole:
         return "results_not_whole"
-    if len(tally.totals) > 1:
-        return "total_changed"
     if tally.strangers:
         return "filter_ignored"
-    if len(tally.keys) != tally.total:
-        return "too_few_entries" if len(tally.keys) < (tally.total or 0) else "too_many_entries"
-    if tally.needs_first_page_again and tally.first_page_again != tally.first_page:
-        return "first_page_changed"
-    if tally.needs_all_pages_again and not tally.was_there_at_the_end:
-        return "pages_changed"
-    return None
+    if tally.is_accepted or tally.find_instant():
+        return None
+    if len({total for total, _ in tally.readings[-1].pages} if tally.readings else ()) > 1:
+        return "total_changed"
+    if tally.stands_still:
+        return "too_few_entries" if tally.entries < tally.total else "too_many_entries"
+    return "pages_changed"
+
+
+def is_worth_another_reading(tally: Tally) -> bool:
+    """Tell whether a search that is not accepted yet may be, once it has been read again in the same walk."""
+    says_why_not = tally.total is None or not tally.is_whole or tally.strangers > 0
+    return not says_why_not and not tally.stands_still and len(tally.readings) < READINGS_MAX
 
 
 def belongs(communication: Communication, search: Search) -> bool:

@@ -9,19 +9,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from worker.errors import PageFailed
-from worker.extract.entry import hash_entry, read_entry
 from worker.jobs import acceptance, mirror, plan
+from worker.jobs.entries import Entries
 from worker.jobs.progress import Progress, Report
+from worker.jobs.reading import read_search
 from worker.jobs.together import together
 from worker.jobs.walk import BATCH_BYTES, BATCH_ENTRIES, RESOURCE
 from worker.load import sightings
-from worker.records import Aside, Communication, Message, Page, Rejected, Search
+from worker.records import Communication, Message, Page, Rejected, Search
 from worker.transform.message import to_messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from worker.jobs.tally import Shown
     from worker.jobs.workplace import Workplace
     from worker.transform.message import Rules
 
@@ -36,7 +37,7 @@ class Cover:
         self.passes = 0
         self.entries = 0
         self.as_of: datetime | None = None
-        self._total = 0
+        self._shown = 0
         self._workplace = workplace
         self._warehouse = workplace.warehouse
         self._rules = mirror.rules_of(workplace.settings)
@@ -61,19 +62,19 @@ class Cover:
         return reason or "passes_differ"
 
     async def is_whole(self) -> bool:
-        """Tell whether what the last pass saw is stored: as much as the totals of its accepted searches come to.
+        """Tell whether what the last pass saw is stored: as many entries as its accepted searches showed.
 
         The table is not logged. A warehouse that crashed has lost all of it.
         """
         stored = await self._warehouse.work(sightings.count_sightings, self._warehouse, self.run_id, self.passes)
         self.entries = max(self.entries, stored.entries)
-        return stored.sightings == self._total
+        return stored.sightings == self._shown
 
     async def _pass(self, searches: list[Search]) -> str | None:
         progress = Progress(searches=len(searches), run_id=self.run_id)
         waiting = iter(enumerate(searches))
         concurrency = self._workplace.settings.concurrency
-        self._total = self.entries = 0
+        self._shown = self.entries = 0
         reasons = await together(self._some(waiting, progress) for _ in range(concurrency))
         whole = await self.is_whole()
         return next((reason for reason in reasons if reason is not None), None if whole else "totals_differ")
@@ -90,18 +91,19 @@ class Cover:
 
     async def _walk(self, number: int, search: Search, progress: Progress) -> str | None:
         reason: str | None = None
-        for _ in range(acceptance.WALKS_MAX):
+        for pause_s in acceptance.PAUSES_S:
+            await self._workplace.source.pause(pause_s)
             walk = _Walk(self._workplace, self._rules, self.run_id, self.passes, number, search)
             reason = await walk.to_the_end(progress)
             if reason is None:
-                self._total += walk.tally.total or 0
+                self._shown += walk.entries.tally.entries
                 return None
         return reason
 
 
 @dataclass(slots=True)
 class _Walk:
-    """One walk of a search: what it saw (`tally`), and what of it waits to be stored."""
+    """One walk of a search: what it was shown (`entries`), and what of it waits to be stored."""
 
     workplace: Workplace
     rules: Rules
@@ -109,64 +111,40 @@ class _Walk:
     number: int
     search_number: int
     search: Search
-    tally: acceptance.Tally = field(default_factory=acceptance.Tally)
+    entries: Entries = field(init=False)
     messages: list[Message] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     waiting_bytes: int = 0
     has_stored: bool = False
 
+    def __post_init__(self) -> None:
+        self.entries = Entries(self.search)
+
     async def to_the_end(self, progress: Progress) -> str | None:
-        """Read every page, and the first once more. Return why the walk is not accepted: then none of it is stored."""
-        try:
-            reason = await self._read(progress)
-        except PageFailed as failed:
-            reason = failed.reason
+        """Read the search completely. Return why it is not accepted: then none of it is stored."""
+
+        async def take(page: Page) -> Shown:
+            if len(self.messages) + len(self.rejected) >= BATCH_ENTRIES or self.waiting_bytes >= BATCH_BYTES:
+                await self._store()
+            shown, records = self.entries.look(page, {})
+            self._keep(records)
+            progress.entries += len(records)
+            return shown
+
+        parameters = [(self.search.parameter, self.search.value)]
+        reason = await read_search(self.workplace.source, RESOURCE, parameters, self.entries.tally, take)
         if reason is None:
             await self._store()
         elif self.has_stored:
             await self._forget()
         return reason
 
-    async def _read(self, progress: Progress) -> str | None:
-        source, parameters = self.workplace.source, [(self.search.parameter, self.search.value)]
-        async for page in source.walk(RESOURCE, parameters):
-            self._take(page)
-            progress.entries += len(page.entries)
-            if len(self.messages) + len(self.rejected) >= BATCH_ENTRIES or self.waiting_bytes >= BATCH_BYTES:
-                await self._store()
-        if self.tally.needs_first_page_again:
-            first = await source.first_page(RESOURCE, parameters)
-            again = [read_entry(entry, hash_entry(entry)) for entry in first.entries]
-            self.tally.add_page_again(
-                first.total, [record.id or record.raw_hash for record in again if not isinstance(record, Aside)]
-            )
-        return acceptance.objection(self.tally)
-
-    def _take(self, page: Page) -> None:
-        usable: list[Communication] = []
-        unusable: list[Rejected] = []
-        strangers = 0
-        for entry in page.entries:
-            record, is_stranger = read_entry(entry, hash_entry(entry)), False
-            if isinstance(record, Communication):
-                record, is_stranger = acceptance.judged(record, entry, self.search)
-            strangers += is_stranger
-            if isinstance(record, Aside):
-                self.tally.is_whole &= not record.not_whole
-            elif isinstance(record, Rejected):
-                unusable.append(record)
-            else:
-                usable.append(record)
-        self.tally.add_page(
-            page.total,
-            [*(record.id for record in usable), *(record.id or record.raw_hash for record in unusable)],
-            strangers,
-            # A skipped row shows in the next pass: two in a row must agree.
-            newcomers=0,
-        )
+    def _keep(self, records: list[Communication | Rejected]) -> None:
+        usable = [record for record in records if isinstance(record, Communication)]
+        unusable = [record for record in records if isinstance(record, Rejected)]
         self.messages += to_messages(usable, self.rules)
         self.rejected += unusable
-        self.waiting_bytes += sum(map(len, page.entries))
+        self.waiting_bytes += sum(len(one.resource) for one in usable) + sum(len(one.entry) for one in unusable)
 
     async def _store(self) -> None:
         warehouse = self.workplace.warehouse

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from worker.errors import PageFailed
 from worker.extract import roster
+from worker.extract.entry import hash_entry
 from worker.jobs import acceptance, plan
+from worker.jobs.reading import read_search
+from worker.jobs.tally import Shown, Tally
 from worker.load.worklist import RosterWalk
 from worker.telemetry import get_logger
 
@@ -65,22 +66,17 @@ async def read_patients(source: Source, met: Collection[str]) -> People:
 
 async def _read(source: Source, search: roster.RosterSearch, decode: Callable[[bytes], roster.RosterEntry]) -> People:
     parameter, value = search.parameters[-1] if search.parameters else ("", "")
-    reason, attempt = None, 0
-    while True:
-        attempt += 1
+    for attempt in range(1, acceptance.WALKS_MAX + 1):
+        await source.pause(acceptance.PAUSES_S[attempt - 1])
         started_at = datetime.now(UTC)
-        tally = acceptance.Tally()
-        listed: dict[str, roster.RosterEntry] = {}
-        try:
-            reason = await _walk(source, search, decode, tally, listed)
-        except PageFailed as failed:
-            reason = failed.reason
-        if reason is None or attempt == acceptance.WALKS_MAX:
+        walk = _Walk(search, decode)
+        reason = await walk.to_the_end(source)
+        if reason is None:
             break
-        get_logger().warning("a roster walk was not accepted, walking again", reason=reason, attempt=attempt)
+        get_logger().warning("a roster walk was not accepted", reason=reason, attempt=attempt)
     return People(
-        ids=tuple(listed),
-        practitioners=tuple(entry.practitioner for entry in listed.values() if entry.practitioner is not None),
+        ids=tuple(walk.listed),
+        practitioners=tuple(entry.practitioner for entry in walk.listed.values() if entry.practitioner is not None),
         walked=RosterWalk(
             resource=search.resource,
             parameter=parameter,
@@ -89,52 +85,39 @@ async def _read(source: Source, search: roster.RosterSearch, decode: Callable[[b
             reason=reason,
             walks=attempt,
             started_at=started_at,
-            total=tally.total,
-            pages=tally.pages,
-            entries=len(tally.keys),
+            total=walk.tally.total,
+            pages=walk.tally.pages,
+            entries=walk.tally.entries,
         ),
     )
 
 
-async def _walk(
-    source: Source,
-    search: roster.RosterSearch,
-    decode: Callable[[bytes], roster.RosterEntry],
-    tally: acceptance.Tally,
-    listed: dict[str, roster.RosterEntry],
-) -> str | None:
-    nobody = False
-    async for page in source.walk(search.resource, search.parameters):
-        entries = _matches(page, decode, tally)
-        strangers = sum(one.practitioner is not None and not search.asked_for(one.practitioner) for one in entries)
-        tally.add_page(page.total, [entry.key for entry in entries], strangers, newcomers=len(entries))
-        listed |= {entry.id: entry for entry in entries if entry.id is not None}
-        nobody = nobody or any(entry.id is None for entry in entries)
-    if tally.needs_first_page_again:
-        await _read_again(source, search, decode, tally, listed)
-    # An entry that names nobody may be somebody whose messages would be missed.
-    return acceptance.objection(tally) or ("unusable_entry" if nobody else None)
+class _Walk:
+    """One walk of a people search: what it was shown (`tally`), and whom it listed, by id."""
 
+    def __init__(self, search: roster.RosterSearch, decode: Callable[[bytes], roster.RosterEntry]) -> None:
+        self.tally = Tally()
+        self.listed: dict[str, roster.RosterEntry] = {}
+        self._nobody = False
+        self._search = search
+        self._decode = decode
 
-async def _read_again(
-    source: Source,
-    search: roster.RosterSearch,
-    decode: Callable[[bytes], roster.RosterEntry],
-    tally: acceptance.Tally,
-    listed: dict[str, roster.RosterEntry],
-) -> None:
-    async with aclosing(source.walk(search.resource, search.parameters)) as walk:
-        async for page in walk:
-            entries = _matches(page, decode, tally)
-            tally.add_page_again(page.total, [entry.key for entry in entries])
-            listed |= {entry.id: entry for entry in entries if entry.id is not None}
-            if tally.is_read_again:
-                return
+    async def to_the_end(self, source: Source) -> str | None:
+        reason = await read_search(source, self._search.resource, self._search.parameters, self.tally, self._take)
+        # An entry that names nobody may be somebody whose messages would be missed.
+        return reason or ("unusable_entry" if self._nobody else None)
 
+    async def _take(self, page: Page) -> Shown:
+        decoded = [(self._decode(entry), hash_entry(entry)) for entry in page.entries]
+        matches = [(entry, raw_hash) for entry, raw_hash in decoded if not entry.aside]
+        self.listed |= {entry.id: entry for entry, _ in matches if entry.id is not None}
+        self._nobody = self._nobody or any(entry.id is None for entry, _ in matches)
+        return Shown(
+            keys=[entry.key for entry, _ in matches],
+            raw_hashes=[raw_hash for _, raw_hash in matches],
+            strangers=sum(self._is_stranger(entry) for entry, _ in matches),
+            is_whole=not any(entry.not_whole for entry, _ in decoded),
+        )
 
-def _matches(
-    page: Page, decode: Callable[[bytes], roster.RosterEntry], tally: acceptance.Tally
-) -> list[roster.RosterEntry]:
-    entries = [*map(decode, page.entries)]
-    tally.is_whole &= not any(entry.not_whole for entry in entries)
-    return [entry for entry in entries if not entry.aside]
+    def _is_stranger(self, entry: roster.RosterEntry) -> bool:
+        return entry.practitioner is not None and not self._search.asked_for(entry.practitioner)

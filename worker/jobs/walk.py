@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,16 +10,20 @@ from worker.defects import guarded
 from worker.errors import PageFailed
 from worker.extract.entry import hash_entry, read_entry
 from worker.jobs import acceptance, plan
+from worker.jobs.entries import Entries
+from worker.jobs.reading import read_search
 from worker.load import marks, worklist
 from worker.records import Aside, Communication, Message, Page, Rejected
 from worker.telemetry import get_logger
 from worker.transform.message import to_messages
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from uuid import UUID
 
     from worker.extract.client import Source
     from worker.jobs.progress import Progress, Report
+    from worker.jobs.tally import Shown, Tally
     from worker.load.database import Warehouse
     from worker.transform.message import Rules
 
@@ -64,6 +67,7 @@ class Walker:
 
     async def _walk(self, claim: worklist.Claim) -> None:
         for attempt in range(1, acceptance.WALKS_MAX + 1):
+            await self.source.pause(acceptance.PAUSES_S[attempt - 1])
             batch_number = await self.warehouse.work(worklist.begin_walk, self.warehouse, claim)
             # Anew for each walk: the one before may have landed what makes an entry of the mark unusable.
             mark = await self.warehouse.work(marks.read_mark, self.warehouse, claim.search)
@@ -80,13 +84,13 @@ class Walker:
 
 @dataclass(slots=True)
 class _Walk:
-    """One walk: what it saw (`tally`), and what of it waits to be landed."""
+    """One walk: what it was shown (`tally`), and what of it waits to be landed."""
 
     walker: Walker
     claim: worklist.Claim
     mark: marks.Mark
     batch_number: int
-    tally: acceptance.Tally = field(default_factory=acceptance.Tally)
+    entries: Entries = field(init=False)
     seen: dict[bytes, marks.Seen] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
@@ -94,38 +98,29 @@ class _Walk:
     """Hashes of the entries that lie outside of the days that are asked for."""
     waiting_bytes: int = 0
     first_glance_only: bool = False
-    known: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.known = frozenset(seen.id for seen in self.mark.stored.values())
+        self.entries = Entries(self.claim.search, frozenset(seen.id for seen in self.mark.stored.values()))
+
+    @property
+    def tally(self) -> Tally:
+        """What the walk was shown."""
+        return self.entries.tally
 
     async def to_the_end(self) -> str | None:
         """Read every page, landing batches on the way. Return why the walk is not accepted, or None if it is."""
+        source, first = self.walker.source, None
         parameters = [(self.claim.search.parameter, self.claim.search.value)]
-        try:
-            async for page in self.walker.source.walk(RESOURCE, parameters):
-                self._take(page)
-                if self.walker.selection.quick and self._looks_unchanged(page):
-                    self.first_glance_only = True
-                    return None
-                if self._batch_is_full():
-                    await self.land()
-            if self.tally.needs_first_page_again:
-                await self._read_again(parameters)
-        except PageFailed as failed:
-            return failed.reason
-        return acceptance.objection(self.tally)
-
-    async def _read_again(self, parameters: list[tuple[str, str]]) -> None:
-        """Read the first page again, or all but the last, and land what the later ones show and had not shown."""
-        async with aclosing(self.walker.source.walk(RESOURCE, parameters)) as walk:
-            async for page in walk:
-                is_first = self.tally.pages_again == 0
-                self.tally.add_page_again(page.total, self._keys(page, land=not is_first))
-                if self.tally.is_read_again:
-                    return
-                if self._batch_is_full():
-                    await self.land()
+        if self.walker.selection.quick:
+            try:
+                first = await source.first_page(RESOURCE, parameters)
+            except PageFailed as failed:
+                return failed.reason
+            if self._looks_unchanged(first):
+                self.first_glance_only = True
+                self.tally.add(self._take(first), first.total, requested=first.requested, arrived=first.arrived)
+                return None
+        return await read_search(source, RESOURCE, parameters, self.tally, self._take_and_land, first=first)
 
     async def land(self) -> None:
         """Land what waits, without finishing the search."""
@@ -145,44 +140,32 @@ class _Walk:
                 reason=reason,
                 total=self.tally.total,
                 pages=self.tally.pages,
-                entries=len(self.tally.keys),
+                entries=self.tally.entries,
                 outside=len(self.outside),
                 seen=self.seen if wants_mark else None,
             )
         )
-        if reason is None and self.claim.search.parameter == "_id" and not self.tally.keys:
+        if reason is None and self.claim.search.parameter == "_id" and not self.tally.entries:
             self.walker.gone.add(self.claim.search.value)
         self.walker.progress.searches_done += 1
         self.walker.report(self.walker.progress)
 
-    def _take(self, page: Page) -> None:
-        keys: list[str | bytes] = []
-        records: list[Communication | Rejected] = []
-        strangers = newcomers = 0
-        for entry in page.entries:
-            raw_hash = hash_entry(entry)
-            held = self.mark.usable.get(raw_hash)
-            if held is not None:
-                keys.append(held.id)
-                self.seen[raw_hash] = held
-                if self.walker.selection.windowed and not self._is_wanted(read_entry(entry, raw_hash)):
-                    self.outside.add(raw_hash)
-                continue
-            record = read_entry(entry, raw_hash)
-            if isinstance(record, Aside):
-                self.tally.is_whole &= not record.not_whole
-                continue
-            keys.append(record.id or raw_hash)
-            newcomers += record.id not in self.known
-            is_stranger = False
-            if isinstance(record, Communication):
-                record, is_stranger = acceptance.judged(record, entry, self.claim.search)
-            strangers += is_stranger
-            records.append(record)
+    async def _take_and_land(self, page: Page) -> Shown:
+        if self._batch_is_full():
+            await self.land()
+        return self._take(page)
+
+    def _take(self, page: Page) -> Shown:
+        before = len(self.entries.keys)
+        shown, records = self.entries.look(page, self.mark.usable)
+        held = {raw_hash: self.mark.usable[raw_hash] for raw_hash in shown.raw_hashes if raw_hash in self.mark.usable}
+        self.seen |= held
+        if self.walker.selection.windowed:
+            self._note_outside(page, held.keys())
         self._keep(records)
-        self.tally.add_page(page.total, keys, strangers, newcomers)
-        self.walker.progress.entries += len(keys)
+        self.walker.progress.entries += len(self.entries.keys) - before
         self.walker.report(self.walker.progress)
+        return shown
 
     def _keep(self, records: list[Communication | Rejected]) -> None:
         """Let records wait to be landed, but for those that lie outside of what is asked for."""
@@ -199,6 +182,12 @@ class _Walk:
                 self.outside.add(record.raw_hash)
         self.messages += to_messages(wanted, self.walker.rules)
 
+    def _note_outside(self, page: Page, held: Collection[bytes]) -> None:
+        for entry in page.entries:
+            raw_hash = hash_entry(entry)
+            if raw_hash in held and not self._is_wanted(read_entry(entry, raw_hash)):
+                self.outside.add(raw_hash)
+
     def _is_wanted(self, record: Communication | Rejected | Aside) -> bool:
         """Tell whether a record lies within what is asked for. What cannot be judged does."""
         if not isinstance(record, Communication):
@@ -206,26 +195,9 @@ class _Walk:
         return guarded(partial(self.walker.selection.wants, record), lambda: True)
 
     def _looks_unchanged(self, page: Page) -> bool:
-        return self.tally.pages == 1 and acceptance.looks_unchanged(
+        return acceptance.looks_unchanged(
             page.total, map(hash_entry, page.entries), self.mark, is_only=page.next_url is None
         )
-
-    def _keys(self, page: Page, *, land: bool) -> list[str | bytes]:
-        """Return the keys of a page that is read again; with `land`, what is new on it waits to be landed."""
-        keys: list[str | bytes] = []
-        new: dict[bytes, Communication | Rejected] = {}
-        for entry in page.entries:
-            raw_hash = hash_entry(entry)
-            held = self.seen.get(raw_hash)
-            record = None if held is not None else read_entry(entry, raw_hash)
-            if held is not None:
-                keys.append(held.id)
-            elif not isinstance(record, Aside | None):
-                keys.append(record.id or raw_hash)
-                new[raw_hash] = record
-        if land:
-            self._keep(list(new.values()))
-        return keys
 
     def _batch_is_full(self) -> bool:
         return len(self.messages) + len(self.rejected) >= BATCH_ENTRIES or self.waiting_bytes >= BATCH_BYTES
