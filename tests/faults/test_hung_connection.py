@@ -19,7 +19,7 @@ from tenacity import stop_after_delay
 from tests.faults.worlds import open_world
 from worker.errors import WarehouseAway
 from worker.jobs.plan import Outcome
-from worker.load import database
+from worker.load import database, sessions
 from worker.sandbox.population import make_clinic
 
 if TYPE_CHECKING:
@@ -116,12 +116,12 @@ async def test_a_connection_over_tcp_is_watched_from_our_end(database_dsn: str) 
         dsn = parts._replace(netloc=f"{parts.username}@127.0.0.1:{port}", query="").geturl()
         async with database.open_warehouse(dsn, "canvas", timedelta(seconds=5)) as warehouse:
             set_ = await warehouse.work(_options_of)
-    assert set_ == {"SO_KEEPALIVE": 1, **database.SOCKET_OPTIONS}
+    assert set_ == {"SO_KEEPALIVE": 1, **sessions.SOCKET_OPTIONS}
 
 
 async def _options_of(connection: asyncpg.Connection) -> dict[str, int]:
     end = connection._transport.get_extra_info("socket")
-    options = {name: end.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in database.SOCKET_OPTIONS}
+    options = {name: end.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in sessions.SOCKET_OPTIONS}
     return {"SO_KEEPALIVE": end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE), **options}
 
 

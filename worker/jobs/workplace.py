@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
+    from worker.load.database import Dsn
     from worker.settings import Settings
 
 _NO_RUN = "No run was begun."
@@ -47,10 +48,10 @@ class Workplace:
             await self.warehouse.work(refuse_closed, self.warehouse, run_id)
 
 
-async def warehouse_dsn(settings: Settings) -> str:
+async def warehouse_dsn(settings: Settings) -> Dsn:
     """Return the DSN to write to, starting the embedded server if it is to be used. Raises EmbeddedServerError."""
     if settings.dsn is not None:
-        return settings.dsn.read()
+        return settings.dsn.read
     settings.need_warehouse_place()
     return await asyncio.to_thread(EmbeddedServer(settings.warehouse_dir).start)
 

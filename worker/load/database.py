@@ -7,17 +7,20 @@ nobody knows whether the commit arrived, so each unit is written to be repeatabl
 from __future__ import annotations
 
 import asyncio
-import socket
+import contextlib
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import asyncpg
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
-from worker.errors import WarehouseAway
+from worker.errors import SettingsError, WarehouseAway
 from worker.load.dsn import can_do_without_tls, connect_arguments, place_of, what_to_check
 from worker.load.failures import AWAY, Away, connected, mapped
+from worker.load.pooler import is_behind_pooler, refuse_transaction_pooler
+from worker.load.sessions import COMMAND_TIMEOUT_S, CONNECT_TIMEOUT_S, Session, read_backend_pid, set_up
 from worker.load.statements import statement
 from worker.settings import FIRST_PATIENCE
 from worker.telemetry import get_logger
@@ -32,50 +35,31 @@ T = TypeVar("T")
 P = ParamSpec("P")
 Connection: TypeAlias = asyncpg.Connection
 
+Dsn: TypeAlias = "str | Callable[[], str]"
+"""`WAREHOUSE_DSN`, or what reads it: asked anew for each connection, so that a rotated secret needs no restart."""
+
 SAID_EVERY_S = 10.0
 """How often it is said that the warehouse does not answer."""
-COMMAND_TIMEOUT_S = 300.0
-CONNECT_TIMEOUT_S = 10.0
-# What SERVER_SETTINGS ask of the server's end of a connection, for ours, where the system has the option. Without, a
-# statement whose connection was cut on the way would wait for an answer until COMMAND_TIMEOUT_S.
-SOCKET_OPTIONS = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 60_000}
-SERVER_SETTINGS = {
-    "TimeZone": "UTC",
-    # A connection cut between its two ends must not keep a lock or a lease alive at the server.
-    "tcp_keepalives_idle": "30",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "3",
-    "tcp_user_timeout": "60000",  # what keepalives do not see: an answer under way to a host that is gone
-    "idle_in_transaction_session_timeout": "300000",
-    # Whatever the role's default is: a server that crashes must not take back a run's work list, or a lease, that the
-    # worker goes on from.
-    "synchronous_commit": "on",
-}
 
 
-class _Watched(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
-    """A connection that notices when its other end is gone."""
-
-    def __init__(self, protocol: Any, transport: asyncio.Transport, *others: Any) -> None:
-        super().__init__(protocol, transport, *others)
-        end = transport.get_extra_info("socket")
-        if end is not None and end.family in {socket.AF_INET, socket.AF_INET6}:
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            for name, value in SOCKET_OPTIONS.items():
-                if hasattr(socket, name):
-                    end.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+def read_dsn(dsn: Dsn) -> str:
+    """Return what `WAREHOUSE_DSN` says now. Raises SettingsError if its file cannot be read."""
+    return dsn() if callable(dsn) else dsn
 
 
 class Warehouse:
     """A warehouse schema one can work in. Make one with `open_warehouse`."""
 
-    def __init__(self, dsn: str, schema: str, patience: timedelta, pool_size: int) -> None:
+    def __init__(self, dsn: Dsn, schema: str, patience: timedelta, pool_size: int) -> None:
+        at_first = read_dsn(dsn)
         self.schema = schema
-        self.place = place_of(dsn)
+        self.place = place_of(at_first)
+        self.is_behind_pooler = False
+        self._dsn = dsn
+        self._connect_arguments = connect_arguments(at_first)
         self._patience_s = patience.total_seconds()
-        self._connect_arguments = connect_arguments(dsn)
-        self._can_do_without_tls = can_do_without_tls(dsn)
-        self._what_to_check = what_to_check(dsn)
+        self._can_do_without_tls = can_do_without_tls(at_first)
+        self._what_to_check = what_to_check(at_first)
         self._pool_size = pool_size
         self._pool: asyncpg.Pool | None = None
         self._silent_since: float | None = None
@@ -86,22 +70,23 @@ class Warehouse:
         return statement(name, self.schema)
 
     async def connect(self) -> None:
-        """Connect for the first time. Raises WarehouseAway after `FIRST_PATIENCE` at most, WarehouseRefused at once."""
+        """Connect for the first time. Raises WarehouseAway after `FIRST_PATIENCE` at most, WarehouseRefused at once.
+
+        Refused is also a pooler whose connections do not keep their sessions.
+        """
 
         async def connect() -> None:
             # min_size 0: the pool is not to reconnect on its own account, beside the units that wait for the server.
             pool = await asyncpg.create_pool(
-                connect=connected,
+                connect=self._open_for_pool,
+                reset=_keep_settings,
                 min_size=0,
                 max_size=self._pool_size,
-                command_timeout=COMMAND_TIMEOUT_S,
-                timeout=CONNECT_TIMEOUT_S,
-                server_settings={**SERVER_SETTINGS, "application_name": "message-mirror"},
-                connection_class=_Watched,
-                **self._connect_arguments,
             )
             try:
-                async with pool.acquire():
+                async with pool.acquire() as connection:
+                    self.is_behind_pooler = is_behind_pooler(connection)
+                    await refuse_transaction_pooler(connection, partial(self._open, "message-mirror"))
                     self._pool = pool
             except BaseException:
                 pool.terminate()
@@ -130,27 +115,24 @@ class Warehouse:
             pool = self._pool
             if pool is None:
                 raise Away("not connected")
-            async with pool.acquire(timeout=CONNECT_TIMEOUT_S * 6) as connection, connection.transaction():
-                return await unit(connection, *args, **kwargs)
+            try:
+                async with pool.acquire(timeout=CONNECT_TIMEOUT_S * 6) as connection, connection.transaction():
+                    return await unit(connection, *args, **kwargs)
+            except asyncpg.ReadOnlySQLTransactionError:
+                # The name of the server may lead to another by now: no session with this one is of use.
+                await pool.expire_connections()
+                raise
 
         return await self._retried(self._patience_s, once)
 
-    async def single(
-        self, application_name: str, prepare: Callable[[Connection], Awaitable[None]]
-    ) -> asyncpg.Connection:
+    async def single(self, application_name: str, prepare: Callable[[Session], Awaitable[None]]) -> Session:
         """Return a connection of its own, outside the pool, as locks need it, after `prepare` has had it.
 
         Raises WarehouseAway or WarehouseRefused, and what `prepare` raises of its own; then it is closed.
         """
 
-        async def connect() -> asyncpg.Connection:
-            connection = await connected(
-                timeout=CONNECT_TIMEOUT_S,
-                command_timeout=COMMAND_TIMEOUT_S,
-                server_settings={**SERVER_SETTINGS, "application_name": application_name},
-                connection_class=_Watched,
-                **self._connect_arguments,
-            )
+        async def connect() -> Session:
+            connection = await self._open(application_name)
             try:
                 await prepare(connection)
             except BaseException:
@@ -159,6 +141,27 @@ class Warehouse:
             return connection
 
         return await self._retried(self._patience_s, connect)
+
+    async def _open_for_pool(self, *_: object, **_of_the_pool: object) -> Session:
+        return await self._open("message-mirror")
+
+    async def _open(self, application_name: str) -> Session:
+        """Connect by what WAREHOUSE_DSN says now. A file that is just being written counts as what it said before."""
+        with contextlib.suppress(SettingsError):
+            self._connect_arguments = connect_arguments(read_dsn(self._dsn))
+        session: Session = await connected(
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            connection_class=Session,
+            **self._connect_arguments,
+        )
+        try:
+            await set_up(session, application_name)
+            session.backend_pid = await read_backend_pid(session)
+        except BaseException:
+            session.terminate()
+            raise
+        return session
 
     async def _retried(self, patience_s: float, attempt: Callable[[], Awaitable[T]]) -> T:
         retrying = AsyncRetrying(
@@ -175,6 +178,8 @@ class Warehouse:
                     self._note_answer()
                     return result
         except Away as away:
+            if away.final is not None:
+                raise away.final from None
             raise WarehouseAway(
                 f"The warehouse cannot be reached ({away}), for {patience_s:.0f} s now.",
                 safe="What had been committed is kept.",
@@ -222,25 +227,32 @@ async def close_quietly(connection: asyncpg.Connection) -> None:
 
 
 def _stop_after_silence(patience_s: float) -> Callable[[RetryCallState], bool]:
-    """Return a condition that holds once the server has been away for `patience_s`.
+    """Return a condition that holds once the server has been away for `patience_s`, or what is final came twice.
 
     A statement may hang on one connection for as long as the patience while the server answers on all others: of a
     first attempt no more is counted than connecting may take.
     """
     silent_since: float | None = None
+    finals = 0
 
     def stop(state: RetryCallState) -> bool:
-        nonlocal silent_since
+        nonlocal silent_since, finals
+        failure = state.outcome.exception() if state.outcome is not None else None
+        finals += isinstance(failure, Away) and failure.final is not None
         now = state.outcome_timestamp or state.start_time
         if silent_since is None:
             silent_since = max(state.start_time, now - CONNECT_TIMEOUT_S)
-        return now - silent_since >= patience_s
+        return finals > 1 or now - silent_since >= patience_s
 
     return stop
 
 
+async def _keep_settings(_connection: Connection) -> None:
+    """Release a connection as it is. By default the pool would send RESET ALL, and undo what `set_up` has set."""
+
+
 @asynccontextmanager
-async def open_warehouse(dsn: str, schema: str, patience: timedelta, *, pool_size: int = 4) -> AsyncIterator[Warehouse]:
+async def open_warehouse(dsn: Dsn, schema: str, patience: timedelta, *, pool_size: int = 4) -> AsyncIterator[Warehouse]:
     """Connect to the warehouse, and close the connections at the end. Raises as `Warehouse.connect`."""
     warehouse = Warehouse(dsn, schema, patience, pool_size)
     try:

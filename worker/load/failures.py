@@ -11,62 +11,57 @@ import socket
 import ssl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import asyncpg
 
 from worker.errors import MirrorError, SettingsError, WarehouseRefused
+from worker.load.sqlstates import Then, meaning_of
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Failures after which the same unit of work is tried again.
-AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.IdleSessionTimeoutError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
+# Failures of the connection, after which the same unit of work is tried again. What a server reports is in `sqlstates`.
+AWAY = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 # While connecting: no setting of that name, none that a client may set, or not to that value.
 _NO_SETTING = (asyncpg.UndefinedObjectError, asyncpg.CantChangeRuntimeParamError, asyncpg.InvalidParameterValueError)
 # Classes of SQLSTATE with which a connection is refused: who asks for it, and the name of the database.
 _NOT_LET_IN = {"28", "3D"}
-_NO_CONNECTION_LEFT = asyncpg.TooManyConnectionsError
-_MORE_CONNECTIONS = (
-    "Give the role more connections (ALTER ROLE … CONNECTION LIMIT), or the server (max_connections); deploy/README.md"
-    " says how many it needs. Then the same command again."
-)
 _ROLLED_BACK = "The transaction was rolled back: nothing is half-written."
-_COLLIDED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 
 class Away(Exception):
     """The warehouse is not there for the moment; carries what happened in plain words, never the driver's.
 
-    `next` is what to do about it, if that is not to look whether the server is there.
+    `next` is what to do about it, if that is not to look whether the server is there. With `final` it is tried again
+    once only; then that is raised.
     """
 
-    def __init__(self, what: str, *, next: str = "") -> None:  # noqa: A002 - as in worker.errors
+    def __init__(self, what: str, *, next: str = "", final: MirrorError | None = None) -> None:  # noqa: A002 - as in errors
         super().__init__(what)
         self.next = next
+        self.final = final
 
 
-async def connected(*args: Any, **kwargs: Any) -> asyncpg.Connection:
+class RowRefused(WarehouseRefused):
+    """The server refuses a row, and may take the others of its batch."""
+
+
+async def connected(**arguments: Any) -> asyncpg.Connection:
     """Connect as `asyncpg.connect` does. Raises ClientConfigurationError for a setting that the server will not have.
 
-    Of the parameters of a URL the driver sends those that it does not know to the server, as settings.
+    Of the parameters of a URL the driver sends those that it does not know to the server, as settings. A pooler may
+    refuse any of them (PgBouncer: "unsupported startup parameter").
     """
     try:
-        return await asyncpg.connect(*args, **kwargs)
+        return await asyncpg.connect(**arguments)
     except _NO_SETTING:
         raise asyncpg.ClientConfigurationError("a setting") from None
+    except asyncpg.ProtocolViolationError:
+        if urlsplit(arguments["dsn"]).query:
+            raise asyncpg.ClientConfigurationError("a setting") from None
+        raise
 
 
 @contextmanager
@@ -93,13 +88,6 @@ def mapped(*, can_do_without_tls: bool) -> Iterator[None]:
 
 def _meant(error: Exception, *, can_do_without_tls: bool) -> Away | SettingsError | WarehouseRefused | None:
     """Return what a failure of the driver means, None for any other."""
-    if isinstance(error, asyncpg.DataError):
-        # Its message quotes the value.
-        return WarehouseRefused(
-            "A value could not be written as its column's type.",
-            safe=_ROLLED_BACK,
-            next="Report this line: such a value ought to be in quarantine.",
-        )
     if isinstance(error, PermissionError):
         return _closed_to_us(error)
     if isinstance(error, asyncpg.ClientConfigurationError):
@@ -108,9 +96,19 @@ def _meant(error: Exception, *, can_do_without_tls: bool) -> Away | SettingsErro
         return _not_trusted(error)
     if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):  # asyncpg has no type for it
         return _not_postgresql() if can_do_without_tls else _without_tls()
-    if isinstance(error, (*AWAY, *_COLLIDED)):
-        return Away(_plainly(error), next=_MORE_CONNECTIONS if isinstance(error, _NO_CONNECTION_LEFT) else "")
-    return refused(error) if isinstance(error, asyncpg.PostgresError) else None
+    if isinstance(error, asyncpg.PostgresError):
+        return _reported(error)
+    return Away(_plainly(error)) if isinstance(error, AWAY) else None
+
+
+def _reported(error: asyncpg.PostgresError) -> Away | SettingsError | WarehouseRefused:
+    """Return what a failure that the server reported means, by the table of SQLSTATEs."""
+    meaning = meaning_of(error)
+    if meaning.then is Then.WAIT:
+        return Away(meaning.what, next=meaning.next)
+    if meaning.then is Then.ONCE_MORE:
+        return Away(f"SQLSTATE {error.sqlstate}", final=refused(error))
+    return refused(error)
 
 
 def _closed_to_us(error: PermissionError) -> WarehouseRefused:
@@ -134,15 +132,9 @@ def _plainly(error: Exception) -> str:
         return "no server's socket is there"
     if isinstance(error, TimeoutError):
         return "it does not answer in time"
-    if isinstance(error, _NO_CONNECTION_LEFT):
-        return "it has no connection left for this role"
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
         return "no server that WAREHOUSE_DSN names is of the kind that target_session_attrs asks for"
     return type(error).__name__
-
-
-_OWNER = "Check that this role owns the schemas, and that they are up to date (`message-mirror migrate`)."
-_MANUAL = "Look the SQLSTATE up in PostgreSQL's manual (appendix A), mend it there, then the same command again."
 
 
 def _not_trusted(error: ssl.SSLCertVerificationError) -> SettingsError:
@@ -175,38 +167,37 @@ def _not_configured() -> SettingsError:
     return SettingsError(
         "What WAREHOUSE_DSN or a PG… variable asks of the connection cannot be done.",
         safe="Nothing was read or written.",
-        next="Check the parameters of WAREHOUSE_DSN, the files they name, and the PG… variables of this environment.",
+        next="Check the parameters of WAREHOUSE_DSN, the files they name, and the PG… variables of this environment. A"
+        " pooler takes no other parameters than those it knows (PgBouncer: ignore_startup_parameters).",
     )
 
 
 def refused(error: asyncpg.PostgresError) -> WarehouseRefused | SettingsError:
     """Say what the server said without its values: SQLSTATE, and table and constraint if it named them."""
     sqlstate = error.sqlstate or ""
+    meaning = meaning_of(error)
     if sqlstate[:2] not in _NOT_LET_IN:  # no statement; serve asks again every few seconds, and says so once
-        get_logger().error(
-            "the warehouse refused a statement",
-            sqlstate=error.sqlstate,
-            table=error.table_name,
-            constraint=error.constraint_name,
-            error=type(error).__name__,
-        )
-    next_steps = {
-        "28": "Check user and password in WAREHOUSE_DSN, and the server's pg_hba.conf. A .pgpass file is passed over"
-        " unless it is its owner's alone (chmod 0600).",
-        "3D": "Create the database that WAREHOUSE_DSN names, or name another.",
-        "3F000": _OWNER,
-        "42P01": _OWNER,
-        "42501": "Make this role the owner of both schemas, as deploy/postgresql/1-roles.sql does.",
-        "55P03": "Somebody's open transaction keeps a table or view locked. End it (pg_stat_activity shows it),"
-        " then the same command again.",
-        "53": "Give the server more room (disk, memory, connections), then the same command again.",
-    }
-    kind = SettingsError if sqlstate.startswith("28") else WarehouseRefused
+        log_refusal(error)
+    by_row = RowRefused if meaning.then is Then.SET_ASIDE else WarehouseRefused
+    kind = SettingsError if sqlstate.startswith("28") else by_row
     return kind(
         f"The warehouse refused: SQLSTATE {sqlstate} ({type(error).__name__})"
         + (f", table {error.table_name}" if error.table_name else "")
         + (f", constraint {error.constraint_name}" if error.constraint_name else "")
-        + ".",
+        + "."
+        + (f" {meaning.what}" if meaning.what else ""),
         safe=_ROLLED_BACK,
-        next=next_steps.get(sqlstate) or next_steps.get(sqlstate[:2], _MANUAL),
+        next=meaning.next,
+    )
+
+
+def log_refusal(error: asyncpg.PostgresError, **more: str) -> None:
+    """Log a refused statement: the names of objects of the database, no values."""
+    get_logger().error(
+        "the warehouse refused a statement",
+        sqlstate=error.sqlstate,
+        table=error.table_name,
+        constraint=error.constraint_name,
+        error=type(error).__name__,
+        **more,
     )

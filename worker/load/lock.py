@@ -12,9 +12,10 @@ from contextlib import asynccontextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from worker.errors import RunLocked
+from worker.errors import RunLocked, WarehouseRefused
 from worker.load.database import close_quietly, is_alive
 from worker.load.ledger import refuse_closed
+from worker.load.sqlstates import SESSION_MODE
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
     import asyncpg
 
     from worker.load.database import Connection, Warehouse
+    from worker.load.sessions import Session
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 ASK_EVERY_S = 5.0
+TAKEN_AGAIN_MAX = 8
+"""How often a lock is taken again for one unit of work, with growing pauses: 10 s in all."""
+PAUSE_S = 0.3
 
 
 def lock_key(schema: str, purpose: str) -> int:
@@ -52,7 +57,7 @@ class HeldLock:
         self._purpose = purpose
         self._name = f"message-mirror {job} {socket.gethostname()}:{os.getpid()}"[:63]
         self._key = lock_key(warehouse.schema, purpose)
-        self._connection: asyncpg.Connection | None = None
+        self._connection: Session | None = None
         self._seen_alive_at = 0.0
         self._was_held = False
         self._was_lost = False
@@ -142,20 +147,27 @@ class RunLock(HeldLock):
             # The units of two coordinators come one after the other: whoever takes the lock while this transaction is
             # under way waits for its end before its own first one.
             await connection.execute("SELECT pg_advisory_xact_lock($1)", self._turn_key)
-            process_id = self._connection.get_server_pid() if self._connection is not None else 0
+            process_id = self._connection.backend_pid if self._connection is not None else 0
             if not await connection.fetchval(self._warehouse.sql("ledger/holds_lock"), self._key, process_id):
                 raise _NotHeld
             if self._was_lost and self.run_id is not None:
                 await refuse_closed(connection, self._warehouse, self.run_id)
             return await unit(connection, *args, **kwargs)
 
-        while True:
+        for attempt in range(1, TAKEN_AGAIN_MAX + 1):
             await self._take_hold()
             try:
                 return await self._warehouse.work(if_held)
             except _NotHeld:
                 # Asked anew, rather than within `ASK_EVERY_S`: taken again, or another run has it.
                 self._let_go()
+                get_logger().warning("the run lock is not held, taking it again", attempt=attempt)
+                await asyncio.sleep(PAUSE_S * attempt)
+        raise WarehouseRefused(
+            f"The run lock was taken {TAKEN_AGAIN_MAX} times, and the server said each time that nobody holds it.",
+            safe="What had been landed is kept, and nothing was landed since.",
+            next=f"Something between here and the server ends sessions, or shares them. {SESSION_MODE}",
+        )
 
 
 def told_holder(holder: asyncpg.Record | None) -> str:
