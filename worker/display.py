@@ -120,6 +120,8 @@ def show_replay(result: Replayed) -> None:
     out.print(f"Replay, run {result.run_id}: {result.rewritten:,} versions written anew")
     if result.unreadable:
         out.print(f"  {result.unreadable:,} stored versions cannot be read by these rules and stay as they are")
+    if result.refused:
+        out.print(f"  {result.refused:,} versions are refused by the warehouse and stay as they are; the log names why")
     out.print(f"  quarantine  {result.released:,} entries landed, {result.still_quarantined:,} stay")
 
 

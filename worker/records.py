@@ -37,6 +37,7 @@ class Reason(StrEnum):
     LONE_SURROGATE = "lone_surrogate"
     DEFECT = "defect"
     """Our own code failed on it. A version that does not reads it from quarantine (`replay`)."""
+    REFUSED_BY_WAREHOUSE = "refused_by_warehouse"
 
 
 class Quality(StrEnum):

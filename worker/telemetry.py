@@ -41,9 +41,9 @@ ALLOWED_FIELDS = frozenset(
         ),
         *("reasons",),
         *("attempt", "wait_seconds", "seconds", "status_code", "reason", "error", "where", "exit_code"),
-        *("sqlstate", "constraint", "table"),
         # Words of `worker.errors` and `worker.advice`, which are fit for a log.
         *("what", "safe", "next"),
+        *("sqlstate", "constraint", "table", "added"),
     )
 )
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
 from tests.integration.mirroring import environment, run_command, until
-from worker.errors import EXIT_OK, SettingsError, WarehouseRefused
+from worker.errors import EXIT_OK, SettingsError, WarehouseAway, WarehouseRefused
+from worker.load import database as database_module
+from worker.load import waiting
 from worker.load.database import open_warehouse
 from worker.load.embedded import EmbeddedServer
 from worker.load.lock import run_lock
@@ -23,8 +26,6 @@ from worker.setting_values import Secret
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-
-    import asyncpg
 
     from worker.load.database import Connection
 
@@ -209,3 +210,36 @@ async def test_a_table_that_is_changed_under_a_prepared_statement_is_no_end(
         assert await warehouse.work(read) == 1
         await database.execute("ALTER TABLE t ALTER COLUMN a TYPE text")
         assert await warehouse.work(read) == "1"
+
+
+@pytest.mark.parametrize("waits_for", ["a lock", "a standby"])
+async def test_what_a_unit_waits_for_is_told(
+    waits_for: str, run_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who holds the lock, or that a synchronous standby is gone: while it waits, and when it gives up."""
+    monkeypatch.setattr(waiting, "ASKED_AFTER_S", 0.1)
+    monkeypatch.setattr(database_module, "COMMAND_TIMEOUT_S", 2.0)
+    server = EmbeddedServer(run_directory / "waits", extra_settings={"fsync": "off"})
+    dsn = await asyncio.to_thread(server.start)
+    analyst = await asyncpg.connect(dsn, server_settings={"application_name": "an analyst's notebook"})
+
+    async def write(connection: Connection) -> None:
+        await connection.execute("INSERT INTO t DEFAULT VALUES")
+
+    try:
+        await analyst.execute("CREATE TABLE IF NOT EXISTS t ()")
+        async with open_warehouse(dsn, "canvas", timedelta(seconds=4)) as warehouse:
+            if waits_for == "a standby":
+                await analyst.execute("ALTER SYSTEM SET synchronous_standby_names = 'gone'")
+                await analyst.execute("SELECT pg_reload_conf()")
+            else:
+                await analyst.execute("BEGIN; LOCK TABLE t")
+            with capture_logs() as logs, pytest.raises(WarehouseAway) as away:
+                await warehouse.work(write)
+    finally:
+        await analyst.close()
+        await asyncio.to_thread(server.remove)
+    told = {log["reason"] for log in logs if log["event"] == "the warehouse lets us wait"}
+    words = "an analyst's notebook, idle in transaction" if waits_for == "a lock" else "a synchronous standby"
+    assert [one for one in told if words in one] == [*told]
+    assert words in away.value.what

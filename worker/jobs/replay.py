@@ -17,12 +17,12 @@ from worker.jobs.begin import begin_anew
 from worker.jobs.progress import Progress, Report, no_report
 from worker.jobs.workplace import open_locked
 from worker.load import ledger, rederive
-from worker.records import Communication, Message
+from worker.records import Communication
 from worker.telemetry import get_logger
 from worker.transform.message import rules_version, to_messages
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable
     from datetime import datetime
 
     from worker.load.database import Connection, Warehouse
@@ -34,7 +34,7 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """How many versions were written anew, how many could not be read, and how many entries left quarantine.
+    """How many versions were written anew, how many could not be read or were refused, and how many left quarantine.
 
     `inserted` and `updated` are the messages that came out of it.
     """
@@ -42,6 +42,7 @@ class Replayed:
     run_id: int
     rewritten: int
     unreadable: int
+    refused: int
     released: int
     still_quarantined: int
     inserted: int
@@ -80,12 +81,6 @@ class _Read(Protocol):
     ) -> Awaitable[list[rederive.Version]]: ...
 
 
-class _Rewrite(Protocol):
-    def __call__(
-        self, connection: Connection, warehouse: Warehouse, messages: Sequence[Message]
-    ) -> Awaitable[None]: ...
-
-
 class _Replay:
     def __init__(
         self,
@@ -104,7 +99,8 @@ class _Replay:
         self._run_id = run_id
         self._since = since
         self._progress = Progress(run_id=run_id)
-        self._rewritten = self._unreadable = self._released = self._still = self._inserted = self._updated = 0
+        self._rewritten = self._unreadable = self._refused = self._released = self._still = 0
+        self._inserted = self._updated = 0
 
     async def run(self) -> Replayed:
         warehouse = self._warehouse
@@ -116,13 +112,14 @@ class _Replay:
             self._run_id,
             self._rewritten,
             self._unreadable,
+            self._refused,
             self._released,
             self._still,
             self._inserted,
             self._updated,
         )
 
-    async def _versions(self, read: _Read, rewrite: _Rewrite) -> None:
+    async def _versions(self, read: _Read, rewrite: rederive.Rewrite) -> None:
         warehouse, after = self._warehouse, None
         while True:
             batch = await warehouse.work(read, warehouse, self._version, self._since, after, BATCH)
@@ -131,11 +128,12 @@ class _Replay:
             after = batch[-1]
             records = [read_resource(version.resource) for version in batch]
             messages = to_messages([one for one in records if isinstance(one, Communication)], self._rules)
-            await self._lock.work(rewrite, warehouse, messages)
-            self._rewritten += len(messages)
+            refused = await self._lock.work(rederive.rewrite, warehouse, messages, rewrite)
+            self._rewritten += len(messages) - refused
             self._unreadable += len(batch) - len(messages)
+            self._refused += refused
             self._progress.entries += len(batch)
-            self._progress.changed += len(messages)
+            self._progress.changed += len(messages) - refused
             self._report(self._progress)
 
     async def _quarantine(self) -> None:
@@ -147,9 +145,11 @@ class _Replay:
             after = batch[-1]
             records = [read_entry(one.entry, one.raw_hash) for one in batch]
             messages = to_messages([one for one in records if isinstance(one, Communication)], self._rules)
+            refused = 0
             if messages:
                 landed = await self._lock.work(rederive.release, warehouse, messages, run_id=self._run_id)
                 self._inserted += landed.inserted
                 self._updated += landed.updated
-            self._released += len(messages)
-            self._still += len(batch) - len(messages)
+                refused = landed.refused
+            self._released += len(messages) - refused
+            self._still += len(batch) - len(messages) + refused

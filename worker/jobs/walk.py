@@ -206,8 +206,7 @@ class _Walk:
         if finish is None and not self.messages and not self.rejected:
             return
         batch = worklist.Batch(self.messages, self.rejected, self.batch_number)
-        warehouse = self.walker.warehouse
-        landed = await warehouse.work(worklist.land_batch, warehouse, self.claim, batch, finish)
+        landed = await worklist.land(self.walker.warehouse, self.claim, batch, finish)
         self.messages, self.rejected, self.waiting_bytes = [], [], 0
         self.batch_number += 1
         self.walker.progress.new += landed.inserted

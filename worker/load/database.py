@@ -22,6 +22,7 @@ from worker.load.failures import AWAY, Away, connected, mapped
 from worker.load.pooler import is_behind_pooler, refuse_transaction_pooler
 from worker.load.sessions import COMMAND_TIMEOUT_S, CONNECT_TIMEOUT_S, Session, read_backend_pid, set_up
 from worker.load.statements import statement
+from worker.load.waiting import Waits
 from worker.settings import FIRST_PATIENCE
 from worker.telemetry import get_logger
 
@@ -61,6 +62,7 @@ class Warehouse:
         self._can_do_without_tls = can_do_without_tls(at_first)
         self._what_to_check = what_to_check(at_first)
         self._pool_size = pool_size
+        self._waits = Waits(partial(self._open, "message-mirror watch"))
         self._pool: asyncpg.Pool | None = None
         self._silent_since: float | None = None
         self._said_at: float | None = None
@@ -116,8 +118,10 @@ class Warehouse:
             if pool is None:
                 raise Away("not connected")
             try:
-                async with pool.acquire(timeout=CONNECT_TIMEOUT_S * 6) as connection, connection.transaction():
-                    return await unit(connection, *args, **kwargs)
+                async with pool.acquire(timeout=CONNECT_TIMEOUT_S * 6) as connection:
+                    with self._waits.watched(connection.backend_pid):
+                        async with connection.transaction():
+                            return await unit(connection, *args, **kwargs)
             except asyncpg.ReadOnlySQLTransactionError:
                 # The name of the server may lead to another by now: no session with this one is of use.
                 await pool.expire_connections()
@@ -180,12 +184,23 @@ class Warehouse:
         except Away as away:
             if away.final is not None:
                 raise away.final from None
-            raise WarehouseAway(
-                f"The warehouse cannot be reached ({away}), for {patience_s:.0f} s now.",
-                safe="What had been committed is kept.",
-                next=away.next or self._what_to_check,
-            ) from None
+            raise self._given_up(away, patience_s) from None
         raise AssertionError("the retry loop returns or raises")
+
+    def _given_up(self, away: Away, patience_s: float) -> WarehouseAway:
+        safe = "What had been committed is kept."
+        if self._waits.reason:
+            return WarehouseAway(
+                f"The warehouse did nothing for {patience_s:.0f} s: {self._waits.reason}.",
+                safe=safe,
+                next="End what holds the lock (pg_terminate_backend), or bring the standby back, or take it out of"
+                " synchronous_standby_names. Then the same command again.",
+            )
+        return WarehouseAway(
+            f"The warehouse cannot be reached ({away}), for {patience_s:.0f} s now.",
+            safe=safe,
+            next=away.next or self._what_to_check,
+        )
 
     def _note_silence(self, state: RetryCallState) -> None:
         now = time.monotonic()
@@ -197,7 +212,7 @@ class Warehouse:
                 "the warehouse did not answer, will try again",
                 attempt=state.attempt_number,
                 wait_seconds=round(state.upcoming_sleep, 1),
-                reason=str(state.outcome.exception()) if state.outcome is not None else None,
+                reason=self._waits.reason or (str(state.outcome.exception()) if state.outcome is not None else None),
             )
 
     def _note_answer(self) -> None:

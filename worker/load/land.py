@@ -8,7 +8,7 @@ writer inserts in between is a changed one to the statements that follow.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,12 +43,13 @@ class Sifted:
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """How many messages of a batch were new, had changed, were unchanged, and were passed over as suppressed."""
+    """How many messages of a batch were new, changed, unchanged, suppressed, or refused by the server."""
 
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
     suppressed: int = 0
+    refused: int = 0
 
 
 def sift(messages: Iterable[Message], current: Mapping[str, Current]) -> Sifted:
@@ -64,6 +65,12 @@ def sift(messages: Iterable[Message], current: Mapping[str, Current]) -> Sifted:
         else:
             unchanged += 1
     return Sifted(tuple(new), tuple(changed), unchanged)
+
+
+def total(landed: Iterable[Landed]) -> Landed:
+    """Add up. Pure."""
+    counts = [astuple(one) for one in landed]
+    return Landed(*map(sum, zip(*counts, strict=True))) if counts else Landed()
 
 
 async def land_messages(

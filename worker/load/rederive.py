@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from worker.load.land import Landed, land_messages, rewrite_parts, stage
+from worker.load.land import Landed, land_messages, rewrite_parts, stage, total
+from worker.load.set_aside import write_in_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from worker.load.database import Connection, Warehouse
     from worker.records import Message
+
+Rewrite: TypeAlias = "Callable[[Connection, Warehouse, Sequence[Message]], Awaitable[None]]"
+"""How versions are written anew: `rewrite_current` or `rewrite_past`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,15 @@ async def read_quarantine(
     return [Quarantined(row["raw_hash"], row["entry"], row["_last_seen_at"]) for row in rows]
 
 
+async def rewrite(connection: Connection, warehouse: Warehouse, messages: Sequence[Message], write: Rewrite) -> int:
+    """Write versions anew, but for those that the server refuses, which stay as they are. Return how many these are."""
+
+    async def write_part(part: Sequence[Message]) -> None:
+        await write(connection, warehouse, part)
+
+    return len(await write_in_parts(connection, warehouse, messages, write_part))
+
+
 async def rewrite_current(connection: Connection, warehouse: Warehouse, messages: Sequence[Message]) -> None:
     """Write the derived columns of present versions anew, and their recipients and payloads: none is altered now.
 
@@ -89,17 +102,22 @@ async def release(connection: Connection, warehouse: Warehouse, messages: Sequen
     Of several versions of one id the one served last is landed last, so that it is the present one. What is closed
     already is left alone: to land an earlier version again would bring it back. So is a message that has a row, and
     whose entry had no id when it was met: nothing told then whether that row is newer. If it is not, the next sync is
-    served this version again. Return what was landed.
+    served this version again. What the server refuses stays in quarantine. Return what was landed.
     """
     hashes = [message.raw_hash for message in messages]
     rows = await connection.fetch(
         warehouse.sql("quarantine/lock_open"), hashes, [message.id for message in messages], run_id
     )
     to_land = {row["raw_hash"] for row in rows if not row["is_doubtful"]}
-    landed = [
-        await land_messages(connection, warehouse, [message], run_id=run_id)
-        for message in messages
-        if message.raw_hash in to_land
-    ]
-    await connection.execute(warehouse.sql("quarantine/resolve_entries"), hashes)
-    return Landed(inserted=sum(one.inserted for one in landed), updated=sum(one.updated for one in landed))
+    landed: list[Landed] = []
+
+    async def write(part: Sequence[Message]) -> None:
+        landed.extend([await land_messages(connection, warehouse, [message], run_id=run_id) for message in part])
+
+    wanted = [message for message in messages if message.raw_hash in to_land]
+    refused = await write_in_parts(connection, warehouse, wanted, write)
+    kept = {message.raw_hash for message in refused}
+    await connection.execute(
+        warehouse.sql("quarantine/resolve_entries"), [raw_hash for raw_hash in hashes if raw_hash not in kept]
+    )
+    return replace(total(landed), refused=len(refused))

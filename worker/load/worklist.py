@@ -5,13 +5,15 @@ A search is finished in the transaction that lands its last rows, and only by th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from worker.errors import LeaseLost
-from worker.load.land import Landed, land_messages
+from worker.load.failures import RowRefused
+from worker.load.land import Landed, land_messages, total
 from worker.load.marks import Seen, write_mark
 from worker.load.quarantine import resolve, store_rejected
+from worker.load.set_aside import rejected, write_in_parts
 from worker.records import Message, Rejected, Search
 
 if TYPE_CHECKING:
@@ -64,11 +66,15 @@ class RosterWalk:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one landing writes: usable messages and rejected entries. `number` counts a search's batches, from 0."""
+    """What one landing writes: usable messages and rejected entries. `number` counts a search's batches, from 0.
+
+    With `in_parts` messages that the server refuses are set aside.
+    """
 
     messages: Sequence[Message]
     rejected: Sequence[Rejected]
     number: int
+    in_parts: bool = False
 
 
 async def plan_searches(
@@ -155,6 +161,17 @@ async def renew_leases(
     await connection.execute(warehouse.sql("ledger/renew_leases"), run_id, tokens, lease)
 
 
+async def land(warehouse: Warehouse, claim: Claim, batch: Batch, finish: Finish | None) -> Landed:
+    """Land a batch as `land_batch` does; if the server refuses a row, once more without the messages that it refuses.
+
+    Those go to quarantine. Raises what `Warehouse.work` and `land_batch` raise.
+    """
+    try:
+        return await warehouse.work(land_batch, warehouse, claim, batch, finish)
+    except RowRefused:
+        return await warehouse.work(land_batch, warehouse, claim, replace(batch, in_parts=True), finish)
+
+
 async def land_batch(
     connection: Connection, warehouse: Warehouse, claim: Claim, batch: Batch, finish: Finish | None
 ) -> Landed:
@@ -170,9 +187,11 @@ async def land_batch(
         raise LeaseLost("The warehouse has lost what had been landed of a search.")
     if landings > batch.number:
         return Landed()
-    landed = await land_messages(connection, warehouse, batch.messages, run_id=claim.run_id)
-    await resolve(connection, warehouse, batch.messages)
-    quarantined = await store_rejected(connection, warehouse, batch.rejected, claim.search, run_id=claim.run_id)
+    landed, refused = await _land_messages(connection, warehouse, batch, claim.run_id)
+    is_refused = {message.raw_hash for message in refused}
+    await resolve(connection, warehouse, [one for one in batch.messages if one.raw_hash not in is_refused])
+    entries = [*batch.rejected, *map(rejected, refused)]
+    quarantined = await store_rejected(connection, warehouse, entries, claim.search, run_id=claim.run_id)
     await connection.execute(
         warehouse.sql("ledger/add_landed"), claim.search_id, landed.inserted, landed.updated, quarantined, claim.lease
     )
@@ -192,6 +211,21 @@ async def land_batch(
             finish.outside,
         )
     return landed
+
+
+async def _land_messages(
+    connection: Connection, warehouse: Warehouse, batch: Batch, run_id: int
+) -> tuple[Landed, list[Message]]:
+    """Return what was landed, and which messages the server refused (not in parts: it raises then)."""
+    if not batch.in_parts:
+        return await land_messages(connection, warehouse, batch.messages, run_id=run_id), []
+    landed: list[Landed] = []
+
+    async def write(part: Sequence[Message]) -> None:
+        landed.append(await land_messages(connection, warehouse, part, run_id=run_id))
+
+    refused = await write_in_parts(connection, warehouse, batch.messages, write)
+    return total(landed), refused
 
 
 async def ask_for(connection: Connection, warehouse: Warehouse, run_id: int, ids: Sequence[str]) -> None:

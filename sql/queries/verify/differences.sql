@@ -26,7 +26,16 @@ WITH
         FULL JOIN live ON live.id = seen.key
         WHERE seen.key IS NULL
            OR (seen.content_hash IS NULL AND seen.row_differs)
-           OR (seen.content_hash IS NOT NULL AND (live.id IS NULL OR live._content_hash <> seen.content_hash OR seen.row_differs))
+           OR (
+               seen.content_hash IS NOT NULL
+               AND (live.id IS NULL OR live._content_hash <> seen.content_hash OR seen.row_differs)
+               -- What the warehouse itself refuses is accounted for in quarantine.
+               AND NOT EXISTS (
+                   SELECT
+                   FROM canvas_ops.quarantine AS q
+                   WHERE q.message_id = seen.message_id AND q.reason = 'refused_by_warehouse' AND q.resolved_at IS NULL
+               )
+           )
         ORDER BY 1
         LIMIT $4
     ),

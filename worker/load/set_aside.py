@@ -1,0 +1,95 @@
+"""Rows that the server refuses: found one by one, so that the rest of their batch is written.
+
+An index, constraint, generated column or trigger that somebody added to the mirror's tables may refuse a single row.
+The batch is then tried in halves, each within a savepoint.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from worker.load.migrate import known_files
+from worker.load.sqlstates import Then, meaning_of
+from worker.records import Reason, Rejected
+from worker.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from worker.load.database import Connection, Warehouse
+    from worker.records import Message
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """What the server said: names of objects of the database, no values."""
+
+    sqlstate: str | None
+    table: str | None
+    constraint: str | None
+
+
+async def write_in_parts(
+    connection: Connection,
+    warehouse: Warehouse,
+    messages: Sequence[Message],
+    write: Callable[[Sequence[Message]], Awaitable[object]],
+) -> list[Message]:
+    """Call `write` with parts of `messages`, as large as the server takes them. Return those that it refuses alone.
+
+    In the caller's transaction. What refuses them is logged, by name.
+    """
+    refused: list[Message] = []
+    why: Counter[_Refusal] = Counter()
+
+    async def write_part(part: Sequence[Message]) -> None:
+        try:
+            async with connection.transaction():
+                await write(part)
+        except asyncpg.PostgresError as error:
+            if meaning_of(error).then is not Then.SET_ASIDE:
+                raise
+            if len(part) > 1:
+                await write_part(part[: len(part) // 2])
+                await write_part(part[len(part) // 2 :])
+                return
+            refused.extend(part)
+            why[_Refusal(error.sqlstate, error.table_name, error.constraint_name)] += 1
+
+    await write_part(messages)
+    for refusal, count in why.items():
+        # The server does not always say which: of a function of an index it only knows that it failed.
+        added = None if refusal.constraint else await _read_added(connection, warehouse)
+        get_logger().warning(
+            "the warehouse refused messages, which were set aside",
+            messages=count,
+            sqlstate=refusal.sqlstate,
+            table=refusal.table,
+            constraint=refusal.constraint,
+            added=added,
+        )
+    return refused
+
+
+def rejected(message: Message) -> Rejected:
+    """Return a message as it goes to quarantine: the resource alone, under the hash of the whole entry."""
+    return Rejected(
+        Reason.REFUSED_BY_WAREHOUSE, message.id, b'{"resource":' + message.resource + b"}", message.raw_hash
+    )
+
+
+async def _read_added(connection: Connection, warehouse: Warehouse) -> str:
+    schemas = [warehouse.schema, f"{warehouse.schema}_ops"]
+    return ", ".join(row["name"] for row in await connection.fetch(warehouse.sql("land/read_added"), schemas, _ours()))
+
+
+@cache
+def _ours() -> list[str]:
+    """Return the names of the indexes that the migrations make."""
+    return [name for file in known_files() for name in re.findall(r"CREATE (?:UNIQUE )?INDEX (\w+)", file.text)]
