@@ -341,6 +341,11 @@ class TestFailures:
             ("FATAL:  could not write to file: No space left on device", "disk is full", "Make room"),
             ("FATAL:  could not create any Unix-domain sockets", "could not make its socket", "WAREHOUSE_DIR"),
             ("FATAL:  could not map anonymous shared memory", "no shared memory", "--shm-size"),
+            (
+                'FATAL:  could not resize shared memory segment "/PostgreSQL.1" to 1 bytes: No space left on device',
+                "no shared memory",
+                "--shm-size",
+            ),
             ("initdb: error: something new", "something new", "WAREHOUSE_DSN"),
         ],
     )

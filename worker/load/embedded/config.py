@@ -31,6 +31,9 @@ QUIET = {
     "log_parameter_max_length_on_error": "0",
 }
 
+# As files of the data directory. /dev/shm may be too small (a container's), and logind empties it at a logout.
+SHARED_MEMORY = {"dynamic_shared_memory_type": "mmap"}
+
 # One file a weekday, emptied when its day comes round again.
 LOG_FILES = "server-*.log"
 LOG_START = "starting PostgreSQL"  # in the first line of each start
@@ -60,6 +63,7 @@ def server_config(home: Home, compression: str, extra: Mapping[str, str]) -> str
         "timezone": "UTC",
         "log_timezone": "UTC",
         "default_toast_compression": compression,
+        **SHARED_MEMORY,
         **QUIET,
         **LOGGING,
         **extra,
@@ -84,6 +88,8 @@ def initdb_command(binaries: Binaries, data: Path, *, durable: bool) -> list[str
     ]
     if binaries.major >= 17:
         command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    for name, value in SHARED_MEMORY.items():
+        command += ["--set", f"{name}={value}"]
     if not durable:
         command += ["--no-sync"]
     return [*command, "--data-checksums", "--auth-local=peer", "--auth-host=reject"]

@@ -19,6 +19,11 @@ SAFE = "What was in the warehouse is still there."
 
 # What PostgreSQL prints, and what it means to the person reading.
 KNOWN_CAUSES = (
+    (  # before the disk: of shared memory that is full it is said, too, that no space is left
+        "shared memory",
+        "The machine gives the server no shared memory.",
+        "Give /dev/shm more room (docker: --shm-size=256m), or set WAREHOUSE_DSN to a PostgreSQL elsewhere.",
+    ),
     (
         "No space left on device",
         "The disk is full.",
@@ -28,11 +33,6 @@ KNOWN_CAUSES = (
         "Unix-domain socket",
         "The server could not make its socket.",
         "Set WAREHOUSE_DIR to a directory on a local disk, with a short path.",
-    ),
-    (
-        "shared memory",
-        "The machine gives the server no shared memory.",
-        "Give /dev/shm more room (docker: --shm-size=256m), or set WAREHOUSE_DSN to a PostgreSQL elsewhere.",
     ),
 )
 

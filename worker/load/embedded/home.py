@@ -88,6 +88,23 @@ class Home:
             return False
         return stat.S_ISDIR(found.st_mode) and found.st_uid == self.account.uid and not found.st_mode & 0o077
 
+    def need_rights(self) -> None:
+        """Raise EmbeddedServerError if the file system here knows no rights, so that nothing on it could be private."""
+        probe = Path(tempfile.mkdtemp(prefix=".rights-", dir=self.path))
+        try:
+            self.account.own(probe)
+            kept = self.is_private(probe)
+        except PermissionError:
+            kept = False
+        finally:
+            probe.rmdir()
+        if not kept:
+            raise EmbeddedServerError(
+                f"The file system of {self.path} knows no rights: nothing on it can be kept from other users.",
+                safe="Nothing was started.",
+                next="Put WAREHOUSE_DIR on a Linux file system (WSL: below your home there, not below /mnt/c).",
+            )
+
     def make_private(self, directory: Path) -> None:
         """Make a directory for the server's account alone. Raises EmbeddedServerError if it is another's."""
         with suppress(FileExistsError):

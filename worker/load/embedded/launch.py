@@ -33,6 +33,7 @@ def launch(home: Home, major: int, extra_settings: Mapping[str, str]) -> None:
     Whoever calls holds the home's lock.
     """
     binaries = binaries_for(home.account, major, home.path)
+    home.need_rights()
     home.make_private(home.log)
     home.make_private(home.socket)
     if home.data.exists():
