@@ -298,10 +298,11 @@ async def test_a_certificate_that_does_not_convince_is_said_at_once(name: str, t
     (authority if trusted else other).cert_pem.write_to_path(tmp_path / "ca.pem")
     async with stand_in(b"S", certificate(authority, name)) as port:
         query = f"sslmode=verify-full&sslrootcert={tmp_path / 'ca.pem'}"
-        with pytest.raises(SettingsError, match="mismatch" if trusted else "issuer") as wrong:
+        with pytest.raises(SettingsError, match="names another host" if trusted else "issuer") as wrong:
             async with open_warehouse(f"postgresql://u@127.0.0.1:{port}/x?{query}", "canvas", PATIENCE):
                 pytest.fail("connected")
     assert "sslrootcert" in wrong.value.next
+    assert ("verify-ca" in wrong.value.next) is trusted
 
 
 # Who is not there, and who does not let us in

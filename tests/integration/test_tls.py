@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import ssl
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from worker.errors import SettingsError
+from worker.extract.transport import tls_context
 from worker.load.database import open_warehouse
 from worker.load.dsn import connect_arguments, is_local
 
@@ -188,3 +194,76 @@ def test_the_driver_does_what_other_modes_ask_for() -> None:
     for mode in ("disable", "allow", "prefer", "require", "verify-ca"):
         dsn = f"postgresql://db.example.com/x?sslmode={mode}"
         assert connect_arguments(dsn) == {"dsn": dsn}
+
+
+@pytest.fixture
+def plain_files(tmp_path: Path) -> Path:
+    """Give a directory as `files` does, of an authority made by hand: no certificate holds key identifiers."""
+    keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("ca", "server", "client")}
+    for name, key in keys.items():
+        is_authority = name == "ca"
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ca")])
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+            .not_valid_after(datetime(2120, 1, 1, tzinfo=UTC))
+            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+        )
+        if not is_authority:
+            made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+        pem = made.sign(keys["ca"], hashes.SHA256()).public_bytes(Encoding.PEM)
+        (tmp_path / f"{name}.pem").write_bytes(pem)
+        as_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        (tmp_path / f"{name}.key").write_bytes(as_pem)
+    return tmp_path
+
+
+@pytest.fixture
+def strict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the default context of Python 3.13, whatever Python this is."""
+    create = ssl.create_default_context
+
+    def create_strict(*args: Any, **arguments: Any) -> ssl.SSLContext:
+        context = create(*args, **arguments)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", create_strict)
+
+
+@pytest.mark.usefixtures("strict")
+@pytest.mark.parametrize("mode", ["", "&sslmode=verify-full", "&sslmode=verify-ca"])
+async def test_an_authority_that_the_operator_names_need_not_keep_to_the_letter(
+    mode: str, plain_files: Path, database_dsn: str
+) -> None:
+    assert await clients_shown("sslrootcert={files}/ca.pem" + mode, plain_files, database_dsn) == [""]
+    context = tls_context(plain_files / "ca.pem")
+    assert not context.verify_flags & ssl.VERIFY_X509_STRICT
+
+
+@pytest.mark.usefixtures("strict")
+async def test_the_systems_authorities_keep_to_it_and_what_is_missing_is_told(
+    plain_files: Path, database_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In OpenSSL's words."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(plain_files / "ca.pem"))
+    with pytest.raises(SettingsError, match="Missing Authority Key Identifier"):
+        await clients_shown("", plain_files, database_dsn)
+    assert tls_context(None).verify_flags & ssl.VERIFY_X509_STRICT
+
+
+async def test_a_certificate_that_names_nobody_is_taken_as_verify_ca(files: Path, database_dsn: str) -> None:
+    """The form of Cloud SQL's: the authority is known, the name is not ours. What the error advises works."""
+    for kind in ("pem", "key"):
+        (files / f"server.{kind}").write_bytes((files / f"client.{kind}").read_bytes())
+    with pytest.raises(SettingsError, match="names another host") as wrong:
+        await clients_shown("sslrootcert={files}/ca.pem", files, database_dsn)
+    assert "sslmode=verify-ca" in wrong.value.next
+    assert await clients_shown("sslmode=verify-ca&sslrootcert={files}/ca.pem", files, database_dsn) == [""]
+    with pytest.raises(SettingsError, match="certificate is not trusted"):
+        await clients_shown("sslmode=verify-ca&sslrootcert={files}/another_ca.pem", files, database_dsn)

@@ -35,6 +35,9 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     if ca_file is not None:
         try:
             context.load_verify_locations(cafile=ca_file)
+            # From Python 3.13 on the default is strict about the form of certificates (RFC 5280): an authority that an
+            # operator made, and names, need not be.
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         except OSError:
             raise SettingsError(
                 "MIRROR_CA_FILE holds no certificate that can be read.",

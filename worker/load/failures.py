@@ -11,7 +11,6 @@ import socket
 import ssl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -26,8 +25,18 @@ if TYPE_CHECKING:
 AWAY = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 # While connecting: no setting of that name, none that a client may set, or not to that value.
 _NO_SETTING = (asyncpg.UndefinedObjectError, asyncpg.CantChangeRuntimeParamError, asyncpg.InvalidParameterValueError)
+# PgBouncer's words while connecting.
+_WORDS_OF_A_POOLER = {
+    "unsupported startup parameter": asyncpg.ClientConfigurationError,
+    "authentication failed": asyncpg.InvalidPasswordError,
+    "no such user": asyncpg.InvalidAuthorizationSpecificationError,
+    "no such database": asyncpg.InvalidCatalogNameError,
+    "does not exist": asyncpg.InvalidCatalogNameError,
+}
 # Classes of SQLSTATE with which a connection is refused: who asks for it, and the name of the database.
 _NOT_LET_IN = {"28", "3D"}
+# X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL.
+_ANOTHER_NAME = {62, 64}
 _ROLLED_BACK = "The transaction was rolled back: nothing is half-written."
 
 
@@ -52,15 +61,16 @@ async def connected(**arguments: Any) -> asyncpg.Connection:
     """Connect as `asyncpg.connect` does. Raises ClientConfigurationError for a setting that the server will not have.
 
     Of the parameters of a URL the driver sends those that it does not know to the server, as settings. A pooler may
-    refuse any of them (PgBouncer: "unsupported startup parameter").
+    refuse any of them. It reports whatever it finds amiss by one SQLSTATE, so its words are looked at, and not told.
     """
     try:
         return await asyncpg.connect(**arguments)
     except _NO_SETTING:
         raise asyncpg.ClientConfigurationError("a setting") from None
-    except asyncpg.ProtocolViolationError:
-        if urlsplit(arguments["dsn"]).query:
-            raise asyncpg.ClientConfigurationError("a setting") from None
+    except asyncpg.ProtocolViolationError as error:
+        for words, meant in _WORDS_OF_A_POOLER.items():
+            if words in str(error):
+                raise meant("said by a pooler") from None
         raise
 
 
@@ -138,7 +148,14 @@ def _plainly(error: Exception) -> str:
 
 
 def _not_trusted(error: ssl.SSLCertVerificationError) -> SettingsError:
-    """Say why TLS ends before it begins. The host name is not told: it may be a piece of a password."""
+    """Say why TLS ends before it begins, in OpenSSL's words, without the host name: it may be a piece of a password."""
+    if error.verify_code in _ANOTHER_NAME:
+        return SettingsError(
+            "The warehouse's certificate is of a trusted authority, and names another host than WAREHOUSE_DSN.",
+            safe="Nothing was sent to it but the wish to speak TLS. What had been committed is kept.",
+            next="Name the host as the certificate does. If it names none (Cloud SQL's): sslmode=verify-ca in"
+            " WAREHOUSE_DSN, with the PEM file of that server's own authority as sslrootcert.",
+        )
     return SettingsError(
         f"The warehouse's certificate is not trusted: {error.verify_message.partition(',')[0]}.",
         safe="Nothing was sent to it but the wish to speak TLS. What had been committed is kept.",

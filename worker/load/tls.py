@@ -59,6 +59,10 @@ def _context(places: Mapping[str, str | None], asked: Mapping[str, str]) -> ssl.
         context = ssl.create_default_context(cafile=None if root == _SYSTEM else root)
     except OSError:  # an SSLError is one
         raise _no_use("sslrootcert", "certificates") from None
+    if root not in {None, _SYSTEM}:
+        # From Python 3.13 on the default is strict about the form of certificates (RFC 5280): an authority that an
+        # operator made, and names, need not be.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if crl is not None:
         try:
             context.load_verify_locations(cafile=crl)
