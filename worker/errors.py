@@ -87,6 +87,19 @@ class WarehouseRefused(MirrorError):
     exit_code = EXIT_WAREHOUSE
 
 
+class WarehouseWentBack(MirrorError):
+    """The warehouse holds an earlier state than this run has seen: a standby that lagged has taken over."""
+
+    exit_code = EXIT_WAREHOUSE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The warehouse has lost this run: a standby that lagged behind has taken over.",
+            safe="What the standby had received is kept. What was landed since is lost there.",
+            next="The same command again: whatever Canvas still has is landed anew.",
+        )
+
+
 class EmbeddedServerError(MirrorError):
     """The embedded PostgreSQL cannot be set up or started here."""
 

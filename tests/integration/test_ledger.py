@@ -14,7 +14,7 @@ import pytest
 from tests.integration.bare_source import BareSource, letter
 from tests.integration.mirroring import Watch, environment, ids_of, mirror_settings, run_command
 from tests.rows import row
-from worker.errors import LeaseLost, SourceAway
+from worker.errors import EXIT_WAREHOUSE, LeaseLost, SourceAway, WarehouseWentBack
 from worker.jobs import walk
 from worker.jobs.plan import Outcome
 from worker.jobs.sync import sync
@@ -240,3 +240,70 @@ async def test_a_landing_that_a_failover_took_back_is_noticed(
     assert len(lost) == 20
     assert result.outcome is Outcome.COMPLETE
     assert (await ids_of(database) == source.ids()) is (sabotage is None)
+
+
+ACCEPTED = "SELECT value FROM canvas_ops.search WHERE parameter = 'sender' AND status = 'accepted' AND inserted = 1"
+CUT_THE_LOCK = (
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND application_name LIKE 'message-mirror sync %'"
+)
+
+
+async def forget_nothing(*_: object) -> bool:
+    """Leave what nobody walks as it is. A sabotage."""
+    return False
+
+
+@pytest.mark.parametrize("sabotage", [None, forget_nothing])
+async def test_a_search_whose_end_a_failover_took_back_is_walked_anew(
+    sabotage: object, database_dsn: str, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A standby that lagged knows that it was claimed, and not that it was accepted: nobody walks it any more."""
+    monkeypatch.setattr(worklist, "walk_forgotten", sabotage or worklist.walk_forgotten)
+    source = BareSource([letter("m1"), letter("m2", "other")], practitioners={"pr": True, "other": True})
+    lost: list[str] = []
+    async with source.serve() as url:
+
+        async def take_back(_path: str, query: dict[str, str]) -> None:
+            done = await database.fetchval(ACCEPTED) if query.get("sender") and not lost else None
+            if done is not None:
+                lost.append(done)
+                await database.execute("DELETE FROM canvas.message")
+                await database.execute("DELETE FROM canvas_ops.communication")
+                await database.execute("DELETE FROM canvas_ops.mark")
+                await database.execute(
+                    "UPDATE canvas_ops.search SET status = 'walking', landings = 0, inserted = 0, finished_at = NULL,"
+                    " leased_until = now() + interval '1 h' WHERE value = $1 AND parameter = 'sender'",
+                    done,
+                )
+                await database.execute(CUT_THE_LOCK)
+
+        source.before = take_back
+        result = await sync(mirror_settings(url, database_dsn, MIRROR_CONCURRENCY="1"))
+    assert lost
+    assert (result.outcome is Outcome.COMPLETE) is (sabotage is None)
+    assert (await ids_of(database) == source.ids()) is (sabotage is None)
+
+
+async def test_a_run_that_a_failover_took_back_is_told_and_retried(
+    database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """Its exit code is one that systemd, Kubernetes and `serve` try again; no more is said to be kept than is."""
+    source = BareSource([letter("m1")])
+    lost: list[str] = []
+    async with source.serve() as url:
+
+        async def take_back(_path: str, query: dict[str, str]) -> None:
+            if query.get("sender") and not lost:
+                lost.append(query["sender"])
+                await database.execute("DELETE FROM canvas_ops.run")
+                await database.execute(CUT_THE_LOCK)
+
+        source.before = take_back
+        settings = mirror_settings(url, database_dsn)
+        with pytest.raises(WarehouseWentBack, match="standby that lagged") as told:
+            await sync(settings)
+        assert told.value.exit_code == EXIT_WAREHOUSE
+        assert "is lost there" in told.value.safe
+        assert (await sync(settings)).outcome is Outcome.COMPLETE
+    assert await ids_of(database) == source.ids()

@@ -26,8 +26,17 @@ NOTE_EVERY_S = 5.0
 async def walk_all(workplace: Workplace, run_id: int, walker: Walker, gone_max: int | None = None) -> None:
     """Walk whatever can be claimed, several searches at once; the first failure that ends the run stops them all.
 
-    With `gone_max` nothing more is claimed once so many are gone that the source does not know by id.
+    With `gone_max` nothing more is claimed once so many are gone that the source does not know by id. If the lock was
+    lost meanwhile, what was forgotten by a standby that took over is walked again.
     """
+    await _walk_claimable(workplace, run_id, walker, gone_max)
+    warehouse, lock = workplace.warehouse, workplace.lock
+    while lock.was_ever_lost and await lock.work(worklist.walk_forgotten, warehouse, run_id):
+        get_logger().warning("the warehouse has forgotten the end of searches; they are walked anew")
+        await _walk_claimable(workplace, run_id, walker, gone_max)
+
+
+async def _walk_claimable(workplace: Workplace, run_id: int, walker: Walker, gone_max: int | None) -> None:
     lease = max(LEASE_MIN, 2 * workplace.settings.patience)
     try:
         async with asyncio.TaskGroup() as group:

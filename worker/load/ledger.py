@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from worker.errors import RunLocked, WrongInstance
+from worker.errors import RunLocked, WarehouseWentBack, WrongInstance
 from worker.load.missing import tombstone
 from worker.load.quarantine import FLOOR, SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
+
+    import asyncpg
 
     from worker.load.database import Connection, Warehouse
 
@@ -103,14 +105,24 @@ async def open_run(
 
 
 async def refuse_closed(connection: Connection, warehouse: Warehouse, run_id: int) -> None:
-    """Raise RunLocked if a run, whose lock was lost for a while, was closed meanwhile. In the caller's transaction."""
-    run = await connection.fetchrow(warehouse.sql("ledger/lock_run"), run_id)
+    """Raise RunLocked if a run, whose lock was lost for a while, was closed meanwhile. In the caller's transaction.
+
+    Raises WarehouseWentBack if it is not there at all.
+    """
+    run = await _lock_run(connection, warehouse, run_id)
     if not run["is_open"]:
         raise RunLocked(
             "Another process took this run over and closed it, while this one was cut off from the warehouse.",
             safe="What had been landed is kept; this process landed nothing since.",
             next="`message-mirror status` shows how the run ended. The same command begins another.",
         )
+
+
+async def _lock_run(connection: Connection, warehouse: Warehouse, run_id: int) -> asyncpg.Record:
+    run = await connection.fetchrow(warehouse.sql("ledger/lock_run"), run_id)
+    if run is None:
+        raise WarehouseWentBack
+    return run
 
 
 async def sum_run(connection: Connection, warehouse: Warehouse, run_id: int) -> RunSums:
@@ -158,7 +170,7 @@ async def close_run(
     may be back. Raises RunLocked if the run was not planned at `planned_at` (None: not looked at): another has begun
     meanwhile.
     """
-    run = await connection.fetchrow(warehouse.sql("ledger/lock_run"), run_id)
+    run = await _lock_run(connection, warehouse, run_id)
     if planned_at is not None and run["planned_at"] != planned_at:
         raise RunLocked(
             "Another run has begun while this one was cut off from the warehouse.",

@@ -48,7 +48,7 @@ class _NotHeld(Exception):
 class HeldLock:
     """A lock while it is held. `ensure` notices when its connection was lost, and takes it again.
 
-    `holder` says who has it, and since when, if it could not be taken.
+    `holder` says who has it, and since when, if it could not be taken. `was_ever_lost` is whether it was taken again.
     """
 
     def __init__(self, warehouse: Warehouse, job: str, purpose: str) -> None:
@@ -60,6 +60,7 @@ class HeldLock:
         self._connection: Session | None = None
         self._seen_alive_at = 0.0
         self._was_held = False
+        self.was_ever_lost = False
         self._was_lost = False
         self._was_asked_for = False
         self._turn = asyncio.Lock()
@@ -90,6 +91,7 @@ class HeldLock:
             self._connection = await self._warehouse.single(self._name, self._take)
             self._seen_alive_at = now
             self._was_lost, self._was_held = self._was_held, True
+            self.was_ever_lost |= self._was_lost
 
     async def _take(self, connection: Connection) -> None:
         may_have_it, self._was_asked_for = self._was_asked_for, True

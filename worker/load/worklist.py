@@ -149,6 +149,15 @@ async def begin_walk(connection: Connection, warehouse: Warehouse, claim: Claim)
     return number
 
 
+async def walk_forgotten(connection: Connection, warehouse: Warehouse, run_id: int) -> bool:
+    """Make claimable what counts as being walked though nobody walks it. Return whether there was any.
+
+    To be asked once all walks have ended, by whoever holds the run lock: a standby that lagged has taken over, and
+    knows of the claim, and not of the end.
+    """
+    return not (await connection.execute(warehouse.sql("ledger/release_searches"), run_id)).endswith(" 0")
+
+
 async def let_go(connection: Connection, warehouse: Warehouse, claim: Claim) -> None:
     """Let a search be claimed again. Without effect if somebody else has claimed it meanwhile."""
     await connection.execute(warehouse.sql("ledger/let_go"), claim.search_id, claim.token)
