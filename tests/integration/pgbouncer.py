@@ -38,7 +38,7 @@ class Pooler:
 
 @contextmanager
 def pgbouncer(database_dsn: str, mode: str = "session", **settings: str) -> Iterator[Pooler]:
-    """Run PgBouncer with its defaults, but for `settings`, in front of the database at this DSN."""
+    """Run PgBouncer as it comes, but for `settings`, before the server at this DSN."""
     there = urlsplit(database_dsn)
     host, port = (parse_qs(there.query)[name][-1] for name in ("host", "port"))
     listens_at = _free_port()

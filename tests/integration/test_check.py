@@ -6,6 +6,7 @@ import asyncio
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import aiohttp
@@ -79,6 +80,34 @@ async def test_check_names_what_would_write_messages_into_the_server_s_log(
         "! the server's log may quote messages: log_parameter_max_length = -1 — Set it to 0.",
         f"! the server's log does quote messages: {quoting} — Set log_parameter_max_length to 0.",
     }
+
+
+async def test_check_names_what_the_role_and_the_database_bring_along(
+    server: SandboxServer, database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """Policies that hide rows, a collation of another version; and time-outs, which do not apply."""
+    role = f"writer_{uuid4().hex}"
+    await database.execute(f"CREATE ROLE {role} LOGIN")
+    await database.execute(f"GRANT CREATE ON DATABASE {urlsplit(database_dsn).path.strip('/')} TO {role}")
+    variables = environment(server.url, urlsplit(database_dsn)._replace(netloc=f"{role}@").geturl())
+    try:
+        assert (await run_command(variables, "migrate")).code == EXIT_OK
+        await database.execute(f"ALTER ROLE {role} SET statement_timeout = '5s'")
+        await database.execute("ALTER TABLE canvas.message ENABLE ROW LEVEL SECURITY")
+        await database.execute("ALTER TABLE canvas.message FORCE ROW LEVEL SECURITY")
+        await database.execute("SET allow_system_table_mods = on")
+        await database.execute("UPDATE pg_database SET datcollversion = '0' WHERE datname = current_database()")
+        finished = await run_command(variables, "check")
+        assert finished.code == EXIT_OK, finished.out
+        assert (
+            "✓ the mirror's sessions are not bound by this role's time-outs (statement_timeout = 5000ms)"
+            in finished.out
+        )
+        assert "! row security may hide rows from this role: canvas.message — ALTER TABLE" in finished.out
+        assert "! the database's collation has another version" in finished.out
+        assert "REFRESH COLLATION VERSION" in finished.out
+    finally:
+        await database.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
 async def test_check_goes_on_after_what_is_broken(server: SandboxServer, database_dsn: str) -> None:

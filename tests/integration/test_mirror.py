@@ -210,6 +210,21 @@ async def test_a_second_run_writes_no_message(database_dsn: str, database: async
     assert await database.fetch("SELECT parameter, value, ctid::text FROM canvas_ops.mark ORDER BY 1, 2") == marks
 
 
+async def test_a_first_load_is_analysed_and_no_other(database_dsn: str, database: asyncpg.Connection) -> None:
+    """Else the planner takes the tables for empty."""
+    known = "SELECT reltuples, relname FROM pg_class WHERE oid = ANY ($1::regclass[]) ORDER BY relname"
+    tables = ["canvas.message", "canvas_ops.mark"]
+    async with SandboxServer(make_clinic(messages=60, practitioners=3, patients=5)) as server:
+        settings = mirror_settings(server.url, database_dsn)
+        await sync(settings)
+        after_the_first = await database.fetch(known, tables)
+        assert after_the_first[1]["reltuples"] == 60
+        assert after_the_first[0]["reltuples"] > 0
+        await database.execute("UPDATE pg_class SET reltuples = 61 WHERE relname = 'message'")
+        await sync(settings)
+    assert (await database.fetch(known, tables))[1]["reltuples"] == 61
+
+
 async def test_without_marks_a_second_run_writes_no_message_either(
     database_dsn: str, database: asyncpg.Connection
 ) -> None:

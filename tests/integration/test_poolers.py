@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -14,11 +16,15 @@ from tests.integration.verdicts import assert_told
 from worker.errors import EXIT_WAREHOUSE, SettingsError, WarehouseAway, WarehouseRefused
 from worker.load import database as database_module
 from worker.load import lock as lock_module
+from worker.load import sessions
 from worker.load.database import open_warehouse
 from worker.load.failures import connected
 from worker.load.lock import run_lock
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = needs_pgbouncer
 PATIENCE = timedelta(seconds=30)
@@ -96,8 +102,8 @@ async def test_settings_sent_while_connecting_are_caught(database_dsn: str, monk
         return await connected(server_settings={"idle_session_timeout": "0"}, **arguments)
 
     monkeypatch.setattr(database_module, "connected", with_settings)
-    with pgbouncer(database_dsn) as pooler, pytest.raises(WarehouseAway):
-        async with open_warehouse(pooler.dsn, "canvas", timedelta(seconds=0.1)):
+    with pgbouncer(database_dsn) as pooler, pytest.raises(SettingsError):
+        async with open_warehouse(pooler.dsn, "canvas", PATIENCE):
             pytest.fail("connected")
 
 
@@ -135,3 +141,31 @@ async def test_a_parameter_that_a_pooler_refuses_is_a_wrong_setting(database_dsn
         async with open_warehouse(f"{pooler.dsn}?statement_timeout=5000", "canvas", PATIENCE):
             pytest.fail("connected")
     assert "ignore_startup_parameters" in wrong.value.next
+
+
+async def test_a_pooler_with_too_few_sessions_is_told_so(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lets everybody in, and then has no session for them: nobody is to look for the server at its host and port."""
+    monkeypatch.setattr(sessions, "CONNECT_TIMEOUT_S", 0.5)
+    with pgbouncer(database_dsn, default_pool_size="1") as pooler, pytest.raises(WarehouseAway) as away:
+        async with open_warehouse(pooler.dsn, "canvas", timedelta(seconds=1)):
+            pytest.fail("connected")
+    assert "gave us no session" in away.value.what
+    assert "default_pool_size" in away.value.next
+
+
+@pytest.mark.parametrize(("netloc", "path", "sqlstate"), [("nobody:wrong@", "", "28"), ("mirror@", "/none", "3D000")])
+async def test_what_a_pooler_refuses_is_told_as_the_server_would(
+    netloc: str, path: str, sqlstate: str, database_dsn: str, tmp_path: Path
+) -> None:
+    """By one SQLSTATE for everything it would be an outage, and waited for."""
+    users = tmp_path / "users"
+    users.write_text('"mirror" "right"\n')
+    for directory in (tmp_path, *tmp_path.parents[:-2]):
+        directory.chmod(0o755)
+    listed = {"auth_type": "scram-sha-256", "auth_file": str(users)} if netloc.startswith("nobody") else {}
+    with pgbouncer(database_dsn, **listed) as pooler:
+        at = urlsplit(pooler.dsn)
+        dsn = at._replace(netloc=f"{netloc}{at.hostname}:{at.port}", path=path or at.path).geturl()
+        with pytest.raises((SettingsError, WarehouseRefused), match=f"SQLSTATE {sqlstate}"):
+            async with open_warehouse(dsn, "canvas", timedelta(hours=1)):
+                pytest.fail("connected")

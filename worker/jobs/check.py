@@ -12,7 +12,7 @@ from worker.jobs import people
 from worker.jobs.differences import FORBIDDEN
 from worker.jobs.workplace import open_source, warehouse_dsn
 from worker.load.database import open_warehouse, read_dsn
-from worker.load.inspect import Finding, inspect_server, may_migrate, may_write, weak_transport
+from worker.load.inspect import Finding, inspect_hints, inspect_server, may_migrate, may_write, weak_transport
 from worker.load.ledger import check_instance
 from worker.load.migrate import read_outstanding
 from worker.settings import unknown_variables
@@ -112,7 +112,11 @@ async def _warehouse(settings: Settings) -> AsyncIterator[Check]:
     try:
         dsn = await warehouse_dsn(settings)
         async with open_warehouse(dsn, settings.schema, settings.patience, pool_size=1) as warehouse:
-            for finding in (*await warehouse.work(inspect_server), *weak_transport(read_dsn(dsn))):
+            for finding in (
+                *await warehouse.work(inspect_server),
+                *await warehouse.work(inspect_hints, warehouse),
+                *weak_transport(read_dsn(dsn)),
+            ):
                 yield _finding(finding)
             yield await _schema(settings, warehouse)
     except MirrorError as error:

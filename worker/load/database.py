@@ -21,6 +21,7 @@ from worker.load.dsn import can_do_without_tls, connect_arguments, place_of, wha
 from worker.load.failures import AWAY, Away, connected, mapped
 from worker.load.pooler import is_behind_pooler, refuse_transaction_pooler
 from worker.load.sessions import COMMAND_TIMEOUT_S, CONNECT_TIMEOUT_S, Session, read_backend_pid, set_up
+from worker.load.sqlstates import MORE_CONNECTIONS
 from worker.load.statements import statement
 from worker.load.waiting import Waits
 from worker.settings import FIRST_PATIENCE
@@ -162,6 +163,9 @@ class Warehouse:
         try:
             await set_up(session, application_name)
             session.backend_pid = await read_backend_pid(session)
+        except TimeoutError:
+            session.terminate()
+            raise Away("it let us in, and gave us no session", next=MORE_CONNECTIONS) from None
         except BaseException:
             session.terminate()
             raise
@@ -203,6 +207,9 @@ class Warehouse:
         )
 
     def _note_silence(self, state: RetryCallState) -> None:
+        failure = state.outcome.exception() if state.outcome is not None else None
+        if isinstance(failure, Away) and failure.final is not None:
+            return  # it did answer, and is asked once more
         now = time.monotonic()
         self._silent_since = now if self._silent_since is None else self._silent_since
         # All units of work meet the same outage: one of them says so.
@@ -212,7 +219,7 @@ class Warehouse:
                 "the warehouse did not answer, will try again",
                 attempt=state.attempt_number,
                 wait_seconds=round(state.upcoming_sleep, 1),
-                reason=self._waits.reason or (str(state.outcome.exception()) if state.outcome is not None else None),
+                reason=self._waits.reason or str(failure),
             )
 
     def _note_answer(self) -> None:

@@ -34,6 +34,42 @@ async def inspect_server(connection: Connection) -> tuple[Finding, ...]:
     return judge_server(dict(row or {}))
 
 
+async def inspect_hints(connection: Connection, warehouse: Warehouse) -> tuple[Finding, ...]:
+    """Return findings on what may surprise: a pooler, policies, time-outs, a collation that has changed."""
+    row = await connection.fetchrow(warehouse.sql("check/hints"), [warehouse.schema, f"{warehouse.schema}_ops"])
+    return judge_hints(dict(row or {}), is_behind_pooler=warehouse.is_behind_pooler)
+
+
+def judge_hints(hints: Mapping[str, object], *, is_behind_pooler: bool) -> tuple[Finding, ...]:
+    """Return findings on the columns of `sql/queries/check/hints.sql`. Pure."""
+    findings = []
+    if is_behind_pooler:
+        findings.append(
+            Finding(True, "a pooler stands before the warehouse, and keeps sessions apart, as the run lock needs")
+        )
+    if hints["timeouts"]:
+        findings.append(
+            Finding(True, f"the mirror's sessions are not bound by this role's time-outs ({hints['timeouts']})")
+        )
+    if hints["row_security"]:
+        findings.append(
+            Finding(
+                None,
+                f"row security may hide rows from this role: {hints['row_security']}",
+                "ALTER TABLE … NO FORCE ROW LEVEL SECURITY, or name the tables' owner in WAREHOUSE_DSN.",
+            )
+        )
+    if hints["sorts_otherwise"]:
+        findings.append(
+            Finding(
+                None,
+                "the database's collation has another version than when its indexes were made",
+                "REINDEX DATABASE, then ALTER DATABASE … REFRESH COLLATION VERSION, as its owner.",
+            )
+        )
+    return tuple(findings)
+
+
 async def refuse_unfit(connection: Connection) -> None:
     """Raise WarehouseRefused for a server or database in which no run could end well, before anything is written."""
     for finding in await inspect_server(connection):

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 async def find_missing(connection: Connection, warehouse: Warehouse, run_id: int) -> list[str]:
-    """Return live ids whose own search was accepted in this run and did not show them, nor did any other."""
+    """Return live ids whose own search was accepted in this run and did not show them, nor did any other.
+
+    After a first load the tables are analysed before.
+    """
+    if await connection.fetchval(warehouse.sql("missing/has_outgrown"), run_id):
+        await connection.execute(warehouse.sql("missing/analyze"))
     return [row["id"] for row in await connection.fetch(warehouse.sql("missing/find"), run_id)]
 
 

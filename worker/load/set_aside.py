@@ -62,6 +62,8 @@ async def write_in_parts(
             refused.extend(part)
             why[_Refusal(error.sqlstate, error.table_name, error.constraint_name)] += 1
 
+    # A constraint that was added as deferred would refuse them at the commit, when nobody can tell which.
+    await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
     await write_part(messages)
     for refusal, count in why.items():
         # The server does not always say which: of a function of an index it only knows that it failed.

@@ -97,8 +97,8 @@ MEANINGS = {
     "54": Meaning(Then.SET_ASIDE, "A row is more than an index or a limit of the server takes.", _BY_AN_ANALYST),
     "55P03": Meaning(
         Then.END,
-        "Somebody's open transaction keeps a table or view locked.",
-        f"End it (pg_stat_activity shows it), {_THEN_AGAIN}",
+        "A table or view stays locked.",
+        f"Somebody's open transaction keeps it so. End it (pg_stat_activity shows it), {_THEN_AGAIN}",
     ),
     "57": Meaning(Then.WAIT, "it is stopping, starting, or has ended this session"),
     "57014": Meaning(

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
     from worker.load.sessions import Session
 
-ASKED_AFTER_S = 20.0
-"""How long a unit of work may take before the server is asked what it waits for, and again each time."""
+ASKED_AFTER_S = 8.0
+"""How long a unit of work may take before the server is asked what it waits for, and again each time.
+
+Less than a migration waits for a lock.
+"""
 SAID_EVERY_S = 60.0
 
 

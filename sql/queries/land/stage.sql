@@ -1,6 +1,4 @@
 -- Where a batch waits inside its transaction: the new and the changed messages, nothing else. Filled by COPY.
--- A constraint that somebody added as deferred is checked at once: at the commit nobody could tell which row it refuses.
-SET CONSTRAINTS ALL IMMEDIATE;
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
     id                text        NOT NULL,
     status            text,
