@@ -27,8 +27,12 @@ _BATCH = 250
 
 
 async def shown_texts(browser: Chromium, bodies: Sequence[str]) -> list[str]:
-    """Return the `innerText` of each body as the `innerHTML` of an 800 px wide `<div>` in an empty page."""
+    """Return the `innerText` of each body as the `innerHTML` of a `<div>`, 800 px wide.
+
+    It stands in an empty page, on a screen of 1280 × 800.
+    """
     tab = await browser.tab()
+    await tab.call("Emulation.setDeviceMetricsOverride", width=1280, height=800, deviceScaleFactor=1, mobile=False)
     await tab.show(_PAGE)
     texts: list[str] = []
     for start in range(0, len(bodies), _BATCH):

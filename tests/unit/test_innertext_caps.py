@@ -8,7 +8,6 @@ from hypothesis import given
 from tests.unit.corpus import inner_text_cases
 from tests.unit.markup import markup, unhurried
 from worker.transform.caps import MAX_CHARACTERS, MAX_DEPTH, MAX_TAGS, within_caps
-from worker.transform.css import StyleSheet
 from worker.transform.fallback import text_without_structure
 from worker.transform.innertext import inner_text
 from worker.transform.sanitize import safe_html
@@ -92,13 +91,6 @@ def test_a_bomb_keeps_its_word(body: str) -> None:
     """Each ends, without recursion, and the word behind it is still there."""
     assert inner_text(body).endswith("word")
     assert "word" in safe_html(body)
-
-
-def test_few_rules_for_several_classes_are_held_against_every_element() -> None:
-    sheet = StyleSheet()
-    sheet.add("".join(f".a.b{number}{{display:none}}" for number in range(900)) + ".c{display:none}")
-    assert len(sheet.compounds) == StyleSheet.MAX_COMPOUNDS
-    assert [rule.value for rule in sheet.matching("p", {"class": "c"})] == ["none"]
 
 
 def test_ten_megabytes_of_text_are_kept() -> None:

@@ -20,7 +20,6 @@ from worker.transform.chains import write_out_chains
 from worker.transform.display import KEYWORDS
 from worker.transform.elements import ELEMENTS
 from worker.transform.innertext import inner_text, walked_text
-from worker.transform.layout import NOT_PLAIN
 from worker.transform.marked import marked_text
 from worker.transform.marks import (
     ANOTHER_DISPLAY,
@@ -139,6 +138,7 @@ PECULIAR = [
     "<style>.x{white-space:pre}</style><i class=x>a  b</i>",
     "<style>#x{display:none} li{display:inline}</style><ul><li>a<li>b</ul><p id=x>c<p>d",
     "<style>p{display:inherit}</style><div>a<p>b",
+    "<style>div{white-space:pre}</style>a  b",
     "<style>.x{display:none}</style><style>.x{display:block}</style><b class=x>a</b>b",
     "<template><style>p{display:none}</style></template><p>a",
     "<style>*{display:block}</style><p>a<script>b</script>c",
@@ -269,22 +269,19 @@ def sample(pieces: list[str], seed: int, count: int, longest: int = 40) -> Itera
 def forget(monkeypatch: pytest.MonkeyPatch, marks: Marks) -> None:
     """Have nothing looked up before, and these marks for what will be."""
     runs = Runs(marks)
-    monkeypatch.setattr(marked, "_known", Known(runs))
-    monkeypatch.setattr(marked, "_known_without_formatting", Known(runs, leaves_out_formatting=True))
-    marked._runs_with.cache_clear()
-    marked._ways_with.cache_clear()
+    monkeypatch.setattr(marked, "_runs", runs)
+    monkeypatch.setattr(marked, "_WAYS", (Known(runs, leaves_out_formatting=True), Known(runs)))
 
 
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Begin with nothing looked up, and let nobody else have what was. No step is refused for want of room."""
     monkeypatch.setattr(Known, "MAX_KEPT", 1_000_000)
-    monkeypatch.setattr(Known, "MAX_KEPT_UNDER_RULES", 1_000_000)
     monkeypatch.setattr(Known, "MAX_ASKED", 1_000)
     forget(monkeypatch, Marks())
+    stylesheet._remembered_body.cache_clear()
     yield
-    marked._runs_with.cache_clear()
-    marked._ways_with.cache_clear()
+    stylesheet._remembered_body.cache_clear()
 
 
 def reads_otherwise(body: str) -> bool:
@@ -372,7 +369,7 @@ def test_nearly_all_letters_take_the_fast_way() -> None:
         (runs, "_FIRST_LINE_FEED", re.compile("(nothing)")),
         (marked, "without_spaces_at_kept_breaks", lambda text: text),
         (marked, "decoded", lambda text: text.replace("&amp;", "&").replace("&lt;", "<").replace("&nbsp;", "\xa0")),
-        (marked, "is_for_a_screen", lambda _: False),
+        (stylesheet, "_rules_of", lambda _: []),
         (regions, "kept_in_texts", lambda content, _: content),
         (regions, "in_upper_case", str.upper),
         (regions, "_SWITCHES", {}),
@@ -385,7 +382,7 @@ def test_nearly_all_letters_take_the_fast_way() -> None:
         (Known, "_if_read", lambda *_: ""),
         (steps, "_NO_REFERENCE", re.compile("&")),
         (steps, "_NOT_SHOWN", re.compile("<!--.*?-->", re.DOTALL)),
-        (stylesheet, "_PLAIN_SHEET", re.compile("<style[^>]*>([^<]*)</style>")),
+        (marked, "has_rules_about_text", lambda _: False),
         (steps, "formatting_tags", lambda _: []),
         (steps, "_TAGS", re.compile(".*", re.DOTALL)),
         (steps, "_OTHER_REFERENCE", re.compile("nothing")),
@@ -489,17 +486,6 @@ def test_chains_keep_no_words_and_a_bounded_number() -> None:
         assert len(known.chains) <= Marks.MAX_KEPT
         assert number > 0 or len(known.chains) == 2
     assert not any("ann" in run.lower() for chain in known.chains for run in chain)
-
-
-def test_under_style_sheets_fewer_runs_are_kept() -> None:
-    under_rules = marked._runs_with(("b{display:none}",))
-    assert under_rules is not None
-    for number in range(Marks.MAX_KEPT_UNDER_RULES + 10):
-        assert not under_rules[f'font size="{number}">']
-        assert len(under_rules) <= Marks.MAX_KEPT_UNDER_RULES
-    assert under_rules['b title="Ann" id="x">'] == NOT_PLAIN
-    assert 'b id="x">' in under_rules
-    assert not any("ann" in run.lower() for run in under_rules)
 
 
 def test_marks_keep_no_address_and_a_bounded_number_of_tags() -> None:

@@ -86,7 +86,7 @@ def _chain(written: tuple[str, ...], runs: Runs) -> Chain | None:
         return runs.chains[read]
     if not all(run in runs for run in read):
         return None  # nothing is kept of what may hold words
-    if len(runs.chains) >= runs.marks.max_kept:
+    if len(runs.chains) >= runs.marks.MAX_KEPT:
         runs.chains.clear()
     runs.chains[read] = chain = _of_samples(read, runs)
     return chain

@@ -48,9 +48,13 @@ OWN_CASE = frozenset({"button", "select"})
 REPLACED = frozenset(
     {"audio", "canvas", "embed", "iframe", "img", "input", "meter", "object", "progress", "textarea", "video"}
 )
+# Of these, what an `align` attribute floats (§15.4.3); so it does an `input` that is a picture.
+ALIGNED = frozenset({"embed", "iframe", "img", "object"})
+# Whatever a style says, because the element stands in for another, or nothing is kept in it.
+NEVER_SHOWN = frozenset({"noembed", "noscript"})
 
 # What of SVG holds text or leads to it; text outside `text` is not rendered (SVG 2 §11).
-SVG_CONTAINERS = frozenset({"a", "g", "svg", "switch"})
+SVG_CONTAINERS = frozenset({"a", "clippath", "defs", "g", "marker", "mask", "pattern", "svg", "switch", "symbol"})
 SVG_TEXT = frozenset({"text", "foreignobject"})
 
 BLOCK_LEVEL = frozenset({"block", "flow-root", "list-item", "table", "flex", "grid", "-webkit-box", "table-caption"})
@@ -77,6 +81,10 @@ TWO_WORDS = {
     "inline grid": "inline-grid",
     "block table": "table",
     "inline table": "inline-table",
+    "flow-root list-item": "list-item",
+    "list-item flow-root": "list-item",
+    "inline list-item": "inline",
+    "list-item inline": "inline",
     "-webkit-flex": "flex",
     "-webkit-inline-flex": "inline-flex",
 }
@@ -99,7 +107,7 @@ def blockify(display: str) -> str:
 
 def ua_display(tag: str, attributes: Mapping[str, str | None]) -> str:
     """Return an element's `display` in the user-agent style sheet, the `hidden` attribute included."""
-    if "hidden" in attributes:
+    if "hidden" in attributes and tag != "embed":  # which is as small as can be instead (§15.3.1)
         return "none"
     if tag == "input" and (attributes.get("type") or "").strip().lower() == "hidden":
         return "none"

@@ -18,18 +18,18 @@ from worker.transform import display
 from worker.transform.caps import within_caps
 from worker.transform.fallback import text_without_structure
 from worker.transform.marked import marked_text
-from worker.transform.parse import parse
+from worker.transform.parse import parse, parse_in_page
 from worker.transform.style import ROOT, Style, compute
-from worker.transform.stylesheet import has_style_element, style_sheet
+from worker.transform.stylesheet import StyleSheet, has_rules_about_text
 from worker.transform.tables import cell_follows, last_section, row_follows
 from worker.transform.whitespace import InlineFlow, Results, join, transform_case
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from selectolax.lexbor import LexborNode
 
-    from worker.transform.css import StyleSheet
+    from worker.transform.css import Declaration
 
 _COLLAPSIBLE = re.compile(r"[ \t\n\r]+")
 _ONLY_COLLAPSIBLE = re.compile(r"[ \t\n\r]*")
@@ -49,8 +49,18 @@ def inner_text(html: str) -> str:
 
 def walked_text(html: str) -> str:
     """Return the same by the standard's steps, whatever is in the body. Takes a body within the caps."""
+    if not has_rules_about_text(html):
+        return _Walk(ROOT, None).text(parse(html).root)
     tree = parse(html)
-    return _Walk(style_sheet(tree) if has_style_element(html) else None).text(tree.root)
+    sheet = StyleSheet(tree)
+    if sheet.is_plain:
+        return _Walk(ROOT, sheet).text(tree.root)
+    page, box = parse_in_page(html)
+    sheet = StyleSheet(page)
+    root = sheet.style_in_page(box)
+    if root.display == "none":
+        return box.text(deep=True)  # step 1: what is not rendered gives all its text
+    return _Walk(root, sheet).text(box.child)
 
 
 @dataclass(slots=True)
@@ -79,7 +89,8 @@ class _Box:
 class _Walk:
     """One run of the collection steps."""
 
-    def __init__(self, sheet: StyleSheet | None) -> None:
+    def __init__(self, root: Style, sheet: StyleSheet | None) -> None:
+        self._root = root
         self._sheet = sheet
         self._results: Results = []
         self._root_flow = InlineFlow(self._results)
@@ -115,21 +126,20 @@ class _Walk:
 
     def _text_node(self, text: str, parent: _Box | None) -> None:
         """Step 4: a text node gives the text of its boxes, white space collapsed and case transformed."""
-        if parent is None:
-            self._root_flow.add(text, "normal", visible=True)
+        if parent is not None and (parent.draws or parent.closed):
             return
-        if parent.draws or parent.closed:
-            return
-        style = parent.style
+        style = parent.style if parent else self._root
+        flow = parent.flow if parent else self._root_flow
         if _drops_white_space(style) and _ONLY_COLLAPSIBLE.fullmatch(text):
             return
-        cased = transform_case(text, style.text_transform, parent.flow.last)
-        parent.flow.add(cased, style.white_space, visible=style.visible)
+        flow.add(transform_case(text, style.text_transform, flow.last), style.white_space, visible=style.visible)
 
     def _element(self, node: LexborNode, tag: str, parent: _Box | None) -> _Box | None:
         """Run steps 1 to 9 for an element, up to its children."""
         attributes = node.attributes
-        style = compute(tag, attributes, parent.style if parent else ROOT, self._sheet)
+        style = compute(tag, attributes, parent.style if parent else self._root, self._declared(node))
+        if style.display in display.TABLE_COLUMNS and style.visible:
+            self._results.append(1)  # for Chromium it is a block, though its box is none
         if style.display == "none" or style.display in display.TABLE_COLUMNS or tag == "wbr":
             return None
         if tag == "br":
@@ -140,13 +150,18 @@ class _Walk:
         box = self._open(node, tag, attributes, style, parent)
         if tag == "select":
             self._options(box)
-        if tag == "select" or display.is_replaced(tag, attributes):
+        elif tag == "option" and style.visible:
+            self._results.extend((1, _option_text(node), 1))
+        if tag in {"select", "option"} or display.is_replaced(tag, attributes):
             self._close(box)
             return None
         return box
 
     def _style_of(self, node: LexborNode, parent: Style) -> Style:
-        return compute((node.tag or "").lower(), node.attributes, parent, self._sheet)
+        return compute((node.tag or "").lower(), node.attributes, parent, self._declared(node))
+
+    def _declared(self, node: LexborNode) -> Sequence[Declaration]:
+        return self._sheet.declared(node) if self._sheet else ()
 
     def _line_break(self, style: Style, parent: _Box | None) -> None:
         """Step 5: a `br` gives one line feed, which is not a required line break."""
@@ -182,7 +197,7 @@ class _Walk:
     def _put_around(self, box: _Box) -> None:
         """Put tab, line feed or required line breaks around an element's items: steps 6 to 9."""
         if box.style.display == "table-cell":
-            if cell_follows(box.node, box.parent.style if box.parent else ROOT, self._style_of):
+            if cell_follows(box.node, box.parent.style if box.parent else self._root, self._style_of):
                 box.at_end.append("\t")
         elif box.style.display == "table-row":
             if self._row_follows(box):
@@ -197,7 +212,7 @@ class _Walk:
     def _row_follows(self, row: _Box) -> bool:
         """Whether the row is not the last of the nearest table around it."""
         section = row.parent
-        if row_follows(row.node, section.style if section else ROOT, self._style_of):
+        if row_follows(row.node, section.style if section else self._root, self._style_of):
             return True
         if section is None or section.style.display not in display.TABLE_SECTIONS:
             return False
@@ -213,12 +228,13 @@ class _Walk:
         around = box.parent.flow if box.parent else self._root_flow
         if box.tag == "q":
             box.flow.pass_box()
+        last = box.flow.last
         if box.placement != "inline":
             box.flow.end_line()
         if box.placement == "block":
             around.end_line()
         elif box.placement == "atomic":
-            around.pass_box()
+            around.pass_box(last)
         self._results.extend(box.at_end)
 
     def _options(self, select: _Box) -> None:
@@ -231,7 +247,7 @@ class _Walk:
             self._results.append(1)
             for option in _children(child) if child.tag == "optgroup" else (child,):
                 if option.tag == "option":
-                    self._results.extend((1, _COLLAPSIBLE.sub(" ", _option_text(option)).strip(" "), 1))
+                    self._results.extend((1, _option_text(option), 1))
             self._results.append(1)
 
 
@@ -245,12 +261,18 @@ def _children(node: LexborNode) -> Iterator[LexborNode]:
 
 def _option_text(option: LexborNode) -> str:
     """Return the text of an option, that of scripts left out (HTML standard §4.10.10)."""
-    nodes = option.traverse(include_text=True)
-    return "".join(
-        node.text_content or ""
-        for node in nodes
-        if node.is_text_node and (node.parent is None or node.parent.tag != "script")
-    )
+    texts: list[str] = []
+    waiting = [option.child]
+    while waiting:
+        node = waiting.pop()
+        if node is None:
+            continue
+        waiting.append(node.next)
+        if node.is_text_node:
+            texts.append(node.text_content or "")
+        elif node.tag != "script":
+            waiting.append(node.child)
+    return _COLLAPSIBLE.sub(" ", "".join(texts)).strip(" ")
 
 
 def _drops_white_space(style: Style) -> bool:

@@ -12,6 +12,7 @@ from worker.transform.marks import (
     BREAK,
     CAPTION,
     CELL,
+    COLUMNS,
     INLINE_BLOCK,
     INLINE_BLOCK_END,
     INVISIBLE_BLOCK,
@@ -29,7 +30,7 @@ NOT_PLAIN = MARK + "!"
 """What a run comes to that has to be looked at more closely."""
 
 _LINE_FEED, _TAB = ">", MARK + "t"
-_TABLE_MARKS = frozenset({TABLE, CAPTION, ROW, CELL})
+_TABLE_MARKS = frozenset({TABLE, CAPTION, COLUMNS, ROW, CELL})
 # Stands for the texts around a run: not white space, not a mark.
 _TEXT = "x"
 
@@ -71,7 +72,10 @@ def _without_marks(text: str, kinds: set[str]) -> str | None:
     if not kinds.isdisjoint(_TABLE_MARKS):
         text = _without_spaces_around(TABLE, text)
         text = text.replace(CAPTION + " ", CAPTION).replace(TABLE + CAPTION, BLOCK)
-        if CAPTION in text:
+        text = _without_spaces_around(COLUMNS, text)
+        while TABLE + COLUMNS in text:
+            text = text.replace(TABLE + COLUMNS, TABLE)
+        if CAPTION in text or COLUMNS in text:
             return None
         text = _without_tables(text)
     for edge in (BLOCK, PARAGRAPH, INVISIBLE_BLOCK):

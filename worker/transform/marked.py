@@ -14,23 +14,21 @@ It gives what the walk gives, or None where the marks cannot say it. The walk
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from worker.transform.chains import write_out_chains
-from worker.transform.css import is_for_a_screen
 from worker.transform.kept import without_spaces_at_kept_breaks
 from worker.transform.layout import MARK, NOT_PLAIN, collapse, laid_out, spaces_only, without_marks
-from worker.transform.marks import Marks, marks_with
+from worker.transform.marks import Marks
 from worker.transform.parse import parse_to_write
 from worker.transform.pieces import Pieces
 from worker.transform.references import decoded
 from worker.transform.regions import write_out_regions
 from worker.transform.runs import Runs, without_first_line_feeds
 from worker.transform.steps import Known, stepped
-from worker.transform.stylesheet import SHORT_SHEETS_CHARACTERS, cut_out_sheets
+from worker.transform.stylesheet import has_rules_about_text, with_plain_rules_inlined, without_sheets
 
 _NOT_TEXT = re.compile(
-    r"<!--.*?-->|<style(?P<style>(?: [^<>]*)?)>(?P<sheet>.*?)</style>"
+    r"<!--.*?-->|<style(?P<style>(?: [^<>]*)?)>.*?</style>"
     r"|<script(?P<script>(?: [^<>]*)?)>(?P<code>.*?)</script>",
     re.DOTALL,
 )
@@ -38,45 +36,38 @@ _STARTS = ("<!--", "<style", "<script")
 # Each may be without an end, which is looked for up to the end of the body.
 _MANY_CHARACTERS = 4_000
 _FEW_STARTS = 20
-_MEDIA = re.compile(' media="([^"]*)"')
-_STYLED = re.compile(r" (?:style|class|id)=")
+_STYLED = " style="
 _ZERO_WIDTH_SPACE = "\u200b"
 
-_known = Known(Runs(Marks()))
+_runs = Runs(Marks())
 # Of most bodies formatting shows nothing, and then fewer elements are open.
-_known_without_formatting = Known(_known.runs, leaves_out_formatting=True)
-
-
-@lru_cache(maxsize=64)
-def _runs_with(sheets: tuple[str, ...]) -> Runs | None:
-    """Return what runs come to under these `<style>` texts, or None if some rule depends on the parent."""
-    marks = marks_with(sheets)
-    if marks is None:
-        return None
-    return Runs(marks) if marks.has_rules else _known.runs
-
-
-@lru_cache(maxsize=64)
-def _ways_with(sheets: tuple[str, ...]) -> tuple[Known, ...]:
-    """Return what is known of runs under these `<style>` texts: nothing, if some rule depends on the parent."""
-    runs = _runs_with(sheets)
-    if runs is None:
-        return ()
-    return (_known_without_formatting, _known) if runs is _known.runs else (Known(runs),)
+_WAYS = (Known(_runs, leaves_out_formatting=True), Known(_runs))
 
 
 def marked_text(html: str) -> str | None:
-    """Return what the walk gives for a body within the caps, or None if the walk has to be asked."""
+    """Return what the walk gives for a body, or None if the walk has to be asked."""
     if not _is_for_any_parser(html):
         return None
     if "<" not in html and "&" not in html:
         text: str | None = collapse(spaces_only(html)).strip(" ")
     else:
-        emptied, sheets = cut_out_sheets(html) if "{" in html else (html, ())
-        ways = _ways_with(sheets)
-        found = stepped(emptied, *ways)
-        text = _text_of_parsed(html) if found is None else _text(ways[0].runs, *found)
+        if "{" in html:
+            if has_rules_about_text(html):
+                return _without_zero_width(_text_under_rules(html))
+            html = without_sheets(html)
+        found = stepped(html, *_WAYS)
+        text = _text_of_canonical(parse_to_write(html).inner_html) if found is None else _text(*found)
+    return _without_zero_width(text)
+
+
+def _without_zero_width(text: str | None) -> str | None:
     return None if text is None or _ZERO_WIDTH_SPACE in text else text
+
+
+def _text_under_rules(html: str) -> str | None:
+    """Return the text of a body whose style sheets text depends on, or None for the walk."""
+    canonical = with_plain_rules_inlined(html)
+    return None if canonical is None else _text_of_canonical(canonical)
 
 
 def _is_for_any_parser(html: str) -> bool:
@@ -89,51 +80,40 @@ def _is_for_any_parser(html: str) -> bool:
         return False
 
 
-def _text_of_parsed(html: str) -> str | None:
-    """Return the text of a body that its parser is asked about, or None for the walk."""
-    canonical = parse_to_write(html).inner_html
+def _text_of_canonical(canonical: str) -> str | None:
+    """Return the text of a body as its parser has written it, or None for the walk."""
     if "\f" in canonical and "<table" in canonical:
         return None  # it stands for itself between cells, where other white space does not
     if "<select" in canonical and any(map(canonical.__contains__, ("<style", "<script", "<table"))):
         return None  # options may show their words; parsers end a list of options unlike in a table
     canonical = without_first_line_feeds(canonical)
     if "<!--" not in canonical and "<style" not in canonical and "<script" not in canonical:
-        return _text(_known.runs, *_known.runs.read(canonical))
+        return _text(*_runs.read(canonical))
     if len(canonical) > _MANY_CHARACTERS and sum(map(canonical.count, _STARTS)) > _FEW_STARTS:
         return None
-    sheets: list[str] = []
-    cleaned = _NOT_TEXT.sub(lambda cut: _cut(cut, sheets), canonical)
+    cleaned = _NOT_TEXT.sub(_cut, canonical)
     if cleaned.count("<") != cleaned.count(">"):
         return None  # a name with a `<` in it looked like one of them
-    # One in a template is for nothing outside, and long ones are not remembered.
-    if sheets and ("<template" in canonical or sum(map(len, sheets)) > SHORT_SHEETS_CHARACTERS):
-        return None
-    runs = _runs_with(tuple(sheets)) if sheets else _known.runs
-    return None if runs is None else _text(runs, *runs.read(cleaned))
+    return _text(*_runs.read(cleaned))
 
 
-def _cut(part: re.Match[str], sheets: list[str]) -> str:
-    """Return what is written for a comment, `<style>` or `<script>`: nothing, and a sheet is added to the `sheets`.
+def _cut(part: re.Match[str]) -> str:
+    """Return what is written for a comment, `<style>` or `<script>`: nothing.
 
     One that may be shown itself, by a style of its own, stays, for the walk. So does a script with a `<!--`, which may
     go on behind its `</script>` (HTML standard §13.2.5.26 "Script data double escape start state"), and one with a
     `<style`, which in a drawing is an element.
     """
-    attributes, sheet, code = part["style"] or part["script"] or "", part["sheet"], part["code"] or ""
-    if _STYLED.search(attributes) or "<!--" in code or "<style" in code:
-        return part[0]
-    media = _MEDIA.search(attributes)
-    if sheet is not None and is_for_a_screen(media and media[1]):
-        sheets.append(sheet)
-    return ""
+    attributes, code = part["style"] or part["script"] or "", part["code"] or ""
+    return part[0] if _STYLED in attributes or "<!--" in code or "<style" in code else ""
 
 
-def _text(runs: Runs, parts: list[str], shown: list[str]) -> str | None:
+def _text(parts: list[str], shown: list[str]) -> str | None:
     """Return the text of a body by its texts and runs, or None for the walk."""
     text = "".join(shown)
     if MARK in text:
         if NOT_PLAIN in text:
-            return _odd_text(Pieces(runs, parts, shown))
+            return _odd_text(Pieces(_runs, parts, shown))
         return decoded(without_marks(laid_out(text)))
     return decoded(laid_out(text))
 

@@ -10,6 +10,7 @@ r"""What a tag means for text, said in one mark. `worker.transform.layout` says 
 | `\r` | start of a row                          | line feed, nothing in the table's first row     |
 | `\t` | start of a cell                         | itself, nothing in the row's first cell         |
 | `&c` | start of a caption, whose end is `\f`  | edge of a block, if it is the first in its table |
+| `&g` | edge of a group of columns              | nothing, if it is the first in its table        |
 | `<.` | picture, input; both ends of a `q`      | nothing, but the spaces around it stay          |
 | `&?` | `style`, `script`, comment              | the body is looked at again without them        |
 | `&!` | anything else                           | the body is read by the walk                    |
@@ -44,7 +45,7 @@ import html
 import re
 
 from worker.transform import display
-from worker.transform.css import TEXT_PROPERTIES, StyleSheet, declarations
+from worker.transform.css import TEXT_PROPERTIES, declarations
 from worker.transform.elements import ELEMENTS, OFFICE_ISLAND, OFFICE_PREFIXES, SVG_ELEMENTS
 from worker.transform.style import ROOT, Style, compute
 
@@ -53,6 +54,7 @@ BLOCK, PARAGRAPH = ">", "\v"
 BREAK = "\n"
 TABLE, ROW, CELL = "\f", "\r", "\t"
 CAPTION = "&c"
+COLUMNS = "&g"
 PICTURE = "<."
 CLEAN_FIRST = "&?"
 WALK = "&!"
@@ -83,7 +85,7 @@ VOID = frozenset(_VOID_NAMES.split())
 # Their content is written without references.
 _RAW = frozenset({"iframe", "noembed", "noframes", "plaintext", "script", "style", "xmp"})
 # The walk asks for these by name, or for their children. An end tag closes `isindex` for one parser, not for another.
-_PECULIAR = frozenset({"form", "iframe", "isindex", "math", "slot"})
+_PECULIAR = frozenset({"form", "iframe", "isindex", "math", "option", "slot"})
 _KEEPING = {
     **dict.fromkeys(("pre", "pre-wrap", "break-spaces"), KEEPS_WHITE_SPACE),
     "pre-line": KEEPS_LINE_FEEDS,
@@ -96,13 +98,15 @@ _EDGES = {
     "table-row": ROW,
     "table-cell": CELL,
     "table-caption": CAPTION,
-    **dict.fromkeys(display.INLINE - {"contents", "math"} | display.TABLE_SECTIONS | display.TABLE_COLUMNS, INLINE),
+    "table-column": INLINE,
+    "table-column-group": COLUMNS,
+    **dict.fromkeys(display.INLINE - {"contents", "math"} | display.TABLE_SECTIONS, INLINE),
     **dict.fromkeys(display.BLOCK_LEVEL - {"table", "table-caption"}, BLOCK),
 }
 _BY_NAME = {"br": BREAK, "wbr": INLINE, "p": PARAGRAPH, "img": PICTURE, "input": PICTURE, "q": PICTURE, "svg": DRAWING}
 
 _KNOWN_NAMES = ELEMENTS | SVG_ELEMENTS | {OFFICE_ISLAND}
-# Read by some rule of text, or of a few values that editors write.
+# Read by text, or of a few values that editors write.
 _READ_ATTRIBUTES = """
     align bgcolor border cellpadding cellspacing charset class clear color colspan controls data dir face height hidden
     lang open rowspan size span start style type valign width
@@ -114,30 +118,22 @@ _WRITTEN_ATTRIBUTE = re.compile(r"""(?<![> \n\t\r])[ \n\t\r]([^ \n\t\r>/]+?)="[^
 
 
 class Marks(dict[str, str]):
-    """Marks by tag, as it stands between its `<` and `>` in serialised HTML, under one style sheet.
+    """Marks by tag, as it stands between its `<` and `>` in serialised HTML.
 
     Found out once, then kept: so many tags at most, no long one, and none with a name or an attribute that no rule
     reads, which may be words of a message. Values of the attributes that are read stay as they are written.
     """
 
     MAX_KEPT = 4096
-    MAX_KEPT_UNDER_RULES = 256  # of each style sheet, of which many are remembered
     MAX_CHARACTERS = 160
     MAX_READ = 2_000
-
-    def __init__(self, sheet: StyleSheet | None = None) -> None:
-        super().__init__()
-        self._sheet = sheet
-        self.reads = READ_ATTRIBUTES if sheet is None else READ_ATTRIBUTES | {"id"}
-        self.has_rules = sheet is not None
-        self.max_kept = self.MAX_KEPT_UNDER_RULES if self.has_rules else self.MAX_KEPT
 
     def without_unread(self, tags: str) -> str:
         """Return tags without the attributes that no rule of text reads. They are many, and may hold words."""
         return _WRITTEN_ATTRIBUTE.sub(self._if_read, tags)
 
     def _if_read(self, attribute: re.Match[str]) -> str:
-        return attribute[0] if attribute[1] in self.reads else ""
+        return attribute[0] if attribute[1] in READ_ATTRIBUTES else ""
 
     def __missing__(self, tag: str) -> str:
         """Find out the mark of a tag that is not kept."""
@@ -146,9 +142,9 @@ class Marks(dict[str, str]):
             return self[read]
         if len(tag) > self.MAX_READ:
             return WALK  # which reads its declarations once
-        mark = mark_of(tag, self._sheet)
+        mark = mark_of(tag)
         if len(tag) <= self.MAX_CHARACTERS and _is_known(tag):
-            if len(self) >= self.max_kept:
+            if len(self) >= self.MAX_KEPT:
                 self.clear()
             self[tag] = mark
         return mark
@@ -160,8 +156,8 @@ def _is_known(tag: str) -> bool:
     return name in _KNOWN_NAMES or (" " not in name and name.partition(":")[0] in OFFICE_PREFIXES)
 
 
-def mark_of(tag: str, sheet: StyleSheet | None = None) -> str:
-    """Return the mark of a start or end tag, where the body's style sheets say what `sheet` does."""
+def mark_of(tag: str) -> str:
+    """Return the mark of a start or end tag."""
     if tag.startswith("!--"):
         return CLEAN_FIRST
     parts = _TAG.fullmatch(tag)
@@ -175,7 +171,7 @@ def mark_of(tag: str, sheet: StyleSheet | None = None) -> str:
     found = _ATTRIBUTE.findall(written)
     if sum(len(attribute) + len(value) + 4 for attribute, value in found) != len(written):
         return WALK
-    return _start(name, {attribute: html.unescape(value) for attribute, value in found}, sheet)
+    return _start(name, {attribute: html.unescape(value) for attribute, value in found})
 
 
 def _end(name: str) -> str:
@@ -188,10 +184,10 @@ def _end(name: str) -> str:
     return INLINE if edge in {TABLE, ROW, CELL, WALK, INLINE_BLOCK, DRAWING} else edge
 
 
-def _start(name: str, attributes: dict[str, str], sheet: StyleSheet | None) -> str:
+def _start(name: str, attributes: dict[str, str]) -> str:
     if _depends_on_parent(attributes.get("style", "")):
         return WALK
-    style = compute(name, attributes, ROOT, sheet)
+    style = compute(name, attributes, ROOT)
     if style.display == "none":
         return INLINE if name in VOID else NOT_RENDERED
     is_open = name == "details" and "open" in attributes
@@ -237,25 +233,12 @@ def _regions(name: str, style: Style) -> list[str]:
 
 def _by_itself(name: str) -> Style:
     """Return the style of an element without attributes."""
-    return compute(name, {}, ROOT, None)
+    return compute(name, {}, ROOT)
 
 
 def _is_simple_by_itself(name: str) -> bool:
     plain = _by_itself(name)
     return plain.display in _SIMPLE and _edge(name, plain) in EDGES
-
-
-def marks_with(sheets: tuple[str, ...]) -> Marks | None:
-    """Return the marks for a body with these `<style>` texts, or None if some rule depends on the parent."""
-    sheet = StyleSheet()
-    for text in sheets:
-        sheet.add(text)
-    rules = [rule.declaration for listed in sheet.rules.values() for rule in listed]
-    if any(rule.value in _WIDE_KEYWORDS or rule.name in {"white-space", "text-transform"} for rule in rules):
-        return None
-    if any(compute(tag, {}, ROOT, sheet).display != "none" for tag in ("script", "style")):
-        return None
-    return Marks(sheet if rules else None)
 
 
 def _depends_on_parent(style: str) -> bool:

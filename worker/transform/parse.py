@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from selectolax.lexbor import LexborHTMLParser
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 from turbohtml import Element, parse_fragment
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -16,6 +16,17 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 def parse(html: str) -> LexborHTMLParser:
     """Parse a body as the `innerHTML` of a `<div>`."""
     return LexborHTMLParser(well_formed(html), is_fragment=True, scripting=True)
+
+
+def parse_in_page(html: str) -> tuple[LexborHTMLParser, LexborNode]:
+    """Parse a body as `parse` does. Returns a page, and the `<div>` in it whose children the body is."""
+    page = LexborHTMLParser("<!DOCTYPE html><body><div></div>", scripting=True)
+    box = page.css("div")[0]
+    node = parse(html).root
+    while node is not None:
+        box.insert_child(node)
+        node = node.next
+    return page, box
 
 
 def parse_to_write(html: str) -> Element:

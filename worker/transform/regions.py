@@ -184,8 +184,7 @@ def _may_be_otherwise(found: _Found, pieces: Pieces, at: int) -> bool:
     if kind not in _SWITCHES:
         return False
     inside = [*found.first, *pieces.parts[at + 2 : found.end_at : 2], *found.last]
-    has_switch = any(map(_SWITCHES[kind].search, (f"<{run}" for run in inside)))
-    return has_switch or (kind == INVISIBLE and pieces.runs.marks.has_rules)
+    return any(map(_SWITCHES[kind].search, (f"<{run}" for run in inside)))
 
 
 def _is_a_text_alone(found: _Found, pieces: Pieces, at: int) -> bool:
@@ -276,10 +275,9 @@ def _rewrite(pieces: Pieces, at: int, found: _Found) -> bool:
     if content.count("<") != content.count(">"):
         return False
     # The walk's parser takes a `sup` for a part of a drawing, which it ends (HTML standard §13.2.6.5).
-    marks = pieces.runs.marks
-    if region.kind == DRAWING and (marks.has_rules or any("sup" in run for run in pieces.parts[1::2])):
+    if region.kind == DRAWING and any("sup" in run for run in pieces.parts[1::2]):
         return False
-    rewritten = _REWRITES[region.kind](content, marks)
+    rewritten = _REWRITES[region.kind](content, pieces.runs.marks)
     if rewritten is None:
         return False
     pieces.keeps |= region.kind in {KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS}

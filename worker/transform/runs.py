@@ -81,7 +81,7 @@ class Chain(NamedTuple):
 
 
 class Runs(dict[str, str]):
-    """What runs of tags come to, under one style sheet. Found out once, then kept, as many as `Marks` keeps tags."""
+    """What runs of tags come to. Found out once, then kept, as many as `Marks` keeps tags."""
 
     MAX_CHARACTERS = 400
 
@@ -136,7 +136,7 @@ class Runs(dict[str, str]):
             marks = list(map(self._mark, apart.tags))
             text = between(marks, text_before=apart.tags[0] != _START_TAG, text_behind=_END_TAG not in apart.tags)
         if len(run) <= self.MAX_CHARACTERS and all(map(self._is_kept, apart.tags)):
-            if len(self) >= self.marks.max_kept:
+            if len(self) >= self.marks.MAX_KEPT:
                 self.clear()
                 self._apart.clear()
                 self.chains.clear()

@@ -16,7 +16,7 @@ from worker.transform.fallback import text_without_structure
 from worker.transform.parse import parse_to_write, well_formed
 from worker.transform.safestyle import safe_style
 from worker.transform.standins import needs_stand_ins, put_stand_ins, tag_names
-from worker.transform.stylesheet import has_rules_about_text, inline_rules
+from worker.transform.stylesheet import has_rules_about_text, with_rules_inlined
 
 _COMMON_NAMES = "p br b div span li td tr a strong i em u ul ol table tbody h2 h3 h1 th font sub sup hr blockquote"
 _OTHER_NAMES = """
@@ -38,7 +38,7 @@ _CLEAN_CONTENT = frozenset(_CLEAN_NAMES.split())
 _CELL = {"abbr", "align", "bgcolor", "colspan", "height", "nowrap", "rowspan", "scope", "valign", "width"}
 _ATTRIBUTES = {
     "*": {"align", "dir", "hidden", "lang", "style", "title"},
-    "a": {"href"},
+    "a": {"href", "rel"},
     "col": {"span", "width"},
     "colgroup": {"span", "width"},
     "details": {"open"},
@@ -60,6 +60,21 @@ _SIZE = re.compile(r"\s*[-+]?\d{1,3}(?:\.\d*)?\s*(?:px|%)?\s*")
 # A parser drops a line feed behind `<pre>`. One that the cleaner left is text, and is written twice for the next one.
 _PRE_WITH_LINE_FEED = re.compile(r"(<pre[^<>]*>)(?=\n)")
 
+# `https:path` has no host of its own: in a page of the same scheme it is relative (URL standard §4.4).
+_ABSOLUTE = re.compile(r"[\x00-\x20]*(?:https?://|mailto:|tel:)", re.IGNORECASE)
+_NOT_IN_A_URL = str.maketrans("", "", "\t\n\r")
+
+# Where a tree may be written that a parser reads otherwise: elements that end each other by their start tags, and are
+# nested all the same, because one that was between them is left out, or because it has no place in a table and goes
+# before it.
+_HOLD_OTHERS = frozenset(
+    {"applet", "button", "foreignobject", "form", "listing", "marquee", "math", "object", "search"}
+)
+_HEADINGS = re.compile(r"<h[1-6][ >][^<]*(?:<(?!/?h[1-6][ >])[^<]*)*<h[1-6][ >]")
+# In a list, an item is followed by another, or is the last. One that has no place in a table is followed by that.
+_ITEM_OUTSIDE = re.compile(r"</(?:li|d[dt])>(?!\s*+<(?:(?:li|d[dt])[ >]|/(?:[uod]l|dir|menu)>))")
+_MOST_PASSES = 5
+
 # A parser ignores them in text (HTML standard §13.2.6.4.7), after it took a while to report each.
 _NULS = re.compile("\x00{2,}")
 _MANY_CHARACTERS = 1_000
@@ -68,6 +83,8 @@ _MANY_CHARACTERS = 1_000
 def _filter_attribute(_tag: str, attribute: str, value: str) -> str | None:
     if attribute == "style":
         return safe_style(value)
+    if attribute == "href":
+        return value if _ABSOLUTE.match(value) or _ABSOLUTE.match(value.translate(_NOT_IN_A_URL)) else None
     if attribute in _SIZES and _SIZE.fullmatch(value) is None:
         return None
     return value
@@ -79,7 +96,8 @@ _CLEANER = nh3.Cleaner(
     attributes=_ATTRIBUTES,
     attribute_filter=_filter_attribute,
     strip_comments=True,
-    link_rel="noopener noreferrer nofollow",
+    link_rel=None,
+    set_tag_attribute_values={"a": {"rel": "noopener noreferrer nofollow"}},
     url_schemes={"http", "https", "mailto", "tel"},
     url_relative="deny",
 )
@@ -100,28 +118,51 @@ def safe_html(html: str) -> str:
 
 def _cleaned(html: str) -> str:
     names = tag_names(html) if _SPECIAL_TAG.search(html) else set()
-    if names:
-        html = _without_loss(html, names - _TAGS)
+    others = names - _TAGS
+    if others:
+        html = _without_loss(html, others)
     if len(html) > _MANY_CHARACTERS and "\x00" in html:
         html = _NULS.sub("\x00", html)
+    safe = _clean(html)
+    if safe == html or not (_HOLD_OTHERS & others or _may_be_read_otherwise(safe)):
+        return safe
+    for _ in range(_MOST_PASSES):
+        again = _clean(safe)
+        if again == safe:
+            return safe
+        safe = again
+    return escaped(text_without_structure(html))
+
+
+def _clean(html: str) -> str:
+    """Return what the cleaner leaves, written so that the same is read of it again."""
+    if html.startswith("\ufeff"):
+        html = "\ufeff" + html  # the cleaner takes the first for a mark of the encoding
     safe = _CLEANER.clean(html)
-    if "pre" in names:
+    if "<pre" in safe:
         safe = _PRE_WITH_LINE_FEED.sub(r"\1\n", safe)
     if "\r" in safe:
         safe = safe.replace("\r", "&#13;")  # which as a character would be a line feed to the next parser
     return safe
 
 
+def _may_be_read_otherwise(safe: str) -> bool:
+    """Whether a parser may make another tree of what the cleaner wrote than the one that it was written from."""
+    return (
+        (safe.count("<a ") > 1 and any("</a>" not in link for link in safe.split("<a ")[1:]))
+        or safe.count("<nobr") > 1
+        or (safe.count("<h") > 1 and _HEADINGS.search(safe) is not None)
+        or ("<table" in safe and ("<ruby" in safe or _ITEM_OUTSIDE.search(safe) is not None))
+    )
+
+
 def _without_loss(html: str, others: set[str]) -> str:
     """Write what elements that go would have said about the text into those that stay."""
-    tree = None
     if "style" in others and has_rules_about_text(html):
-        tree = parse_to_write(html)
-        inline_rules(tree)
-        html = tree.inner_html
+        html = with_rules_inlined(html)
     if not needs_stand_ins(html, others):
         return html
-    tree = parse_to_write(html) if tree is None else tree
+    tree = parse_to_write(html)
     put_stand_ins(tree, _TAGS)
     return tree.inner_html
 

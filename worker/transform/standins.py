@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from turbohtml import Element
 
 from worker.transform import display
-from worker.transform.css import declarations
+from worker.transform.css import by_importance, declarations
 from worker.transform.elements import OFFICE_ISLAND
+from worker.transform.style import aligned_float
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -24,14 +25,24 @@ _NAME = re.compile(r"<([a-zA-Z][^ \t\n\r\f/>]*)")
 _NAME_WITH_MORE = re.compile(r"<([a-zA-Z][^ \t\n\r\f/>]*+)(?!>)")
 # Not shown, or dropped by every parser of a fragment.
 _UNSEEN = frozenset({"body", "head", "html"} | {tag for tag, shown in display.UA_DISPLAY.items() if shown == "none"})
+_MAY_BE_SHOWN = re.compile(
+    rf"<(?:{'|'.join(sorted(_UNSEEN - {'body', 'head', 'html'}))})[ \t\n\r\f/][^<>]*display", re.IGNORECASE
+)
 _ROOM = "inline-block"
 _OWN_STYLE = {"button": "text-transform:none", "dialog": "float:left"}
+# A `p` ends where one of them starts (§13.2.6.4.7), unless in something else that safe HTML goes without.
+_END_A_PARAGRAPH = """
+    address article aside blockquote center dd details dir div dl dt fieldset figcaption figure footer h1 h2 h3 h4 h5 h6
+    header hgroup hr li main menu nav ol p pre section summary ul
+"""
+_IN_A_PARAGRAPH = ",".join(f"p {name}" for name in _END_A_PARAGRAPH.split())
+_HOLD_PARAGRAPHS = "p, caption, td, th"
 _OPTIONS = ":scope > option, :scope > optgroup > option"
 _OPTION = "display:block;text-transform:none;white-space:normal"
 _DRAWN_TEXT = "display:block"
 _NO_PLACE_FOR_A_SPAN = frozenset({"table", "tbody", "tfoot", "thead", "tr"})
 _ITEMS = re.compile("flex|grid", re.IGNORECASE)
-_READ = ("controls", "data", "hidden", "open", "type")
+_READ = ("align", "controls", "data", "hidden", "open", "type")
 
 
 def tag_names(html: str) -> set[str]:
@@ -45,6 +56,8 @@ def needs_stand_ins(html: str, others: set[str]) -> bool:
     That of what Office writes does not, as long as it is as bare as an `<o:p>`. Any other name may be one of SVG or
     MathML, which the cleaner takes away with all that is in it.
     """
+    if not others.isdisjoint(_UNSEEN) and _MAY_BE_SHOWN.search(html):
+        return True
     others = others - _UNSEEN
     if any(":" not in name and name != OFFICE_ISLAND for name in others):
         return True
@@ -57,10 +70,20 @@ def put_stand_ins(tree: Element, kept: frozenset[str]) -> None:
         tag = element.tag.lower()
         if tag in kept or element.parent is None:
             continue
-        if tag in _UNSEEN:
+        if tag in _UNSEEN and not (tag not in display.NEVER_SHOWN and _is_shown_by_style(element)):
             element.decompose()
         else:
             _stand_in(element, tag)
+    for element in tree.select(_IN_A_PARAGRAPH):
+        holder = element.parent.closest(_HOLD_PARAGRAPHS) if isinstance(element.parent, Element) else None
+        if holder is not None and holder.tag == "p":
+            _stand_in(element, element.tag)
+
+
+def _is_shown_by_style(element: Element) -> bool:
+    """Whether an element that nobody sees by itself has a style that shows it."""
+    shown = [one.value for one in by_importance(declarations(element.attr("style") or "")) if one.name == "display"]
+    return shown[-1:] not in ([], ["none"])
 
 
 def _stand_in(element: Element, tag: str) -> None:
@@ -71,11 +94,19 @@ def _stand_in(element: Element, tag: str) -> None:
         element.unwrap()
         return
     if tag == "select":
-        _show_alone(element, element.select(_OPTIONS), _OPTION)
+        options = element.select(_OPTIONS)
+        for option in options:
+            _show_text(option)
+        _show_alone(element, options, _OPTION)
+    elif tag == "option":
+        _show_text(element)
+        style += ";text-transform:none;white-space:normal"
     elif tag == "svg":
         _show_alone(element, _drawn_texts(element), _DRAWN_TEXT)
-    elif display.is_replaced(tag, attributes):
+    elif tag == "template" or display.is_replaced(tag, attributes):
         element.clear()
+    if tag == "embed":
+        element.attrs.pop("hidden", None)
     element.tag = "span"
     element.attrs["style"] = style
 
@@ -99,12 +130,20 @@ def _ua_style(tag: str, attributes: Mapping[str, str]) -> str:
     shown_as = display.ua_display(tag, attributes)
     if shown_as == "inline" and (tag in {"select", "svg"} or display.is_replaced(tag, attributes)):
         shown_as = _ROOM
+    floated = aligned_float(tag, attributes)
     parts = (
         f"display:{shown_as}" if shown_as != "inline" else "",
+        f"float:{floated}" if floated != "none" else "",
         "white-space:pre" if tag in display.PREFORMATTED else "",
         _OWN_STYLE.get(tag, ""),
     )
     return ";".join(part for part in parts if part)
+
+
+def _show_text(option: Element) -> None:
+    """Leave of an option its text alone, that of scripts left out (HTML standard §4.10.10)."""
+    option.remove("script")
+    option.set_text(option.text)
 
 
 def _show_alone(element: Element, lines: Iterable[Element], style: str) -> None:

@@ -49,7 +49,7 @@ _SPACE = r"[ \n\t\r]"
 _VALUE = r"""=(?:"[^"<>]*+"|'[^'<>]*+'|[^ \n\t\r"'<>=`]++)"""
 _BARE = "|".join(sorted(BARE_ATTRIBUTES))
 _ATTRIBUTE = re.compile(rf"""{_SPACE}([^ \n\t\r"'<>=`/]++){_VALUE}(?={_SPACE}|/?>)""")
-_READ = "|".join(sorted(READ_ATTRIBUTES | {"id"}))  # ids are read by style sheets alone
+_READ = "|".join(sorted(READ_ATTRIBUTES))
 # Whatever has another attribute than these may hold words of a message, which are not kept.
 _KEPT_ATTRIBUTE = rf"{_SPACE}++(?:(?:{_READ}){_VALUE}|(?:{_BARE})(?={_SPACE}|/?>))"
 _TAG = rf"</?(?:{_NAME})(?:{_KEPT_ATTRIBUTE})*{_SPACE}*/?>"
@@ -109,7 +109,6 @@ class Known:
     """
 
     MAX_KEPT = 8192
-    MAX_KEPT_UNDER_RULES = 512  # of each style sheet, of which many are remembered
     MAX_ASKED = 20  # in one body
     MAX_CHARACTERS = 400
     MAX_DEPTH = 40
@@ -118,7 +117,6 @@ class Known:
         self.runs = runs
         self.leaves_out_formatting = leaves_out_formatting
         self.places: dict[tuple[str, ...], Open] = {}
-        self._max_kept = self.MAX_KEPT_UNDER_RULES if runs.marks.has_rules else self.MAX_KEPT
         self._kept = 0
         self._asked = 0
 
@@ -143,7 +141,7 @@ class Known:
         return step
 
     def _if_read(self, attribute: re.Match[str]) -> str:
-        return attribute[0] if attribute[1].lower() in self.runs.marks.reads else ""
+        return attribute[0] if attribute[1].lower() in READ_ATTRIBUTES else ""
 
     def _where(self, names: tuple[str, ...]) -> Open:
         if names not in self.places:
@@ -152,7 +150,7 @@ class Known:
 
     def _may_ask(self) -> bool:
         """Whether the parser is to be asked about one more run, which is counted."""
-        if self._kept >= self._max_kept or self._asked >= self.MAX_ASKED:
+        if self._kept >= self.MAX_KEPT or self._asked >= self.MAX_ASKED:
             return False
         self._kept += 1
         self._asked += 1

@@ -6,12 +6,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from worker.transform.css import Declaration, StyleSheet, by_importance, declarations
-from worker.transform.display import ITEM_CONTAINERS, KEYWORDS, OWN_CASE, PREFORMATTED, TWO_WORDS, blockify, ua_display
+from worker.transform.css import Declaration, by_importance, declarations
+from worker.transform.display import (
+    ALIGNED,
+    ITEM_CONTAINERS,
+    KEYWORDS,
+    NEVER_SHOWN,
+    OWN_CASE,
+    PREFORMATTED,
+    TWO_WORDS,
+    blockify,
+    ua_display,
+)
 from worker.transform.elements import ELEMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 _VALUES = {
     "visibility": frozenset({"visible", "hidden", "collapse"}),
@@ -31,12 +41,16 @@ _INITIAL = {
 }
 _INHERITED = ("visibility", "white-space", "text-transform")
 _READ = frozenset({"align", "controls", "hidden", "open", "style", "type"})
+_FORM_HAS_NO_BOX_IN = frozenset({"table", "tbody", "tfoot", "thead", "tr"})
 _HIDING = frozenset({"hidden", "collapse"})
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """Used values: `display` after blockification, `out_of_flow` for floats and absolute positions."""
+    """Used values: `display` after blockification, `out_of_flow` for floats and absolute positions.
+
+    `shows_forms` is false in a table, a section or a row by name (HTML standard §15.3.9).
+    """
 
     display: str
     out_of_flow: bool
@@ -44,33 +58,39 @@ class Style:
     visibility: str
     white_space: str
     text_transform: str
+    shows_forms: bool = True
 
 
 ROOT = Style("block", False, True, "visible", "normal", "none")
 
 
-def compute(tag: str, attributes: Mapping[str, str | None], parent: Style, sheet: StyleSheet | None) -> Style:
-    """Return an element's style, from its tag, its attributes, its parent's style and the `<style>` rules."""
-    if sheet is None and tag in ELEMENTS and attributes.keys().isdisjoint(_READ):
+def compute(
+    tag: str, attributes: Mapping[str, str | None], parent: Style, by_rules: Sequence[Declaration] = ()
+) -> Style:
+    """Return an element's style, from its tag, its attributes, its parent's style, and what rules declare for it.
+
+    What rules declare is given the weakest first.
+    """
+    if not by_rules and tag in ELEMENTS and attributes.keys().isdisjoint(_READ):
         return _by_name(tag, parent)
-    return _computed(tag, attributes, parent, sheet)
+    return _computed(tag, attributes, parent, by_rules)
 
 
 @lru_cache(maxsize=1024)
 def _by_name(tag: str, parent: Style) -> Style:
-    return _computed(tag, {}, parent, None)
+    return _computed(tag, {}, parent, ())
 
 
-def _computed(tag: str, attributes: Mapping[str, str | None], parent: Style, sheet: StyleSheet | None) -> Style:
+def _computed(tag: str, attributes: Mapping[str, str | None], parent: Style, by_rules: Sequence[Declaration]) -> Style:
     values = _ua_values(tag, attributes, parent)
-    declared: list[Declaration] = sheet.matching(tag, attributes) if sheet else []
     inline = attributes.get("style")
-    if inline:
-        declared = [*declared, *declarations(inline)]
+    declared = [*by_rules, *declarations(inline)] if inline else by_rules
     if declared:
         _apply(by_importance(declared), values, ua=dict(values), parent=parent)
     out_of_flow = values["float"] != "none" or values["position"] in {"absolute", "fixed"}
     display = values["display"]
+    if tag in NEVER_SHOWN or (tag == "form" and not parent.shows_forms):
+        display = "none"
     if out_of_flow or parent.display in ITEM_CONTAINERS:
         display = blockify(display)
     return Style(
@@ -80,6 +100,7 @@ def _computed(tag: str, attributes: Mapping[str, str | None], parent: Style, she
         visibility=values["visibility"],
         white_space=values["white-space"],
         text_transform=values["text-transform"],
+        shows_forms=tag not in _FORM_HAS_NO_BOX_IN,
     )
 
 
@@ -88,15 +109,19 @@ def _ua_values(tag: str, attributes: Mapping[str, str | None], parent: Style) ->
         "visibility": parent.visibility,
         "white-space": "pre" if tag in PREFORMATTED else parent.white_space,
         "text-transform": "none" if tag in OWN_CASE else parent.text_transform,
-        "float": _table_float(attributes) if tag == "table" else "none",
+        "float": aligned_float(tag, attributes) if "align" in attributes else "none",
         "position": "absolute" if tag == "dialog" else "static",
         "display": ua_display(tag, attributes),
     }
 
 
-def _table_float(attributes: Mapping[str, str | None]) -> str:
-    """Return where a table's `align` attribute floats it (HTML standard §15.3.9)."""
-    align = (attributes.get("align") or "").strip().lower()
+def aligned_float(tag: str, attributes: Mapping[str, str | None]) -> str:
+    """Return where an `align` attribute floats a table or a picture (HTML standard §15.3.9, §15.4.3)."""
+    align = (attributes.get("align") or "").lower()
+    if tag == "table":
+        align = align.strip()
+    elif tag not in ALIGNED and not (tag == "input" and (attributes.get("type") or "").lower() == "image"):
+        return "none"
     return align if align in {"left", "right"} else "none"
 
 

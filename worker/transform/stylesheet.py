@@ -1,38 +1,68 @@
-"""`<style>` elements of a body: reading their rules, and writing them into `style` attributes."""
+"""`<style>` elements of a body: tinycss2 reads their rules, lexbor finds what these match.
+
+Selectors 4, CSS Cascade 4 §6. Only bodies with rules that text depends on pay for it, and those whose rules name
+nothing but tags, classes and ids, as most do, pay less.
+"""
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from functools import lru_cache
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from worker.transform.css import TEXT_PROPERTIES, StyleSheet, is_for_a_screen
+import tinycss2
+from selectolax.lexbor import SelectolaxError
+
+from worker.transform.conditions import Tokens, is_for_a_screen, is_supported, media_hold, split
+from worker.transform.css import TEXT_PROPERTIES, Declaration, declarations_of, without_pictures, written
+from worker.transform.display import ITEM_CONTAINERS
+from worker.transform.parse import parse_in_page, parse_to_write
+from worker.transform.style import ROOT, Style, compute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable, Iterator
 
-    from selectolax.lexbor import LexborHTMLParser
+    from selectolax.lexbor import LexborHTMLParser, LexborNode
     from turbohtml import Element
 
 EMPTY_SHEET = "<style></style>"
 _PLAIN_SHEET = re.compile(
     r"""<style(?: type=(?:"text/css"|'text/css'|text/css))?>([^<]*+(?:<!--[^<]*+)?)</style>""", re.IGNORECASE
 )
-_STYLE_ELEMENT = re.compile(r"<style", re.IGNORECASE)
 _TEXT_PROPERTIES = [name.encode() for name in TEXT_PROPERTIES]
-_FEW_RULES = 20
-SHORT_SHEETS_CHARACTERS = 4_000  # what a style sheet comes to is remembered up to this length
-_SHORT_NAMES_CHARACTERS = 200
+_CACHED_CHARACTERS = 4_000  # what a style sheet comes to is remembered up to this length
+_MAX_SELECTOR_CHARACTERS = 500
+_MAX_DEPTH = 10  # of conditions in conditions, and of selectors in selectors
+# What lexbor takes for a mistake, and browsers for a selector: it matches nothing here.
+_UNMATCHED_NAMES = """
+    -webkit-any -webkit-any-link -webkit-autofill after autofill backdrop before cue defined dir enabled
+    file-selector-button first-letter first-line focus-visible focus-within host in-range indeterminate lang marker
+    out-of-range placeholder placeholder-shown popover-open scope selection state target target-text user-invalid
+    user-valid visited
+"""
+_UNMATCHED = frozenset(_UNMATCHED_NAMES.split())
+# A tag, classes and ids that cannot be those of the page around.
+_PLAIN = re.compile(r"(?!(?:body|div|html)\Z)(?:[a-zA-Z][a-zA-Z0-9]*)?(?:[.#]-?[_a-zA-Z][-\w]*)*(?<=.)", re.ASCII)
+_PAGE = frozenset({"html", "head", "body"})
+_WORDS = re.compile(r"[a-z -]+")
+_PRE = re.compile(r"(<(?:pre|listing|textarea)(?: [^<>]*)?>)(?=\n)")  # whose first line feed a parser drops
+
+Weight = tuple[int, int, int]
+"""How many ids, classes and tags a selector names (Selectors 4 §17)."""
 
 
-def has_style_element(html: str) -> bool:
-    """Whether the body may hold a `<style>` element."""
-    return _STYLE_ELEMENT.search(html) is not None
+class Rule(NamedTuple):
+    """Declarations that text depends on, for what one of the selectors matches. None of them is one without a match."""
+
+    selectors: tuple[tuple[str | None, Weight], ...]
+    declarations: tuple[Declaration, ...]
 
 
 def has_rules_about_text(html: str) -> bool:
     """Whether the body may hold a `<style>` element with a rule that text depends on."""
-    octets = html.encode().lower()
+    octets = html.encode(errors="replace").lower()
     start = octets.find(b"<style")
     if start < 0:
         return False
@@ -41,73 +71,191 @@ def has_rules_about_text(html: str) -> bool:
     return any(name in sheets for name in _TEXT_PROPERTIES)
 
 
-def cut_out_sheets(html: str) -> tuple[str, tuple[str, ...]]:
-    """Return a body with nothing in its `<style>` elements, and what was in them.
+def without_sheets(html: str) -> str:
+    """Return a body with nothing in its `<style>` elements, but in those with a tag or with another attribute."""
+    return _PLAIN_SHEET.sub(EMPTY_SHEET, html)
 
-    Those with another attribute than their type, or with a tag in them, stay as they are. So do all if they are long.
+
+class StyleSheet:
+    """What the `<style>` elements of a tree say of its elements."""
+
+    def __init__(self, tree: LexborHTMLParser) -> None:
+        self._found: dict[int, list[tuple[Weight, int, tuple[Declaration, ...]]]] = {}
+        self.matched: dict[int, LexborNode] = {}
+        sheets = [element.text(deep=True) for element in tree.css("style") if _applies(element)]
+        self.is_plain = True
+        for place, rule in enumerate(rule for sheet in sheets for rule in _rules(sheet)):
+            self.is_plain &= all(_PLAIN.fullmatch(selector or "") for selector, _ in rule.selectors)
+            self._match(tree, rule, place)
+
+    def _match(self, tree: LexborHTMLParser, rule: Rule, place: int) -> None:
+        try:
+            found = [(tree.css(text), weight) for text, weight in rule.selectors if text is not None]
+        except SelectolaxError:
+            return  # what is no selector makes the list invalid (Selectors 4 §3.9)
+        for nodes, weight in found:
+            for node in nodes:
+                key = node.mem_id
+                self.matched[key] = node
+                self._found.setdefault(key, []).append((weight, place, rule.declarations))
+
+    def declared(self, node: LexborNode) -> list[Declaration]:
+        """Return the declarations for an element, the weakest first (specificity, then order)."""
+        found = self._found.get(node.mem_id, ())
+        return [one for _, _, block in sorted(found, key=lambda rule: rule[:2]) for one in block]
+
+    def style_in_page(self, box: LexborNode) -> Style:
+        """Return the style of the block that a body stands in: rules may say something of it and of the page."""
+        around: list[LexborNode] = []
+        node: LexborNode | None = box
+        while node is not None and node.is_element_node:
+            around.append(node)
+            node = node.parent
+        style, is_hidden = ROOT, False
+        for element in reversed(around):
+            style = compute(element.tag or "", {}, style, self.declared(element))
+            is_hidden |= style.display == "none"
+        return replace(style, display="none") if is_hidden else style
+
+
+def with_rules_inlined(html: str) -> str:
+    """Return a body with what its rules say about text in `style` attributes, for who drops `<style>`."""
+    plain = with_plain_rules_inlined(html)
+    if plain is not None:
+        return plain
+    page, box = parse_in_page(html)
+    sheet = StyleSheet(page)
+    root = sheet.style_in_page(box)
+    for node in sheet.matched.values():
+        if node.tag not in _PAGE:
+            node.attrs["style"] = _as_attribute(sheet.declared(node), node.attributes.get("style"))
+    if root.display == "none":
+        return escape(box.text(deep=True))  # as `innerText` gives it
+    body = _PRE.sub(r"\1\n", box.inner_html or "")
+    return f'<div style="{_inherited(root)}">{body}</div>' if root != ROOT else body
+
+
+def _inlined(html: str) -> str | None:
+    """Return the same as `parse_to_write` writes it, if all rules are plain: they match nothing of the page around.
+
+    What is in a `<template>` is left out: it is not shown, and neither its rules nor those around it apply across its
+    edge.
     """
-    sheets = tuple(_PLAIN_SHEET.findall(html))
-    if sum(map(len, sheets)) > SHORT_SHEETS_CHARACTERS:
-        return html, ()
-    return _PLAIN_SHEET.sub(EMPTY_SHEET, html), sheets
-
-
-def style_sheet(tree: LexborHTMLParser) -> StyleSheet:
-    """Return the rules of all `<style>` elements meant for a screen."""
-    sheet = StyleSheet()
-    for element in tree.css("style"):
-        if is_for_a_screen(element.attributes.get("media")):
-            sheet.add(element.text(deep=True))
-    return sheet
-
-
-def inline_rules(tree: Element) -> None:
-    """Write what the `<style>` rules of a tree say about text into `style` attributes.
-
-    For who drops `<style>`: what the rules hide stays hidden without them. What is in a `<template>` is left out: it
-    is not shown, and neither its rules nor those around it apply across its edge.
-    """
+    tree = parse_to_write(html)
     tree.remove("template")
-    rules = _inlinable(
-        tuple(element.text for element in tree.select("style") if is_for_a_screen(element.attr("media")))
+    rules = [
+        (weight, place, str(selector), block)
+        for place, (selectors, block) in enumerate(_rules_of(tree))
+        for selector, weight in selectors
+    ]
+    if not all(_PLAIN.fullmatch(selector) for _, _, selector, _ in rules):
+        return None
+    for element in tree.select(",".join(selector for _, _, selector, _ in rules)) if rules else ():
+        found = sorted(rule[:2] + rule[3:] for rule in rules if element.matches(rule[2]))
+        declared = [one for _, _, block in found for one in block]
+        element.attrs["style"] = _as_attribute(declared, element.attr("style"))
+    return tree.inner_html
+
+
+# A page is read twice: first all texts, then all safe HTML.
+_remembered_body = lru_cache(maxsize=64)(_inlined)
+
+
+def with_plain_rules_inlined(html: str) -> str | None:
+    """Return a well-formed body as serialised HTML, its rules in `style` attributes, or None if one is not plain."""
+    return _remembered_body(html) if len(html) <= _CACHED_CHARACTERS else _inlined(html)
+
+
+def _rules_of(tree: Element) -> list[Rule]:
+    sheets = [one for one in tree.select("style") if _is_for_us(one.attr("type"), one.attr("media"))]
+    return [rule for sheet in sheets for rule in _rules(sheet.text)]
+
+
+def _as_attribute(by_rules: Iterable[Declaration], style: str | None) -> str:
+    return ";".join([*(str(one) for one in by_rules if _WORDS.fullmatch(one.value)), style or ""])
+
+
+def _inherited(style: Style) -> str:
+    shown_as = f"display:{style.display};" if style.display in ITEM_CONTAINERS else ""
+    return (
+        f"{shown_as}visibility:{style.visibility};white-space:{style.white_space};text-transform:{style.text_transform}"
     )
-    for element in tree.select(rules.selector) if rules.selector else ():
-        names = (element.tag.lower(), element.attr("class") or "", element.attr("id") or "")
-        is_short = sum(map(len, names)) <= _SHORT_NAMES_CHARACTERS
-        style = rules.remembered(*names) if is_short else _style(rules.sheet, *names)
-        if style:
-            element.attrs["style"] = f"{style};{element.attr('style') or ''}"
 
 
-class _Rules(NamedTuple):
-    """Some style sheets, what they say of elements by tag, class and id, and one selector for all that they match."""
-
-    sheet: StyleSheet
-    remembered: Callable[[str, str, str], str]
-    selector: str
+def _applies(element: LexborNode) -> bool:
+    """Whether a `<style>` element is one of CSS for a screen (HTML standard §4.2.6)."""
+    return _is_for_us(element.attributes.get("type"), element.attributes.get("media"))
 
 
-def _read(texts: tuple[str, ...]) -> _Rules:
-    sheet = StyleSheet()
-    for text in texts:
-        sheet.add(text)
-    # Where asking rule by rule would take longer, all.
-    selector = ",".join(sheet.rules) if len(sheet.rules) <= _FEW_RULES else "*"
-    return _Rules(sheet, lru_cache(maxsize=64)(partial(_style, sheet)), selector)
+def _is_for_us(type_: str | None, media: str | None) -> bool:
+    return (type_ or "").lower() in {"", "text/css"} and is_for_a_screen(media)
+
+
+def _rules(text: str) -> tuple[Rule, ...]:
+    return _remembered(text) if len(text) <= _CACHED_CHARACTERS else _read(text)
+
+
+def _read(text: str) -> tuple[Rule, ...]:
+    nodes = tinycss2.parse_stylesheet(without_pictures(text), skip_comments=True, skip_whitespace=True)
+    return tuple(_about_text(nodes, depth=0))
 
 
 _remembered = lru_cache(maxsize=64)(_read)
 
 
-def _inlinable(texts: tuple[str, ...]) -> _Rules:
-    return _remembered(texts) if sum(map(len, texts)) <= SHORT_SHEETS_CHARACTERS else _read(texts)
+def _about_text(nodes: Iterable[Any], depth: int) -> Iterator[Rule]:
+    for node in nodes:
+        if node.type == "qualified-rule":
+            block = declarations_of(tinycss2.parse_blocks_contents(node.content))
+            about_text = tuple(one for one in block if one.name in TEXT_PROPERTIES)
+            if about_text:
+                yield Rule(tuple(map(_selector, split(node.prelude, keep_spaces=True))), about_text)
+        elif node.type == "at-rule" and node.content is not None and depth < _MAX_DEPTH and _holds(node):
+            inner = tinycss2.parse_rule_list(node.content, skip_comments=True, skip_whitespace=True)
+            yield from _about_text(inner, depth + 1)
 
 
-def _style(sheet: StyleSheet, tag: str, class_: str, id_: str) -> str:
-    """Return the declarations for an element as a `style` attribute."""
-    rules = {
-        (declaration.name, declaration.important): declaration
-        for declaration in sheet.matching(tag, {"class": class_, "id": id_})
-        if declaration.value.replace("-", "").replace(" ", "").isalpha()
-    }
-    return ";".join(map(str, rules.values()))
+def _holds(rule: Any) -> bool:
+    name = rule.lower_at_keyword
+    if name == "media":
+        return media_hold(rule.prelude)
+    return name == "layer" or (name == "supports" and is_supported(rule.prelude))
+
+
+def _selector(tokens: Tokens) -> tuple[str | None, Weight]:
+    if any(token.type == "hash" and not token.is_identifier for token in tokens):
+        return "", (0, 0, 0)  # which is no selector
+    weight, is_unmatched = _weighed(tokens, 0)
+    text = written(tokens)
+    return (None if is_unmatched or len(text) > _MAX_SELECTOR_CHARACTERS else text), weight
+
+
+def _weighed(tokens: Tokens, depth: int) -> tuple[Weight, bool]:
+    """Return the specificity of one selector, and whether nothing is matched by it."""
+    ids = classes = tags = colons = 0
+    is_unmatched = depth > _MAX_DEPTH
+    before: Any = None
+    for token in tokens:
+        if colons and token.type in {"ident", "function"}:
+            name = token.lower_value if token.type == "ident" else token.lower_name
+            is_unmatched |= name in _UNMATCHED or name.startswith("-webkit-")
+            if token.type == "function" and name in {"is", "not", "has", "where"}:
+                inner = (0, 0, 0) if name == "where" or is_unmatched else _heaviest(token.arguments, depth)
+                ids, classes, tags = ids + inner[0], classes + inner[1], tags + inner[2]
+            elif colons > 1:
+                tags += 1
+            else:
+                classes += 1
+        elif token.type == "hash":
+            ids += 1
+        elif token.type == "[] block" or (token.type == "ident" and before == "."):
+            classes += 1
+        elif token.type == "ident":
+            tags += 1
+        colons = colons + 1 if token == ":" else 0  # noqa: S105  a token of CSS
+        before = token
+    return (ids, classes, tags), is_unmatched
+
+
+def _heaviest(arguments: Tokens, depth: int) -> Weight:
+    return max(_weighed(part, depth + 1)[0] for part in split(arguments, keep_spaces=True))

@@ -72,11 +72,11 @@ class InlineFlow:
         self._starts_line = True
         self._last = ""
 
-    def pass_box(self) -> None:
-        """Pass an atomic inline (picture, inline-block): spaces on both of its sides show."""
+    def pass_box(self, last: str = "") -> None:
+        """Pass an atomic inline (picture, inline-block): spaces on both of its sides show. It ends in `last`."""
         self._space_at = None
         self._starts_line = False
-        self._last = "\ufffc"
+        self._last = last or "\ufffc"
 
     def _collapse(self, text: str) -> str:
         """Make runs of collapsible white space one space, or nothing where a break is removed (§4.1.3)."""
