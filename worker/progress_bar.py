@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
 from worker.telemetry import get_logger, logs_json
@@ -29,11 +29,16 @@ def progress_report() -> Iterator[Report]:
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("reading the roster", total=None)
+        waiting = bars.add_task("reading the roster", total=None)
+        tasks: dict[int | None, TaskID] = {}
 
         def show(progress: Progress) -> None:
+            # A bar for each run, since `verify` begins with a sync: what one has done does not fall back for the next.
+            if progress.run_id not in tasks:
+                bars.update(waiting, visible=False)
+                tasks[progress.run_id] = bars.add_task("")
             bars.update(
-                task,
+                tasks[progress.run_id],
                 total=max(progress.expected, 1) if progress.expected else max(progress.searches, 1),
                 completed=progress.entries if progress.expected else progress.searches_done,
                 description=f"{progress.searches_done:,} of {progress.searches:,} searches, "

@@ -414,6 +414,19 @@ def test_progress_without_a_terminal_is_a_log_line_now_and_then(monkeypatch: pyt
     ]
 
 
+def test_each_run_of_a_command_has_a_bar_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`verify` syncs first: what that has done stays, and does not fall back to nothing for what comes next."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_report() as report:
+        report(Progress(searches=4, searches_done=4, entries=500, run_id=1))
+        report(Progress(searches=90, searches_done=1, entries=2, run_id=2))
+    last = capsys.readouterr().err.rpartition("4 of 4 searches")[2]
+    assert "1 of 90 searches" in last
+
+
 @pytest.mark.parametrize("expected", [0, 1000])
 def test_progress_on_a_terminal_is_a_bar(
     expected: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -42,6 +42,7 @@ class Cover:
         self._warehouse = workplace.warehouse
         self._rules = mirror.rules_of(workplace.settings)
         self._report = report
+        self._progress = Progress(run_id=run_id)
 
     async def read_until_two_agree(self, patients: list[str]) -> str | None:
         """Return why the cover is not proven, or None: all searches accepted, and two passes in a row the same."""
@@ -71,30 +72,31 @@ class Cover:
         return stored.sightings == self._shown
 
     async def _pass(self, searches: list[Search]) -> str | None:
-        progress = Progress(searches=len(searches), run_id=self.run_id)
+        # Of two passes at least, so that what is done never falls back; a third and a fourth are more to do.
+        self._progress.searches = max(2, self.passes) * len(searches)
         waiting = iter(enumerate(searches))
         concurrency = self._workplace.settings.concurrency
         self._shown = self.entries = 0
-        reasons = await together(self._some(waiting, progress) for _ in range(concurrency))
+        reasons = await together(self._some(waiting) for _ in range(concurrency))
         whole = await self.is_whole()
         return next((reason for reason in reasons if reason is not None), None if whole else "totals_differ")
 
-    async def _some(self, waiting: Iterator[tuple[int, Search]], progress: Progress) -> str | None:
+    async def _some(self, waiting: Iterator[tuple[int, Search]]) -> str | None:
         worst: str | None = None
         for number, search in waiting:
             await self._workplace.hold(self.run_id)
-            reason = await self._walk(number, search, progress)
+            reason = await self._walk(number, search)
             worst = worst or reason
-            progress.searches_done += 1
-            self._report(progress)
+            self._progress.searches_done += 1
+            self._report(self._progress)
         return worst
 
-    async def _walk(self, number: int, search: Search, progress: Progress) -> str | None:
+    async def _walk(self, number: int, search: Search) -> str | None:
         reason: str | None = None
         for pause_s in acceptance.PAUSES_S:
             await self._workplace.source.pause(pause_s)
             walk = _Walk(self._workplace, self._rules, self.run_id, self.passes, number, search)
-            reason = await walk.to_the_end(progress)
+            reason = await walk.to_the_end(self._progress)
             if reason is None:
                 self._shown += walk.entries.tally.entries
                 return None
