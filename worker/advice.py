@@ -50,7 +50,7 @@ TABLE: tuple[tuple[str, str], ...] = (
         "{again}. If it stays: set or lower MIRROR_RATE and MIRROR_CONCURRENCY, and look at the network.",
     ),
     (
-        "redirect not_json not_a_bundle operation_outcome",
+        "redirect not_json not_a_bundle operation_outcome not_fhir_1xx not_fhir_2xx not_fhir_4xx",
         "{again} in a while. If it stays, ask Canvas, or whoever runs the gateway.",
     ),
     (

@@ -67,12 +67,14 @@ class SourceAway(MirrorError):
 class PageFailed(MirrorError):
     """One page cannot be had or read though the source is there. Fails its walk, not the run.
 
-    `reason` is a word for the ledger, such as `http_500` or `not_json`.
+    `reason` is a word for the ledger, such as `http_500` or `not_json`. `codes` are the issue types by which the source
+    itself refused the request (FHIR R4 value set issue-type): `not-found`, `forbidden` … Empty if it did not.
     """
 
-    def __init__(self, reason: str, what: str) -> None:
-        super().__init__(what)
+    def __init__(self, reason: str, what: str, codes: frozenset[str] = frozenset(), *, next: str = "") -> None:  # noqa: A002
+        super().__init__(what, next=next)
         self.reason = reason
+        self.codes = codes
 
 
 class WarehouseAway(MirrorError):

@@ -46,7 +46,11 @@ KNOWN = (
     Known("WAREHOUSE_SCHEMA", "schema for analysts; the worker's is the same with _ops", "canvas"),
     Known("MIRROR_CONCURRENCY", "requests under way at once, for the whole run", "16"),
     Known("MIRROR_RATE", "requests per second, for the whole run", "no limit"),
-    Known("MIRROR_PATIENCE", "how long source or warehouse may stay away", "300s (10s before a first answer)"),
+    Known(
+        "MIRROR_PATIENCE",
+        "how long source or warehouse may stay away",
+        "300s (before a first answer the source 60s, warehouse and check 10s)",
+    ),
     Known("MIRROR_RESUME_WITHIN", "age up to which a run is resumed, and searches of a backfill count as read", "6h"),
     Known("MIRROR_CUTOFF", "instant from which bodies are HTML", "2022-10-27T00:00:00Z, its first hour ambiguous"),
     Known("MIRROR_TIME_ZONE", "the clinic's time zone, IANA", "UTC"),
@@ -61,6 +65,9 @@ KNOWN = (
 )
 
 FIRST_PATIENCE = timedelta(seconds=10)
+"""How long the warehouse, or under `check` the source, may stay away before its first answer."""
+SOURCE_FIRST_PATIENCE = timedelta(seconds=60)
+"""How long the source may stay away before its first answer in a job: a firewall's minute is not to cost the night."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from itertools import cycle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import trustme
@@ -25,24 +25,29 @@ if TYPE_CHECKING:
     from worker.sandbox.population import Clinic
 
 WORDS = f"{MARK}body of {PATIENTS[0].reference}, called {PATIENTS[0].family}"
-OUTCOME = {
+OUTCOME: dict[str, Any] = {
     "resourceType": "OperationOutcome",
     "issue": [{"severity": "error", "code": "exception", "details": {"text": WORDS}, "diagnostics": WORDS}],
 }
+REFUSAL = {**OUTCOME, "issue": [{**OUTCOME["issue"][0], "code": "forbidden"}]}
 FOREIGN = {"relation": "next", "url": f"https://{MARK}.example/Communication?sender={PATIENTS[0].reference}"}
 
 # Waits take no time, so that a page that fails six times fails soon.
-IN_HASTE = "from worker.extract import pace; pace.FIRST_WAIT_S = pace.LONGEST_WAIT_S = 0.001"
+IN_HASTE = (
+    "from worker.extract import pace, patience; pace.FIRST_WAIT_S = pace.LONGEST_WAIT_S = 0.001;"
+    " patience.REFUSED_TOKEN_S = 0.1"
+)
 
 # Spoil one page each; the run goes on.
 SPOILED: tuple[Callable[[], web.Response], ...] = (
     lambda: web.Response(status=500, text=WORDS),
     lambda: web.json_response(OUTCOME, status=500),
-    lambda: web.json_response(OUTCOME, status=400),
-    lambda: web.json_response(OUTCOME, status=404),
+    lambda: web.json_response(REFUSAL, status=400),
+    lambda: web.json_response(REFUSAL, status=404),
     lambda: web.Response(status=500, reason=f"{MARK} reason", text=WORDS),
     lambda: web.Response(status=302, headers={"Location": f"/{PATIENTS[0].reference}"}),
     lambda: web.Response(text=f"<html>{WORDS}</html>", content_type="text/html"),
+    lambda: web.Response(text=f"<html>{WORDS}</html>", content_type="text/html", status=403),
     lambda: web.json_response(OUTCOME),
     lambda: web.Response(text=f'{{"resourceType": "Bundle", "entry": [{{"resource": "{WORDS}'),
     lambda: web.Response(text=f'{{"resourceType": "{WORDS}", "total": 1}}'),
@@ -53,8 +58,8 @@ SPOILED: tuple[Callable[[], web.Response], ...] = (
 )
 # End the run.
 REFUSED: tuple[tuple[int, Callable[[], web.Response]], ...] = (
-    (2, lambda: web.json_response(OUTCOME, status=401)),
-    (2, lambda: web.json_response(OUTCOME, status=403)),
+    (2, lambda: web.json_response(REFUSAL, status=401)),
+    (2, lambda: web.json_response(REFUSAL, status=403)),
     (3, lambda: web.Response(status=503, headers={"Retry-After": f"{MARK}later"}, text=WORDS)),
     (3, lambda: web.json_response(OUTCOME, status=429, headers={"Retry-After": "86400"})),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -12,7 +12,8 @@ from aiohttp import web
 
 from tests.faults.worlds import open_world
 from worker.errors import EXIT_SOURCE, SourceAway
-from worker.extract.pace import decide
+from worker.extract.answers import Means, judge
+from worker.extract.patience import decide
 from worker.jobs.plan import Outcome
 from worker.sandbox.faults_answers import HTML
 from worker.sandbox.population import make_clinic
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
     from tests.faults.worlds import World
-    from worker.extract.pace import Failure, Reach
+    from worker.extract.answers import Said
+    from worker.extract.patience import Attempts, Failure, Reach
     from worker.sandbox.population import Clinic
 
 KINDS = {
@@ -31,6 +33,11 @@ KINDS = {
     "a maintenance page": (200, HTML),
     "an OperationOutcome": (200, b'{"resourceType": "OperationOutcome", "issue": []}'),
     "a 503": (503, b""),
+    "a 408": (408, b""),
+    "a firewall": (403, HTML),
+    "an empty 403": (403, b""),
+    "an ingress": (404, b"default backend - 404"),
+    "a throttled outcome": (403, b'{"resourceType": "OperationOutcome", "issue": [{"code": "throttled"}]}'),
 }
 REQUESTS_BEFORE = 8
 """Into the searches for messages: a token, a knock and two roster searches come before them."""
@@ -40,9 +47,10 @@ REQUESTS_BEFORE = 8
 def whatever_is_said_is_an_answer() -> Iterator[None]:
     """Sabotage: a 500, or a 200 that cannot be read, shows that the source answers."""
 
-    def believing(failure: Failure, attempts: int, reach: Reach, *rest: Any, now: float, **named: Any) -> Any:
-        heard = reach.answered(now) if failure.status_code in {200, 500} else reach
-        return decide(failure, attempts, heard, *rest, now=now, **named)
+    def believing(failure: Failure, attempts: Attempts, reach: Reach, *rest: Any, now: float, **named: Any) -> Any:
+        if failure.status_code in {200, 403, 500}:
+            reach, attempts = reach.answered(now), replace(attempts, vouched=True)
+        return decide(failure, attempts, reach, *rest, now=now, **named)
 
     with patch("worker.extract.connection.decide", believing):
         yield
@@ -102,10 +110,31 @@ async def test_a_minute_of_it_costs_time_and_no_message(kind: str, warehouse_url
     assert await a_night_with(Maintenance(kind, 60), warehouse_url) == (Outcome.COMPLETE, [])
 
 
-@pytest.mark.parametrize("kind", ["a 500", "a maintenance page", "an OperationOutcome"])
+@pytest.mark.parametrize("kind", ["a 500", "a maintenance page", "an OperationOutcome", "a firewall"])
 async def test_taken_for_answers_it_costs_searches(kind: str, warehouse_url: str) -> None:
     """Sabotage: pages are blamed for what the source as a whole says."""
     with whatever_is_said_is_an_answer():
+        outcome, differences = await a_night_with(Maintenance(kind, 60), warehouse_url)
+    assert outcome is Outcome.INCOMPLETE
+    assert differences
+
+
+@contextmanager
+def a_web_page_is_final() -> Iterator[None]:
+    """Sabotage: what something else says in the source's place is taken for its own refusal."""
+
+    def final(status: int, said: Said, **named: Any) -> Means:
+        means = judge(status, said, **named)
+        return Means.FINAL if means is Means.AWAY and status >= 400 else means
+
+    with patch("worker.extract.answers.judge", final):
+        yield
+
+
+@pytest.mark.parametrize("kind", ["a firewall", "an empty 403", "an ingress"])
+async def test_taken_for_refusals_it_costs_searches(kind: str, warehouse_url: str) -> None:
+    """Sabotage: the source is blamed for what stands in front of it."""
+    with a_web_page_is_final():
         outcome, differences = await a_night_with(Maintenance(kind, 60), warehouse_url)
     assert outcome is Outcome.INCOMPLETE
     assert differences
@@ -126,7 +155,7 @@ async def test_longer_than_the_patience(kind: str, warehouse_url: str) -> None:
         assert await world.differences() == []
 
 
-@pytest.mark.parametrize("kind", ["a 500", "a maintenance page", "an OperationOutcome"])
+@pytest.mark.parametrize("kind", ["a 500", "a maintenance page", "an OperationOutcome", "a firewall", "an empty 403"])
 async def test_one_search_that_always_fails(kind: str, warehouse_url: str) -> None:
     """While the source answers others, that search alone is not accepted, and nobody waits for the patience to end."""
     victim = list(small_clinic().practitioners.values())[-1].reference

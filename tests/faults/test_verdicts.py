@@ -22,6 +22,7 @@ from worker.json_output import verification_as_json
 from worker.load.embedded.home import find_home
 from worker.load.embedded.postmaster import postmaster
 from worker.sandbox.faults import Faults, Script
+from worker.sandbox.faults_moment import documented_refusal
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
 
@@ -124,7 +125,7 @@ async def test_a_cover_that_cannot_be_read_whole_says_of_nothing_that_it_moved(
     @web.middleware
     async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
         refused = unread in (request.query.get("recipient"), request.query.get("sender"))
-        return web.Response(status=400) if refused else await handler(request)
+        return documented_refusal(400) if refused else await handler(request)
 
     async with open_world(warehouse_url, clinic, middlewares=[refuse]) as world:
         verified = await world.verify()
@@ -277,7 +278,7 @@ async def test_what_cannot_be_asked_for_is_left_for_the_next_sync(clinic: Clinic
 
 
 def refuse_once(message_id: str) -> Callable[[str], web.Response | None]:
-    refusals: Iterator[web.Response] = iter([web.Response(status=400)])
+    refusals: Iterator[web.Response] = iter([documented_refusal(400)])
     return lambda asked: next(refusals, None) if asked == message_id else None
 
 

@@ -169,8 +169,16 @@ def body(content: bytes, status: int = 200, **headers: str) -> Handler:
 
 
 def status(code: int, **headers: str) -> Handler:
-    """Answer a status and words that must not be repeated."""
+    """Answer a status and words that must not be repeated, as something does that is not the source."""
     return body(SERVER_WORDS.encode(), code, **headers)
+
+
+def refusal(code: int, *issues: str) -> Handler:
+    """Answer a status with an OperationOutcome of such issues, as the source itself does: by default `forbidden`."""
+    told = [
+        {"severity": "error", "code": issue, "details": {"text": SERVER_WORDS}} for issue in issues or ("forbidden",)
+    ]
+    return body(json.dumps({"resourceType": "OperationOutcome", "issue": told}).encode(), code)
 
 
 def token(value: str = "token-1", expires_in: object = 36000) -> Handler:

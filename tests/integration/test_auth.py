@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from tests.integration.loopback import (
 )
 from worker.errors import EXIT_USAGE, AccessRefused, PageFailed, SettingsError, SourceAway
 from worker.extract.client import Source
+from worker.extract.patience import REFUSED_TOKEN_S
 from worker.records import Page
 
 if TYPE_CHECKING:
@@ -159,18 +160,54 @@ async def test_a_refused_token_is_replaced_once_for_all_who_used_it() -> None:
     assert len(upstream.asked_for_tokens) == 2
 
 
-async def test_a_second_401_with_a_new_token_is_the_end() -> None:
+async def test_a_new_token_that_is_refused_for_half_a_minute_is_the_end() -> None:
     """Once the source has refused something small as well, with the same token."""
-    async with Upstream(otherwise=status(401)).serve() as upstream, opened(upstream) as source:
+    clock = FakeClock()
+    async with Upstream(otherwise=status(401)).serve() as upstream, opened(upstream, clock) as source:
         upstream.tokens = counted()
         with pytest.raises(AccessRefused) as refused:
             await source.first_page("Communication", SEARCH)
-    assert (len(upstream.asked_for_tokens), len(upstream.seen)) == (2, 3)
+    assert sum(clock.waits) == pytest.approx(REFUSED_TOKEN_S)
+    assert len(upstream.asked_for_tokens) == 2
     assert "_id=" in upstream.seen[-1].path
-    assert [seen.headers["Authorization"][-1] for seen in upstream.seen] == ["1", "2", "2"]
+    assert [seen.headers["Authorization"][-1] for seen in upstream.seen][:2] == ["1", "2"]
+    assert {seen.headers["Authorization"][-1] for seen in upstream.seen[1:]} == {"2"}
     assert refused.value.exit_code == EXIT_USAGE
     assert refused.value.next
     assert_discreet(refused.value)
+
+
+@pytest.mark.parametrize("answers_before", [0, 1])
+async def test_a_fresh_token_that_is_refused_for_its_first_seconds_is_waited_for(answers_before: int) -> None:
+    """It is not known everywhere at once, at the start or after it was replaced in the middle of a run."""
+    clock = FakeClock()
+
+    async def only_after_a_while(request: web.Request) -> web.StreamResponse:
+        return await (page("a") if clock.now_s >= 1003 else status(401))(request)
+
+    upstream = Upstream(*[page("x")] * answers_before, otherwise=only_after_a_while)
+    async with upstream.serve(), opened(upstream, clock) as source:
+        upstream.tokens = counted()
+        for _ in range(answers_before):
+            await source.first_page("Practitioner", [])
+        await asyncio.gather(*(source.first_page("Communication", SEARCH) for _ in range(8)))
+    assert len(upstream.asked_for_tokens) == 2
+    assert clock.now_s < 1003 + 30
+
+
+async def test_a_401_to_everybody_for_a_second_is_survived_with_a_ready_token_too() -> None:
+    clock = FakeClock()
+
+    async def not_for_a_second(request: web.Request) -> web.StreamResponse:
+        return await (page("a") if clock.now_s >= 1001 else status(401))(request)
+
+    async with AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(Upstream(page("x")).serve())
+        source = await stack.enter_async_context(Source.open(settings_for(upstream.url), clock=clock.clock()))
+        await source.first_page("Practitioner", [])
+        upstream.otherwise = not_for_a_second
+        await asyncio.gather(*(source.first_page("Communication", SEARCH) for _ in range(8)))
+    assert len(upstream.seen) > 9
 
 
 @pytest.mark.parametrize("probed", [403, 404, 503])
@@ -179,7 +216,7 @@ async def test_a_probe_that_is_not_answered_with_a_page_blames_no_page(probed: i
         return await status(probed if "_id" in request.query else 401)(request)
 
     async with Upstream(otherwise=answer).serve() as upstream, opened(upstream) as source:
-        with pytest.raises(SourceAway if probed == 503 else AccessRefused):
+        with pytest.raises(AccessRefused):
             await source.first_page("Communication", SEARCH)
 
 
@@ -204,7 +241,7 @@ async def test_one_search_that_is_always_refused_fails_alone(ready: bool) -> Non
 @pytest.mark.parametrize("code", [400, 401, 403])
 async def test_wrong_credentials_are_tried_once_however_many_callers_wait(code: int) -> None:
     async with Upstream().serve() as upstream, opened(upstream) as source:
-        upstream.tokens = status(code)
+        upstream.tokens = body(b'\xef\xbb\xbf{"error": "invalid_client", "error_description": "words"}', code)
         asked = (source.first_page("Communication", SEARCH) for _ in range(10))
         ends = await asyncio.gather(*asked, return_exceptions=True)
     assert (len(upstream.asked_for_tokens), len(upstream.seen)) == (1, 0)
@@ -228,19 +265,44 @@ async def test_wrong_credentials_are_tried_once_however_many_callers_wait(code: 
     ],
 )
 async def test_an_endpoint_that_gives_no_token_is_named_as_such(answer: Handler) -> None:
-    async with Upstream().serve() as upstream, opened(upstream) as source:
+    """After it was waited for as for any server before its first answer: it may be maintenance."""
+    clock = FakeClock()
+    async with Upstream().serve() as upstream, opened(upstream, clock) as source:
         upstream.tokens = answer
-        with pytest.raises(AccessRefused) as refused:
+        with pytest.raises(SettingsError) as refused:
             await source.first_page("Communication", SEARCH)
+    assert sum(clock.waits) == pytest.approx(60)
+    assert refused.value.exit_code == EXIT_USAGE
     assert "CANVAS_AUTH_URL" in refused.value.next
+    assert "not a token endpoint" in refused.value.what
     assert_discreet(refused.value)
-    assert len(upstream.asked_for_tokens) == 1
+    assert upstream.seen == []
+
+
+@pytest.mark.parametrize("answer", [body(b"<html>Maintenance</html>"), body(b"<html>Blocked</html>", 403), status(404)])
+@pytest.mark.parametrize("answers_before", [0, 1])
+async def test_an_endpoint_under_maintenance_is_waited_for(answer: Handler, answers_before: int) -> None:
+    """At the start, and when the token is replaced in the middle of a run."""
+    clock, began = FakeClock(), list[float]()
+
+    async def maintained(request: web.Request) -> web.StreamResponse:
+        began.append(clock.now_s)
+        return await (token("token-2") if clock.now_s >= began[0] + 5 else answer)(request)
+
+    async with Upstream().serve() as upstream, opened(upstream, clock) as source:
+        upstream.tokens = token(expires_in=300)
+        for _ in range(answers_before):
+            await source.first_page("Practitioner", [])
+        upstream.tokens = maintained
+        clock.now_s += 300
+        await source.first_page("Communication", SEARCH)
+    assert upstream.seen[-1].headers["Authorization"] == "Bearer token-2"
 
 
 async def test_the_secret_is_not_sent_after_a_redirect() -> None:
     async with Upstream().serve() as stranger, Upstream().serve() as upstream, opened(upstream) as source:
         upstream.tokens = status(307, Location=f"{stranger.url}/auth/token/")
-        with pytest.raises(AccessRefused):
+        with pytest.raises(SettingsError):
             await source.first_page("Communication", SEARCH)
     assert stranger.asked_for_tokens == []
 

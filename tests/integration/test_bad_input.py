@@ -202,14 +202,18 @@ def search_of(request: web.Request) -> tuple[str, str] | None:
     return next(((side, request.query[side]) for side in SIDES if side in request.query), None)
 
 
-@pytest.mark.parametrize("kind", ["html", "another_resource", "an_outcome"])
+@pytest.mark.parametrize(
+    ("kind", "code"), [("html", EXIT_USAGE), ("another_resource", EXIT_SOURCE), ("an_outcome", EXIT_SOURCE)]
+)
 async def test_a_source_that_answers_something_else_from_the_start(
-    kind: str, database_dsn: str, database: asyncpg.Connection
+    kind: str, code: int, database_dsn: str, database: asyncpg.Connection
 ) -> None:
+    """What is no FHIR at all is a wrong URL, or maintenance."""
     body, reason = NO_PAGES[kind]
+    said = "and not the FHIR API" if code == EXIT_USAGE else reason
     async with SandboxServer(clinic_of_a_few(), middlewares=[spoil({"": body}, lambda _request: "")]) as server:
         finished = await run_command(environment(server.url, database_dsn, **IMPATIENT), "sync")
-        assert_told(finished, EXIT_SOURCE, reason, "CANVAS_FHIR_URL", clinic=server.clinic)
+        assert_told(finished, code, said, "CANVAS_FHIR_URL", clinic=server.clinic)
     await assert_no_run(database)
     assert await database.fetchval("SELECT count(*) FROM canvas_ops.source") == 0
 

@@ -34,6 +34,7 @@ from worker.jobs import claims
 from worker.jobs.sync import sync
 from worker.load.database import open_warehouse
 from worker.load.lock import run_lock
+from worker.sandbox.faults_moment import documented_refusal
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
 from worker.settings import FIRST_PATIENCE
@@ -250,7 +251,7 @@ async def test_a_run_is_one_json_document(database_dsn: str) -> None:
 
     @web.middleware
     async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
-        return web.Response(status=400) if failing and "recipient" in request.query else await handler(request)
+        return documented_refusal(400) if failing and "recipient" in request.query else await handler(request)
 
     async with SandboxServer(clinic, middlewares=[refuse]) as server:
         variables = environment(server.url, database_dsn)
@@ -278,7 +279,7 @@ async def test_the_log_of_an_incomplete_run_is_one_to_alarm_on(database_dsn: str
 
     @web.middleware
     async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
-        return web.Response(status=400) if "sender" in request.query else await handler(request)
+        return documented_refusal(400) if "sender" in request.query else await handler(request)
 
     async with SandboxServer(make_clinic(messages=60, practitioners=3, patients=5), middlewares=[refuse]) as server:
         variables = environment(server.url, database_dsn, MIRROR_LOG="json")

@@ -28,20 +28,21 @@ from tests.integration.loopback import (
     hang,
     opened,
     page,
+    refusal,
     reset,
     reset_in_body,
     settings_for,
     status,
 )
-from worker.errors import EXIT_SOURCE, PageFailed, SourceAway
+from worker.errors import EXIT_SOURCE, EXIT_USAGE, PageFailed, SettingsError, SourceAway
 from worker.extract import connection
 from worker.extract.client import Source
 from worker.extract.connection import SAID_EVERY_S
 from worker.extract.exchange import Answer, Bounds, Request, exchange
-from worker.extract.pace import Failure
+from worker.extract.patience import Failure
 
 if TYPE_CHECKING:
-    from aiohttp import ClientSession
+    from aiohttp import ClientSession, web
 
 # For what never ends; long enough for an answer on a busy machine.
 SHORT = Bounds(connect_s=5, read_s=0.4, total_s=0.8)
@@ -59,6 +60,19 @@ OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"details": {"text": SE
         status(502),
         status(503),
         status(504),
+        status(408),
+        status(425),
+        status(403),
+        status(404),
+        status(400),
+        status(204),
+        body(b"", 403),
+        body(b"<html>Blocked</html>", 403),
+        body(b"default backend - 404", 404),
+        body(b"", 302, Location="https://maintenance.test/"),
+        refusal(403, "throttled"),
+        refusal(400, "informational", "timeout"),
+        refusal(404, "lock-error"),
         reset_in_body,
         hang,
         drip,
@@ -152,15 +166,83 @@ async def test_a_source_that_dies_and_comes_back_within_the_patience_costs_only_
 # Failures that stay
 
 
-@pytest.mark.parametrize("code", [400, 403, 404, 405, 410, 412, 422, 204])
-async def test_a_refusal_fails_the_page_at_once(code: int) -> None:
-    upstream = Upstream(otherwise=status(code))
+@pytest.mark.parametrize("code", [400, 403, 404, 405, 410, 412, 422])
+async def test_a_refusal_by_the_source_itself_fails_the_page_at_once(code: int) -> None:
+    upstream = Upstream(otherwise=refusal(code, "not-found", SERVER_WORDS))
     async with upstream.serve(), opened(upstream) as source:
         with pytest.raises(PageFailed) as failed:
             await source.first_page("Communication", SEARCH)
     assert failed.value.reason == f"http_{code}"
+    assert failed.value.codes == {"not-found"}, "nothing but FHIR's own codes"
     assert_discreet(failed.value)
     assert len(upstream.seen) == 1
+
+
+@pytest.mark.parametrize("answer", [status(403), status(404), body(b"<html>", 403), body(b"<html>"), body(b"", 302)])
+async def test_a_firewall_that_blocks_everybody_for_a_minute_costs_time_and_no_page(answer: Handler) -> None:
+    """From the first request on, and in the middle of a run: the pauses grow, nobody is blamed, and no page is lost."""
+    for before in (0, 1):
+        clock, upstream = FakeClock(), Upstream(*[page("x")] * before)
+
+        async def block(request: web.Request, clock: FakeClock = clock) -> web.StreamResponse:
+            return await (answer if clock.now_s < 1000 + 55 else page("a"))(request)
+
+        upstream.otherwise = block
+        async with upstream.serve(), opened(upstream, clock) as source:
+            for _ in range(before):
+                await source.first_page("Practitioner", [])
+            pages = await asyncio.gather(*(source.first_page("Communication", SEARCH) for _ in range(8)))
+        assert len(pages) == 8
+        assert max(clock.waits) > 4 * min(clock.waits)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (body(b"<html><form>Log in</form></html>"), "a web page (200), such as a login page"),
+        (body(b"\n<!doctype html><title>404</title>", 404), "a web page (404)"),
+        (status(404), "something else (404)"),
+        (status(403), "something else (403)"),
+        (body(b"", 302, Location="https://login.test/"), "a redirect to somewhere else (302)"),
+        (body(b'{"swagger": "2.0"}'), "something else (200)"),
+    ],
+)
+@pytest.mark.parametrize("first_s", [60, 10])
+async def test_a_url_where_something_else_answers_from_the_start_is_a_wrong_setting(
+    answer: Handler, said: str, first_s: int
+) -> None:
+    """Or maintenance: it is waited for as for any source before its first answer, then it is said what it is."""
+    clock, upstream = FakeClock(), Upstream(otherwise=answer)
+    async with upstream.serve():
+        patience = timedelta(seconds=first_s)
+        async with Source.open(settings_for(upstream.url), clock=clock.clock(), first_patience=patience) as source:
+            with pytest.raises(SettingsError) as wrong:
+                await source.first_page("Communication", SEARCH)
+    assert wrong.value.exit_code == EXIT_USAGE
+    assert f"What answers at CANVAS_FHIR_URL is {said}" in wrong.value.what
+    assert "A wrong URL, or maintenance" in wrong.value.next
+    assert sum(clock.waits) == pytest.approx(first_s)
+    assert_discreet(wrong.value)
+
+
+@pytest.mark.parametrize("also", [status(503), status(500), reset, status(429)])
+async def test_a_source_that_also_says_that_it_is_in_trouble_is_away(also: Handler) -> None:
+    """Web pages alone make a wrong URL: whoever answers 503 in between is there, and trying again is right."""
+    clock, upstream = FakeClock(), Upstream(status(404), *[also] * 3, otherwise=status(404))
+    async with upstream.serve(), opened(upstream, clock) as source:
+        with pytest.raises(SourceAway) as away:
+            await source.first_page("Communication", SEARCH)
+    assert away.value.exit_code == EXIT_SOURCE
+
+
+async def test_a_firewall_that_stays_longer_than_the_patience_is_not_called_a_scope() -> None:
+    clock, upstream = FakeClock(), Upstream(page("x"), otherwise=body(b"<html>Blocked</html>", 403))
+    async with upstream.serve(), opened(upstream, clock, MIRROR_PATIENCE="90s") as source:
+        await source.first_page("Practitioner", [])
+        with pytest.raises(SourceAway, match=r"In its place answers a web page \(403\)") as away:
+            await source.first_page("Communication", SEARCH)
+    assert "firewall" in away.value.next
+    assert "scope" not in away.value.told()
 
 
 @pytest.mark.parametrize(
@@ -171,6 +253,11 @@ async def test_a_refusal_fails_the_page_at_once(code: int) -> None:
         (reset_in_body, "truncated"),
         (body(b"<html>"), "not_json"),
         (body(b"[]"), "not_json"),
+        (status(403), "not_fhir_403"),
+        (body(b"<html>", 404), "not_fhir_404"),
+        (body(b"", 302), "redirect"),
+        (status(408), "http_408"),
+        (refusal(403, "transient"), "operation_outcome"),
         (body(json.dumps(OUTCOME).encode()), "operation_outcome"),
     ],
 )
@@ -180,7 +267,7 @@ async def test_a_page_that_keeps_failing_is_given_up_while_its_source_answers(fa
         await source.first_page("Practitioner", [])
         with pytest.raises(PageFailed) as failed:
             await source.first_page("Communication", SEARCH)
-        assert source.retries == 5
+        assert source.retries == 6, "once more after the source has answered something else"
     assert failed.value.reason == reason
     assert_discreet(failed.value)
 
@@ -211,21 +298,21 @@ async def test_a_source_that_stays_away_longer_than_the_patience_is_given_up(fai
     assert_discreet(away.value)
 
 
-async def test_a_source_that_was_never_there_is_given_up_after_ten_seconds() -> None:
+async def test_a_source_that_was_never_there_is_given_up_after_a_minute() -> None:
     clock = FakeClock()
     async with Upstream().serve() as upstream:
         settings = settings_for(upstream.url)
     async with Source.open(settings, clock=clock.clock()) as source:
         with pytest.raises(SourceAway, match="could not be reached"):
             await source.first_page("Communication", SEARCH)
-    assert sum(clock.waits) == pytest.approx(10)
+    assert sum(clock.waits) == pytest.approx(60)
 
 
-@pytest.mark.parametrize(("answers", "bounds"), [(0, [(10, 10, 10)]), (1, [(10, 20, 120), (10, 20, 10)])])
+@pytest.mark.parametrize(("answers", "bounds"), [(0, [(10, 20, 20)]), (1, [(10, 20, 120), (10, 20, 10)])])
 async def test_a_source_that_accepts_and_never_answers_is_given_up_within_the_patience(
     answers: int, bounds: list[tuple[float, float, float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before its first answer, be it as it may, in ten seconds; later as soon as the patience is over."""
+    """Before its first answer within a minute, or the patience if that is less; later when the patience is over."""
     clock, asked = FakeClock(), list[Bounds]()
     upstream = Upstream(*[page("x")] * answers, otherwise=hang)
 

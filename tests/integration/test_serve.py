@@ -23,6 +23,7 @@ from worker.jobs.replay import replay
 from worker.jobs.status import status
 from worker.jobs.sync import sync
 from worker.load import lock
+from worker.sandbox.faults_moment import documented_refusal
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
 from worker.service import leader, schedule
@@ -83,7 +84,7 @@ async def test_a_night_that_was_not_complete_says_why(database_dsn: str) -> None
     @web.middleware
     async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
         refused = failing and request.query.get("recipient", "").startswith("Practitioner/")
-        return web.Response(status=400) if refused else await handler(request)
+        return documented_refusal(400) if refused else await handler(request)
 
     async with SandboxServer(clinic, middlewares=[refuse]) as server:
         settings = mirror_settings(server.url, database_dsn)

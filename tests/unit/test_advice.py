@@ -11,7 +11,7 @@ from worker.advice import TABLE, advise, again_of, next_steps
 
 AGAIN = "message-mirror sync"
 WORDS = [word for words, _ in TABLE for word in words.split()]
-FAMILIES = {word for word in WORDS if word.endswith(("_4xx", "_5xx"))}
+FAMILIES = {word for word in WORDS if re.search(r"_\dxx$", word)}
 NUMBERED = {word for word in WORDS if re.search(r"_\d{3}$", word)}
 # What another run does not mend by itself: its advice says what does, before it says to run again.
 MENDED_BY_A_PERSON = (

@@ -181,9 +181,14 @@ def test_a_page_may_have_no_entries_and_no_links(entry: dict[str, Any]) -> None:
     assert decode_page(body, URL) == Page(URL, 0, (), None)
 
 
-@pytest.mark.parametrize("total", [None, "12", -1, 1.5, True, [], {}, 2**31, 2**63, 2**64, 10**30])
+@pytest.mark.parametrize("total", [None, "twelve", "", "-1", "1.5", -1, 1.5, True, [], {}, 2**31, 2**63, 2**64, 10**30])
 def test_a_total_that_is_no_count_is_none(total: object) -> None:
     assert decode_page(bundle([], total=total), URL).total is None
+
+
+@pytest.mark.parametrize("total", [12, 12.0, "12", " 12 "])
+def test_a_total_in_any_spelling_that_names_one_number_is_that_number(total: object) -> None:
+    assert decode_page(bundle([], total=total), URL).total == 12
 
 
 def test_the_largest_total_that_fhir_has_is_one() -> None:

@@ -39,6 +39,10 @@ def test_whatever_is_searched_for_arrives_as_it_was_given(parameters: list[tuple
             "https://FUMAGE-ACME.example.com/Communication?x=1",
         ),
         (ROOT, "//fumage-acme.example.com/Communication?x=1", f"{ROOT}/Communication?x=1"),
+        (ROOT, "http://fumage-acme.example.com/Communication?x=1", f"{ROOT}/Communication?x=1"),
+        (ROOT, "http://Fumage-Acme.example.com:80/Communication?x=1", f"{ROOT}/Communication?x=1"),
+        (ROOT, "http://fumage-acme.example.com:8080/Communication?x=1", f"{ROOT}/Communication?x=1"),
+        (PREFIXED, "http://fhir.example.com/fhir/r4/Communication?x=1", f"{PREFIXED}/Communication?x=1"),
         (ROOT, "/Communication?x=1#top", f"{ROOT}/Communication?x=1"),
         (ROOT, "/Communication?x=a b\r\nX: ü", f"{ROOT}/Communication?x=a%20b%0D%0AX:%20%C3%BC"),
         (PREFIXED, "/Communication?_offset=10", f"{PREFIXED}/Communication?_offset=10"),
@@ -57,7 +61,8 @@ def test_a_link_leads_where_its_server_means_it_to(base: str, link: str, expecte
     "link",
     [
         "https://evil.example.com/Communication?_offset=10",
-        "http://fumage-acme.example.com/Communication?_offset=10",
+        "http://evil.example.com/Communication?_offset=10",
+        "http://user@fumage-acme.example.com/Communication?_offset=10",
         "https://fumage-acme.example.com:444/Communication",
         "//evil.example.com/Communication",
         "https://fumage-acme.example.com@evil.example.com/Communication",
@@ -80,6 +85,28 @@ def test_a_link_that_is_no_url_is_refused(link: str) -> None:
     with pytest.raises(PageFailed) as failed:
         next_url(ROOT, f"{ROOT}/Communication", link)
     assert failed.value.reason == "bad_link"
+
+
+@pytest.mark.parametrize(
+    ("link", "named"),
+    [
+        (
+            "https://inner.example.com:8080/fhir/Communication?recipient=Patient%2F1",
+            "https://inner.example.com:8080/fhir.",
+        ),
+        ("https://fumage-acme.example.com:443:443/Communication?x=1", "https://fumage-acme.example.com:443:443."),
+        ("https://patient of somebody/Communication?x=1", "the root of the same host."),
+        ("https://[", "https://[."),
+        ("//inner.example.com/Communication/_history?x", "//inner.example.com/Communication."),
+    ],
+)
+def test_a_link_that_is_refused_is_named_beside_the_base_url(link: str, named: str) -> None:
+    """Without what it searches for: that may be a patient."""
+    with pytest.raises(PageFailed) as failed:
+        next_url(ROOT, f"{ROOT}/Communication", link)
+    assert failed.value.next.startswith(f"CANVAS_FHIR_URL is {ROOT}, and a `next` link leads to {named}")
+    assert "Patient" not in failed.value.next
+    assert "somebody" not in failed.value.next
 
 
 @given(

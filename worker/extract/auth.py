@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from worker.errors import AccessRefused, MirrorError, SettingsError
+from worker.extract import answers
 from worker.extract.exchange import Answer, Request
+from worker.extract.patience import REFUSED_TOKEN_S, Failure
 
 if TYPE_CHECKING:
     from worker.extract.connection import Connection, Server
@@ -48,6 +50,7 @@ class TokenSource:
         self._connection = connection
         self._server = server
         self._token: _Token | None = None
+        self._replaced_at: float | None = None
         self._turn = asyncio.Lock()
         self._fetches = 0
         self._error: MirrorError | None = None
@@ -68,17 +71,28 @@ class TokenSource:
             token = self._token = await self._fetch()
             return token.value
 
+    @property
+    def is_given(self) -> bool:
+        """Whether the token is a ready one: there is no fresh one to be had."""
+        return self._settings.token is not None
+
     def invalidate(self, token: str) -> None:
         """Take note that the source refused `token` (401). Without effect if it was replaced meanwhile."""
         if self._token is not None and self._token.value == token:
-            self._token = None
+            self._token, self._replaced_at = None, self._connection.clock.monotonic()
 
     def can_replace(self, token: str) -> bool:
-        """Tell whether another token than `token` can be had: a ready one is what it is until its file changes.
+        """Tell whether another token than `token` can be had.
 
-        Raises SettingsError if that file cannot be read.
+        A ready one is what it is until its file changes; one that has just replaced a refused one is as good as the
+        next. Raises SettingsError if that file cannot be read.
         """
-        return self._settings.token is None or self._settings.token.read() != token
+        if self._settings.token is not None:
+            return self._settings.token.read() != token
+        is_fresh = self._replaced_at is not None and (
+            self._connection.clock.monotonic() < self._replaced_at + REFUSED_TOKEN_S
+        )
+        return not is_fresh or self._token is None or self._token.value != token
 
     def refusal(self) -> AccessRefused:
         """Return what to tell a person if the source refuses our tokens (401)."""
@@ -135,21 +149,20 @@ class TokenSource:
         return _Token(value, None)
 
 
-def _judge(answer: Answer) -> _Grant:
-    if answer.status_code in {400, 401, 403}:
+def _judge(answer: Answer) -> _Grant | Failure:
+    grant = _decode(answer.body) if answer.status_code == 200 else None
+    if grant is not None:
+        return grant
+    said = answers.said_in_oauth(answer.body)
+    means = answers.judge(answer.status_code, said, takes_tokens=False)
+    if means is answers.Means.FINAL:
         raise AccessRefused(
             f"The token endpoint refuses these credentials ({answer.status_code}).",
             safe=_SAFE,
             next="Check CANVAS_CLIENT_ID, CANVAS_CLIENT_SECRET, and that CANVAS_AUTH_URL is of the same instance.",
         )
-    grant = _decode(answer.body) if answer.status_code == 200 else None
-    if grant is None:
-        raise AccessRefused(
-            f"What answers at the token endpoint ({answer.status_code}) gives no token.",
-            safe=_SAFE,
-            next="Check CANVAS_AUTH_URL: it must be the complete URL of the token endpoint.",
-        )
-    return grant
+    reason = answers.reason(answer.status_code, means, said)
+    return Failure(reason, answer.status_code, means=means, is_web_page=said.is_web_page)
 
 
 def _decode(body: bytes) -> _Grant | None:

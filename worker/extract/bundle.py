@@ -20,6 +20,7 @@ from worker.records import Page
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 # FHIR's unsignedInt ends here. What is beyond counts nothing, and the ledger has no room for some of it.
 _TOTALS_END = 2**31
+_WHOLE = re.compile(r"\s*[0-9]{1,10}\s*", re.ASCII)
 _NEXT_COLON = re.compile(rb"\s*:\s*\[")
 
 
@@ -67,7 +68,11 @@ def _decode_page(body: bytes, url: str) -> Page:
 
 
 def _total(total: object) -> int | None:
-    return total if isinstance(total, int) and not isinstance(total, bool) and 0 <= total < _TOTALS_END else None
+    """Return `total` in any spelling that names one number: 12, 12.0, "12". None if it names none that counts."""
+    number = int(total) if isinstance(total, str) and _WHOLE.fullmatch(total) else total
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < _TOTALS_END:
+        return None
+    return int(number) if number == int(number) else None
 
 
 def _next_url(links: list[_Link] | tuple[()]) -> str | None:

@@ -8,26 +8,27 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from worker.errors import PageFailed
+from worker.extract import answers
 from worker.extract.ahead import Ahead
 from worker.extract.auth import TokenSource
 from worker.extract.bundle import decode_page
 from worker.extract.connection import Clock, Connection, Server
 from worker.extract.exchange import Answer, Bounds, Request
 from worker.extract.links import first_url, next_url
-from worker.extract.pace import Failure, Patience
+from worker.extract.patience import Failure, Patience
 from worker.extract.transport import proxy_of
-from worker.settings import FIRST_PATIENCE
+from worker.settings import SOURCE_FIRST_PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+    from datetime import timedelta
 
-    from worker.errors import MirrorError
     from worker.records import Page
     from worker.settings import Settings
 
@@ -35,7 +36,6 @@ PAGES_MAX = 1000
 """Pages that any walk may have; a longer one as many as it has shown entries, since a page may shrink to one, and as
 `total` promises, since a source that shows the same for ever shows entries without end."""
 
-_UNAUTHORIZED = 401
 _PROBE = [("_id", str(UUID(int=0)))]
 
 
@@ -56,24 +56,33 @@ class Source:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, settings: Settings, *, clock: Clock | None = None, bounds: Bounds | None = None
+        cls,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        bounds: Bounds | None = None,
+        first_patience: timedelta = SOURCE_FIRST_PATIENCE,
     ) -> AsyncIterator[Source]:
         """Open the source that `settings` name, and close it at the end. Nothing is asked yet.
+
+        `first_patience` is how long it, and the token endpoint, may stay away before a first answer.
 
         Raises SettingsError if no source is set, or its CA file or proxy cannot be used.
         """
         base_url = settings.need_source()
-        first_s, later_s = FIRST_PATIENCE.total_seconds(), settings.patience.total_seconds()
+        first_s, later_s = first_patience.total_seconds(), settings.patience.total_seconds()
         server = Server(
             "The source",
             "CANVAS_FHIR_URL",
+            "the FHIR API",
             Patience(first_s, later_s),
             proxy_of(base_url),
             first_url(base_url, "Communication", _PROBE, 1),
         )
         auth_server = Server(
             "The token endpoint",
-            "CANVAS_FHIR_URL and CANVAS_AUTH_URL",
+            "CANVAS_AUTH_URL, or what is derived from CANVAS_FHIR_URL",
+            "a token endpoint",
             Patience(first_s, later_s, blames_requests=False),
             proxy_of(settings.auth_url) if settings.auth_url else None,
         )
@@ -175,51 +184,20 @@ class Source:
     async def _get(self, url: str) -> Page:
         async with self._slots:
             requested = next(self._events)
-            page = await self._ask(url)
-            if isinstance(page, _Refused) and self._tokens.can_replace(page.token):
-                self._tokens.invalidate(page.token)
-                page = await self._ask(url)
-            if isinstance(page, _Refused):
-                raise await self._refusal(url, page.token)
+            page = await self._connection.ask(self._server, Request(url), _judge, self._tokens)
             return replace(page, requested=requested, arrived=next(self._events))
 
-    async def _refusal(self, url: str, token: str) -> MirrorError:
-        """Return what a 401 means that no other token mends: this page is refused, or everybody is."""
-        probe_url = self._server.probe_url
-        if probe_url is not None and url != probe_url and await self._lets_in(probe_url, token):
-            return PageFailed("http_401", "The source refuses one search (401) and answers another.")
-        return self._tokens.refusal()
 
-    async def _lets_in(self, probe_url: str, token: str) -> bool:
-        try:
-            answer = await self._connection.ask(self._server, Request(probe_url, token), _judge)
-        except PageFailed:
-            return False
-        return not isinstance(answer, _Refused)
-
-    async def _ask(self, url: str) -> Page | _Refused:
-        return await self._connection.ask(self._server, Request(url), _judge, self._tokens)
-
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """A 401: the source refuses this token."""
-
-    token: str = field(repr=False)
-
-
-def _judge(answer: Answer) -> Page | Failure | _Refused:
-    """Return the page, the refused token (401), or a Failure for what may be better the next time."""
-    status = answer.status_code
+def _judge(answer: Answer) -> Page | Failure:
+    """Return the page, or a Failure for what may be better the next time. Raises PageFailed for a refusal."""
+    status, reason = answer.status_code, None
     if status == 200:
         try:
             return decode_page(answer.body, answer.request.url)
         except PageFailed as error:
-            return Failure(error.reason, status)
-    if status == _UNAUTHORIZED:
-        return _Refused(answer.request.token or "")
-    if 300 <= status < 400:
-        raise PageFailed("redirect", f"The source redirects ({status}); not followed: the token would travel.")
-    if status == 403:
-        raise PageFailed("http_403", "The source forbids a search (403): the client's scopes do not cover it.")
-    raise PageFailed(f"http_{status}", f"The source refuses a search ({status}).")
+            reason = error.reason
+    said = answers.said_in_fhir(answer.body)
+    means = answers.judge(status, said)
+    if means is answers.Means.FINAL:
+        raise PageFailed(f"http_{status}", f"The source refuses a search ({status}).", said.codes)
+    return Failure(reason or answers.reason(status, means, said), status, means=means, is_web_page=said.is_web_page)

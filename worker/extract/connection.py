@@ -1,8 +1,7 @@
 """The requests to a server, all at one pace, and the one place where they are repeated.
 
-The retry loop is driven here rather than by tenacity: `pace.decide` looks at all requests to a server, not
-only at the one that failed, and makes the three decisions (wait, stop, retry) at once that tenacity asks for
-apart.
+The retry loop is driven here rather than by tenacity: `patience.decide` looks at all requests to a server, not only at
+the one that failed, and makes the three decisions (wait, stop, retry) at once that tenacity asks for apart.
 """
 
 from __future__ import annotations
@@ -19,20 +18,22 @@ import aiohttp
 
 from worker import __version__
 from worker.errors import MirrorError, PageFailed
+from worker.extract.answers import Means
 from worker.extract.exchange import Answer, Bounds, Request, exchange
 from worker.extract.failures import source_away
-from worker.extract.pace import (
+from worker.extract.pace import Pace, next_slot, parse_retry_after
+from worker.extract.patience import (
+    Attempts,
+    Decision,
     Failure,
     GiveUpPage,
-    GiveUpSource,
+    GiveUpToken,
     Patience,
     Probe,
     Reach,
+    Renew,
     Wait,
     decide,
-    is_retried,
-    next_slot,
-    parse_retry_after,
 )
 from worker.extract.transport import Proxy, tls_context
 from worker.telemetry import get_logger
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 Judged = TypeVar("Judged")
 
+HEADER_BYTES = 64 * 1024
+"""How long a response header may be: a Content-Security-Policy passes the 8 KiB that aiohttp takes by default."""
 SAID_EVERY_S = 10.0
 """How often it is said that a server does not answer."""
 
@@ -69,16 +72,18 @@ class Clock:
 class Server:
     """A server that is asked, and how it has been answering.
 
-    `name` and `setting` are for messages. `probe_url` is something small to ask for when it must be found out
+    `name`, `setting` and `speaks` are for messages. `probe_url` is something small to ask for when it must be found out
     whether the server is gone, or one request hangs for ever.
     """
 
     name: str
     setting: str
+    speaks: str
     patience: Patience
     proxy: Proxy | None = None
     probe_url: str | None = None
     reach: Reach = field(default_factory=Reach)
+    pace: Pace = field(default_factory=Pace)
     said_at: float | None = None
     """When somebody last said that it does not answer; None if it has answered since."""
 
@@ -104,6 +109,8 @@ class Connection:
             connector=aiohttp.TCPConnector(limit=settings.concurrency, ssl=context),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=_HEADERS,
+            max_line_size=HEADER_BYTES,
+            max_field_size=HEADER_BYTES,
         )
         return cls(session, settings.rate_per_s, clock, bounds)
 
@@ -121,28 +128,42 @@ class Connection:
         """Send `request` until `judge` makes something of its answer, and return that.
 
         Every attempt carries the token that `tokens` has then, if given; `Answer.request` tells which. `judge` sees
-        every answer but 429 and 5xx, the probe's as well; a Failure it returns is retried like those.
+        every answer, the probe's as well; a Failure that it returns is repeated as `patience.decide` says.
         Raises PageFailed if the request is at fault, SourceAway if the server stays away longer than its patience,
-        SettingsError if its certificate is not trusted,
-        and what `judge` and `tokens` raise.
+        SettingsError if its certificate is not trusted or something else answers there, AccessRefused if it refuses
+        every token, and what `judge` and `tokens` raise.
         """
-        attempts, first_began = 0, self.clock.monotonic()
+        attempts, first_began = Attempts(lasting=tokens is not None and tokens.is_given), self.clock.monotonic()
         while True:
-            attempts += 1
-            outcome = await self._attempt(server, request, judge, tokens, self._bounds)
+            outcome, token = await self._attempt(server, request, judge, tokens, self._bounds)
             if not isinstance(outcome, Failure):
                 return outcome
+            attempts = self._noted(attempts, outcome, tokens, token)
             decision = self._decide(server, outcome, attempts)
             if isinstance(decision, Probe):
-                await self._probe(server, judge, tokens)
+                await self._probe(server, request, judge, tokens)
                 decision = self._decide(server, outcome, attempts, probed=True)
+            attempts = replace(attempts, vouched=server.reach.silent_since is None)
             match decision:
                 case Wait(seconds):
-                    await self._wait(server, outcome, attempts, seconds)
+                    await self._wait(server, outcome, attempts.failed, seconds)
+                case Renew() if tokens is not None:
+                    attempts = replace(attempts, renewed=True, refused_since=None)
+                    tokens.invalidate(token)
                 case GiveUpPage(reason):
-                    raise PageFailed(reason, f"One page failed {attempts} times ({reason}) while the source answers.")
+                    what = f"One page failed {attempts.failed} times ({reason}) while the source answers."
+                    raise PageFailed(reason, what)
+                case GiveUpToken() if tokens is not None:
+                    raise tokens.refusal()
                 case _:
-                    raise source_away(server, outcome, attempts, self.clock.monotonic() - first_began)
+                    raise source_away(server, outcome, attempts.failed, self.clock.monotonic() - first_began)
+
+    def _noted(self, attempts: Attempts, failure: Failure, tokens: TokenSource | None, token: str) -> Attempts:
+        """Return the attempts with one more that failed, and what its token came to."""
+        if tokens is None or failure.means is not Means.RENEW:
+            return replace(attempts, failed=attempts.failed + 1, refused_since=None)
+        since = self.clock.monotonic() if attempts.refused_since is None else attempts.refused_since
+        return replace(attempts, failed=attempts.failed + 1, refused_since=since, other_token=tokens.can_replace(token))
 
     async def _attempt(
         self,
@@ -151,67 +172,70 @@ class Connection:
         judge: Callable[[Answer], Judged | Failure],
         tokens: TokenSource | None,
         bounds: Bounds,
-    ) -> Judged | Failure:
+    ) -> tuple[Judged | Failure, str]:
+        """Return what came of one attempt, and the token that it showed."""
         if tokens is None:
-            await self._take_slot()
+            await self._take_slot(server)
         else:
-            request = replace(request, token=await self._take_turn(tokens))
+            request = replace(request, token=await self._take_turn(server, tokens))
         began = self.clock.monotonic()
         self.requests += 1
+        number = self.requests
         answer = await exchange(self._session, request, _within_patience(bounds, server, began), server.proxy)
         try:
-            outcome = answer if isinstance(answer, Failure) else self._verdict(answer, judge)
+            outcome = answer if isinstance(answer, Failure) else self._judged(answer, judge)
         except MirrorError:
             # A refusal is an answer, too.
             self._note_answer(server)
             raise
         if isinstance(outcome, Failure):
-            server.reach = server.reach.failed(began)
+            server.reach = server.reach.failed(began, outcome)
+            if outcome.means in {Means.SLOW_DOWN, Means.AWAY}:
+                server.pace = server.pace.refused(number, self.requests)
         else:
             self._note_answer(server)
+        return outcome, request.token or ""
+
+    def _judged(self, answer: Answer, judge: Callable[[Answer], Judged | Failure]) -> Judged | Failure:
+        outcome = judge(answer)
+        if isinstance(outcome, Failure):
+            return replace(outcome, retry_after_s=parse_retry_after(answer.retry_after, self.clock.utc_now()))
         return outcome
 
     def _note_answer(self, server: Server) -> None:
         now, silent_since = self.clock.monotonic(), server.reach.silent_since
-        server.reach, server.said_at = server.reach.answered(now), None
+        server.reach, server.pace, server.said_at = server.reach.answered(now), server.pace.answered(now), None
         if silent_since is not None and now - silent_since >= SAID_EVERY_S:
             get_logger().info("source answers again", seconds=round(now - silent_since))
 
-    def _verdict(self, answer: Answer, judge: Callable[[Answer], Judged | Failure]) -> Judged | Failure:
-        if is_retried(answer.status_code):
-            retry_after_s = parse_retry_after(answer.retry_after, self.clock.utc_now())
-            return Failure(f"http_{answer.status_code}", answer.status_code, retry_after_s)
-        return judge(answer)
-
     async def _probe(
-        self, server: Server, judge: Callable[[Answer], Judged | Failure], tokens: TokenSource | None
+        self, server: Server, request: Request, judge: Callable[[Answer], Judged | Failure], tokens: TokenSource | None
     ) -> None:
-        if server.probe_url is None:
+        """Ask for something small, once, unless that is what was asked for."""
+        if server.probe_url is None or server.probe_url == request.url:
             return
         quick = replace(self._bounds, total_s=self._bounds.connect_s)
         with suppress(PageFailed):
             await self._attempt(server, Request(server.probe_url), judge, tokens, quick)
 
-    async def _take_turn(self, tokens: TokenSource) -> str:
+    async def _take_turn(self, server: Server, tokens: TokenSource) -> str:
         """Wait for a slot, and return the token of that moment: one that was taken before may be stale by now."""
         await tokens.get()  # before the line: if a first token cannot be had, that is one failure for all who wait
         async with self._line:
-            slot = await self._take_slot()
+            slot = await self._take_slot(server)
             token = await tokens.get()
             if self._slot != slot:  # went to a request for a token
-                await self._take_slot()
+                await self._take_slot(server)
             return token
 
-    async def _take_slot(self) -> float:
+    async def _take_slot(self, server: Server) -> float:
         now = self.clock.monotonic()
-        slot = self._slot = next_slot(self._slot, now, self._rate_per_s)
+        slot = self._slot = next_slot(self._slot, now, server.pace.limited_to(self._rate_per_s))
         if slot > now:
             await self.clock.sleep(slot - now)
         return slot
 
-    def _decide(
-        self, server: Server, failure: Failure, attempts: int, *, probed: bool = False
-    ) -> Wait | Probe | GiveUpPage | GiveUpSource:
+    def _decide(self, server: Server, failure: Failure, attempts: Attempts, *, probed: bool = False) -> Decision:
         now, jitter = self.clock.monotonic(), self.clock.jitter()
         return decide(failure, attempts, server.reach, server.patience, probed=probed, now=now, jitter=jitter)
 

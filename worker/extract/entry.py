@@ -13,7 +13,7 @@ import msgspec
 
 from worker.defects import guarded
 from worker.extract.dates import Instant, read_instant
-from worker.extract.outcome import says_not_whole
+from worker.extract.outcome import is_outcome, says_not_whole
 from worker.records import FHIR_ID, Aside, Communication, Quality, Reason, Reference, Rejected
 
 ENTRY_BYTES_MAX = 32 * 1024 * 1024
@@ -95,7 +95,8 @@ def read_resource(resource: bytes) -> Communication | Rejected:
 def _read_entry(entry: bytes, raw_hash: bytes) -> Communication | Rejected | Aside:
     try:
         envelope = _envelope(entry)
-        if envelope.search is not None and envelope.search.mode in {"include", "outcome"}:
+        is_aside = envelope.search is not None and envelope.search.mode in {"include", "outcome"}
+        if is_aside or is_outcome(envelope.resource):
             # What cannot be told is taken for the worse: a walk that is not whole is walked again, and reported.
             return Aside(raw_hash, guarded(lambda: says_not_whole(envelope.resource), lambda: True))
         return _communication(bytes(envelope.resource), raw_hash)

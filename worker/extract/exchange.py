@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -9,12 +11,16 @@ import aiohttp
 from yarl import URL
 
 from worker.errors import PageFailed
-from worker.extract.pace import CERTIFICATE, Failure
+from worker.extract.patience import CERTIFICATE, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from worker.extract.transport import Proxy
+
+
+REFUSAL_BYTES = 64 * 1024
+"""How much of a refusal is read: an OperationOutcome fits in, and a web page is known by its first letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response to `request`: its body only if the status is 200."""
+    """A response to `request`: its body without a byte order mark; of one that is no 200, `REFUSAL_BYTES` at most."""
 
     request: Request
     status_code: int
@@ -64,10 +70,12 @@ async def exchange(
             proxy=proxy.url if proxy else None,
             proxy_headers=proxy.headers if proxy else None,
         ) as response:
-            body = await _read(response, bounds.body_bytes) if response.status == 200 else b""
-            return Answer(request, response.status, response.headers.get("Retry-After"), body)
+            is_page = response.status == 200
+            body = await (_read(response, bounds.body_bytes) if is_page else _read_refusal(response))
+            retry_after = response.headers.get("Retry-After")
+            return Answer(request, response.status, retry_after, body.removeprefix(codecs.BOM_UTF8))
     except (aiohttp.ClientError, OSError) as error:
-        return Failure(_reason(error))
+        return Failure(_reason(error), detail=_detail(error))
 
 
 async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
@@ -77,6 +85,21 @@ async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
         if len(body) > most_bytes:
             raise PageFailed("page_too_large", f"One page is larger than {most_bytes} bytes.")
     return bytes(body)
+
+
+async def _read_refusal(response: aiohttp.ClientResponse) -> bytes:
+    """Return the beginning of a body, as far as it comes: the status stands, whatever becomes of the rest."""
+    body = bytearray()
+    with suppress(aiohttp.ClientError, OSError):
+        while len(body) < REFUSAL_BYTES and (chunk := await response.content.read(REFUSAL_BYTES - len(body))):
+            body += chunk
+    return bytes(body)
+
+
+def _detail(error: Exception) -> str:
+    """Return what OpenSSL says of a certificate: fixed words, and our own setting's host name."""
+    cause = getattr(error, "certificate_error", None)
+    return str(getattr(cause, "verify_message", "")).removesuffix(".")
 
 
 def _reason(error: Exception) -> str:

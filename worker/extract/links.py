@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urldefrag, urlencode, urljoin, urlsplit
+from urllib.parse import quote, urldefrag, urlencode, urljoin, urlsplit, urlunsplit
 
 from worker.errors import PageFailed
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 # RFC 3986 §2.2 reserved characters and the percent sign: what a link may hold as it is.
 _AS_WRITTEN = ":/?#[]@!$&'()*+,;=%"
+_PLACE = re.compile(r"(?P<origin>(?:https?:)?//[A-Za-z0-9.:\[\]_-]{1,253}(?=[/?#]|$))?(?P<path>/?[^?#]*)", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]{1,30}", re.ASCII)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -25,22 +28,47 @@ def next_url(base_url: str, page_url: str, link: str) -> str:
     """Return the absolute URL of a `next` link found on the page at `page_url`.
 
     A link with an absolute path is taken relative to the FHIR base URL (`/Communication?…` is how Canvas
-    writes them), unless it starts with the base URL's own path; any other is resolved by RFC 3986 §5.2.
+    writes them), unless it starts with the base URL's own path; any other is resolved by RFC 3986 §5.2. One that leads
+    to the host of an https base URL by plain http, as behind a proxy that ends TLS, is asked for at the base URL's own
+    scheme and port.
     Raises PageFailed with reason `foreign_next` if it leads to another scheme, host or port, or carries
-    credentials, and with `bad_link` if it is not a URL at all.
+    credentials, and with `bad_link` if it is not a URL at all; its `next` names base URL and link.
     """
     try:
         # Whatever may not stand in a URL is encoded before anything looks at its parts.
         written = quote(link, safe=_AS_WRITTEN)
-        url = urldefrag(_resolve(base_url, page_url, written)).url
+        url = _by_tls(base_url, urldefrag(_resolve(base_url, page_url, written)).url)
         same = origin(url) == origin(base_url) and "@" not in urlsplit(url).netloc
     except ValueError:
-        raise PageFailed("bad_link", "The source sent a `next` link that is not a URL.") from None
+        what = "The source sent a `next` link that is not a URL."
+        raise PageFailed("bad_link", what, next=mismatch(base_url, link)) from None
     if not same:
-        raise PageFailed(
-            "foreign_next",
-            "The source sent a `next` link to another server; it was not followed: the token would travel.",
-        )
+        what = "The source sent a `next` link to another server; it was not followed: the token would travel."
+        raise PageFailed("foreign_next", what, next=mismatch(base_url, link))
+    return url
+
+
+def mismatch(base_url: str, link: str) -> str:
+    """Return what to do about a `next` link that does not lead on from `base_url`: both are named, without a query."""
+    return (
+        f"CANVAS_FHIR_URL is {base_url}, and a `next` link leads to {_place(link)}. If that is the address of your"
+        " FHIR API, set CANVAS_FHIR_URL to it; if not, whoever runs the gateway has to let it rewrite links."
+    )
+
+
+def _place(link: str) -> str:
+    """Return scheme, host and path of a link up to its resource type: nothing that could name a patient."""
+    match = _PLACE.match(link)
+    if match is None:
+        return "what is no address"
+    path = "/".join(part for part in match["path"].split("/")[:-1] if _PLAIN.fullmatch(part) or not part)
+    return f"{match['origin'] or ''}{path}" or "the root of the same host"
+
+
+def _by_tls(base_url: str, url: str) -> str:
+    base, parts = urlsplit(base_url), urlsplit(url)
+    if (base.scheme, parts.scheme) == ("https", "http") and parts.hostname == base.hostname and "@" not in parts.netloc:
+        return urlunsplit(parts._replace(scheme=base.scheme, netloc=base.netloc))
     return url
 
 

@@ -1,7 +1,7 @@
-"""What a source says about its own answer, in an OperationOutcome among the entries. Pure decoding.
+"""What a source says in an OperationOutcome, of a request that it refused or of its own answer. Pure decoding.
 
-FHIR R4 §3.1.1.5.3 (`search.mode` `outcome`) and its value set of issue types. Warnings are fine; an answer that some
-part of the source was too late or too busy for is not whole, whatever its `total` says.
+FHIR R4 §2.40 and its value set of issue types; §3.1.1.5.3 for an outcome among the entries of a searchset. Warnings are
+fine; an answer that some part of the source was too late or too busy for is not whole, whatever its `total` says.
 """
 
 from __future__ import annotations
@@ -9,11 +9,17 @@ from __future__ import annotations
 import msgspec
 
 _SEVERE = frozenset({"fatal", "error"})
-# `incomplete`, what it is a kind of, and its kin.
-_NOT_WHOLE_CODES = """
-    exception incomplete lock-error no-store throttled timeout too-costly transient
+# The value set `issue-type`: a code that is not in it may be anything, and is not repeated.
+_TRANSIENT_TYPES = "transient lock-error no-store exception timeout incomplete throttled"
+_ISSUE_TYPES = """
+    invalid structure required value invariant security login unknown expired forbidden suppressed processing
+    not-supported duplicate multiple-matches not-found deleted too-long code-invalid extension too-costly business-rule
+    conflict informational
 """
-_NOT_WHOLE = frozenset(_NOT_WHOLE_CODES.split())
+TRANSIENT = frozenset(_TRANSIENT_TYPES.split())
+"""`transient` and what it is a kind of: the same may be answered the next time."""
+ISSUE_TYPES = TRANSIENT | frozenset(_ISSUE_TYPES.split())
+_NOT_WHOLE = TRANSIENT | {"too-costly"}
 
 
 class _Issue(msgspec.Struct):
@@ -21,17 +27,40 @@ class _Issue(msgspec.Struct):
     code: str | None = None
 
 
+class _Typed(msgspec.Struct):
+    resourceType: str
+
+
 class _Outcome(msgspec.Struct):
     resourceType: str
-    issue: list[_Issue] = []
+    issue: list[_Issue] | None = None
+
+
+def issue_codes(resource: bytes | msgspec.Raw) -> frozenset[str] | None:
+    """Return the issue types that an OperationOutcome names, None if the resource is none."""
+    issues = _issues(resource)
+    return None if issues is None else frozenset(one.code for one in issues if one.code in ISSUE_TYPES)
+
+
+def is_outcome(resource: bytes | msgspec.Raw) -> bool:
+    """Tell whether a resource is an OperationOutcome, which is no match of a search whatever `search.mode` says."""
+    # Looked for as it is written first: this is asked of every entry.
+    if b"OperationOutcome" not in bytes(resource):
+        return False
+    try:
+        return msgspec.json.decode(resource, type=_Typed).resourceType == "OperationOutcome"
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def says_not_whole(resource: bytes | msgspec.Raw) -> bool:
     """Tell whether a resource is an OperationOutcome that speaks of an error, or of results that are not whole."""
+    return any(issue.severity in _SEVERE or issue.code in _NOT_WHOLE for issue in _issues(resource) or ())
+
+
+def _issues(resource: bytes | msgspec.Raw) -> list[_Issue] | None:
     try:
         outcome = msgspec.json.decode(resource, type=_Outcome)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
-    return outcome.resourceType == "OperationOutcome" and any(
-        issue.severity in _SEVERE or issue.code in _NOT_WHOLE for issue in outcome.issue
-    )
+        return None
+    return (outcome.issue or []) if outcome.resourceType == "OperationOutcome" else None

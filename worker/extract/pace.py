@@ -1,10 +1,7 @@
-"""When to ask again, when to give up, and how fast to go. Pure: clock and randomness are passed in.
+"""How fast to ask, and how long to wait before asking again. Pure: clock and randomness are passed in.
 
-Canvas promises no rate and sends no signal, so a safe pace is found by backing off (RFC 9110 §10.2.3
-`Retry-After`, §15.5, §15.6). Two things are told apart: a page that is at fault while its source answers
-others, which fails that page alone, and a source that answers nobody, which is waited for as long as the
-patience lasts. An answer is what can be made use of, or a refusal of what was asked: a 500 or a 200 with a
-maintenance page says nothing about whose fault it is.
+Canvas promises no rate and sends no signal, so a safe pace is found by backing off (RFC 9110 §10.2.3 `Retry-After`) and
+by what is refused: slower at once, faster little by little (AIMD, as in RFC 5681 for TCP).
 """
 
 from __future__ import annotations
@@ -18,150 +15,50 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-PAGE_ATTEMPTS = 6
-THROTTLED_ATTEMPTS = 20
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
-SHORTEST_ANSWER_S = 5.0
-"""What an answer may take however little patience there is: a busy source is not an absent one."""
-TOO_MANY_REQUESTS = 429
-CERTIFICATE = "certificate"
-
-# Said by whatever stands before the source, or by a source that refuses work.
-NOT_ANSWERING = frozenset({TOO_MANY_REQUESTS, 502, 503, 504})
+SLOWER = 0.7
+FASTER_PER_S = 1.0
+SLOWEST_PER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """One failed attempt. `reason` is a word for the ledger, such as `http_500`, `timeout` or `not_json`."""
+class Pace:
+    """How fast a server may be asked, as learnt from its refusals: slower at once, faster a little each second.
 
-    reason: str
-    status_code: int | None = None
-    retry_after_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How a server has been answering, over all requests to it; seconds of a monotonic clock.
-
-    `last_answer` is None before the first answer; `silent_since` is None if the latest news was an answer.
+    `rate_per_s` is None while nothing is learnt. `sent` counts the requests that had been sent when it was slowed last;
+    `answers` those that were answered in the second that began at `second`, `before` those of the second before.
     """
 
-    last_answer: float | None = None
-    silent_since: float | None = None
+    rate_per_s: float | None = None
+    sent: int = 0
+    second: float | None = None
+    answers: int = 0
+    before: int = 0
 
-    def answered(self, now: float) -> Reach:
-        """Return the state after an answer."""
-        return Reach(last_answer=now)
+    def answered(self, now: float) -> Pace:
+        """Return the pace after an answer at `now`."""
+        if self.second is not None and now < self.second + 1:
+            return replace(self, answers=self.answers + 1)
+        before = self.answers if self.second is not None and now < self.second + 2 else 0
+        rate = None if self.rate_per_s is None else self.rate_per_s + FASTER_PER_S
+        return replace(self, rate_per_s=rate, second=now, answers=1, before=before)
 
-    def failed(self, began: float) -> Reach:
-        """Return the state after an attempt that began at `began` and got no answer."""
-        if self.silent_since is not None:
-            return self
-        return replace(self, silent_since=began if self.last_answer is None else max(began, self.last_answer))
+    def refused(self, request: int, sent: int) -> Pace:
+        """Return the pace after the request with this number was refused, when so many had been sent.
 
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a server may stay silent, in seconds: before its first answer, and later.
-
-    `blames_requests` tells whether one request may be at fault while the server answers others: a page may, a
-    token is the same for everybody.
-    """
-
-    first_s: float
-    later_s: float
-    blames_requests: bool = True
-
-    def left_s(self, reach: Reach, failure: Failure, now: float) -> float:
-        """Return how many seconds are left after `failure`; 0 or less: none. Only a live server says 429."""
-        met = reach.last_answer is not None or failure.status_code == TOO_MANY_REQUESTS
-        return self._left_s(reach, now, met=met)
-
-    def answer_within_s(self, reach: Reach, now: float) -> float:
-        """Return how many seconds a request that starts now may wait for its answer, `SHORTEST_ANSWER_S` at least.
-
-        Before the first answer what is left of the patience; later all of it, since others may be answered meanwhile.
+        Slower than the server has answered lately, once for all that were under way. A server that answered nothing
+        since is away rather than overrun, and waited for without going slower still.
         """
-        if reach.last_answer is not None:
-            return max(self.later_s, SHORTEST_ANSWER_S)
-        return max(self._left_s(reach, now, met=False), SHORTEST_ANSWER_S)
+        answers = max(self.answers, self.before)
+        if request <= self.sent or answers <= SLOWEST_PER_S:
+            return self
+        lately = answers if self.rate_per_s is None else min(self.rate_per_s, answers)
+        return Pace(max(SLOWEST_PER_S, SLOWER * lately), sent)
 
-    def _left_s(self, reach: Reach, now: float, *, met: bool) -> float:
-        limit_s = self.later_s if met else min(self.first_s, self.later_s)
-        silent_s = 0.0 if reach.silent_since is None else now - reach.silent_since
-        # To the millisecond: what floating point leaves over is no time to wait for.
-        return round(limit_s - silent_s, 3)
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Ask again after so many seconds."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """Whose fault is it? Ask for something small: if that is answered, the page is at fault and not the source."""
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUpPage:
-    """The source answers something else: this request is at fault."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUpSource:
-    """The source answered nobody for the whole patience, or asks for a longer wait than that."""
-
-
-def is_retried(status_code: int) -> bool:
-    """Tell whether an answer with this status is asked for again: 429 and 5xx, never another 4xx."""
-    return status_code == TOO_MANY_REQUESTS or status_code >= 500
-
-
-def decide(
-    failure: Failure,
-    attempts: int,
-    reach: Reach,
-    patience: Patience,
-    *,
-    probed: bool = False,
-    now: float,
-    jitter: float,
-) -> Wait | Probe | GiveUpPage | GiveUpSource:
-    """Decide what follows the `attempts`-th failed attempt of one request.
-
-    `reach` includes this failure, and the probe's answer if there was one; `probed` tells that it was made. `now`
-    is of the same clock, `jitter` lies in [0, 1). A request that is told to slow down (429) is hardly at fault
-    itself, so it may be told so more often. An untrusted certificate is not waited for.
-
-    A page is blamed only once the source has answered the probe. Before the source has ever answered, one that says
-    something, but nothing to be made use of, is rather the wrong URL: then there is nothing to wait for.
-    """
-    left_s = patience.left_s(reach, failure, now)
-    retry_after_s = failure.retry_after_s or 0.0
-    if failure.reason == CERTIFICATE or retry_after_s > left_s > 0:
-        return GiveUpSource()
-    most = THROTTLED_ATTEMPTS if failure.status_code == TOO_MANY_REQUESTS else PAGE_ATTEMPTS
-    suspicious = patience.blames_requests and attempts >= most
-    silent = reach.silent_since is not None
-    may_probe = patience.blames_requests and reach.last_answer is not None and not probed
-    if may_probe and silent and (suspicious or left_s <= 0):
-        return Probe()
-    if left_s <= 0:
-        return GiveUpSource()
-    if suspicious and (not silent or _is_another_server(failure, reach)):
-        return GiveUpPage(failure.reason)
-    return Wait(min(max(backoff_s(attempts, jitter), retry_after_s), left_s))
-
-
-def _is_another_server(failure: Failure, reach: Reach) -> bool:
-    says_something = failure.status_code is not None and failure.status_code not in NOT_ANSWERING
-    return says_something and reach.last_answer is None
+    def limited_to(self, rate_per_s: float | None) -> float | None:
+        """Return the rate to keep: the lower one of what was learnt and of what the operator allows."""
+        return min((rate for rate in (self.rate_per_s, rate_per_s) if rate is not None), default=None)
 
 
 def backoff_s(attempts: int, jitter: float) -> float:

@@ -13,7 +13,7 @@ import msgspec
 
 from worker.defects import guarded
 from worker.extract.entry import hash_entry
-from worker.extract.outcome import says_not_whole
+from worker.extract.outcome import is_outcome, says_not_whole
 from worker.records import FHIR_ID, Practitioner
 
 if TYPE_CHECKING:
@@ -129,7 +129,8 @@ def _resource(entry: bytes, kind: type[_Resource]) -> _Resource | RosterEntry:
     """Return the resource of a match; else the entry as no match, whatever is in it, or as one that names nobody."""
     try:
         decoded = msgspec.json.decode(entry, type=_Entry)
-        if decoded.search is not None and decoded.search.mode in {"include", "outcome"}:
+        is_aside = decoded.search is not None and decoded.search.mode in {"include", "outcome"}
+        if is_aside or is_outcome(decoded.resource):
             return RosterEntry(hash_entry(entry), aside=True, not_whole=says_not_whole(decoded.resource))
         return msgspec.json.decode(decoded.resource, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE, EXIT_WAREHOUSE, MirrorError, PageFailed
+from worker.extract.client import Source
 from worker.extract.roster import PATIENTS
 from worker.jobs import people
 from worker.jobs.differences import FORBIDDEN
@@ -15,12 +17,11 @@ from worker.load.database import open_warehouse, read_dsn
 from worker.load.inspect import Finding, inspect_hints, inspect_server, may_migrate, may_write, weak_transport
 from worker.load.ledger import check_instance
 from worker.load.migrate import read_outstanding
-from worker.settings import unknown_variables
+from worker.settings import FIRST_PATIENCE, unknown_variables
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from worker.extract.client import Source
     from worker.load.database import Warehouse
     from worker.settings import Settings
 
@@ -60,7 +61,7 @@ async def _source(settings: Settings) -> AsyncIterator[Check]:
     try:
         instance = settings.need_instance()
         yield Check(True, f"the source's settings are sound; the instance is {instance}")
-        async with open_source(settings) as source:
+        async with open_source(settings, partial(Source.open, first_patience=FIRST_PATIENCE)) as source:
             yield Check(True, "the source answers, and lets us search for messages")
             yield judge_roster(await people.read_practitioners(source))
             yield await _patients(source)

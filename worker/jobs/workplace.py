@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 _NO_RUN = "No run was begun."
-# What a URL that is not that of the FHIR API answers. A 200 that holds no page may as well be a notice of maintenance.
-_SOMETHING_ELSE = {"redirect", "http_400", "http_404", "http_405", "http_406", "http_410"}
+_NOT_THERE = frozenset({"not-found", "deleted"})
 Connect: TypeAlias = "Callable[[Settings], AbstractAsyncContextManager[Source]]"
 
 
@@ -87,18 +86,24 @@ async def open_locked(settings: Settings, job: str) -> AsyncIterator[tuple[Wareh
 async def _knock(source: Source) -> None:
     """Ask for a message that cannot be, so that wrong credentials or a wrong URL are told before a run begins."""
     try:
-        await source.first_page("Communication", [("_id", str(UUID(int=0)))], count=1)
+        try:
+            await source.first_page("Communication", [("_id", str(UUID(int=0)))], count=1)
+        except PageFailed as failed:
+            if not failed.codes & _NOT_THERE:
+                raise
+            # Its own way to say that there is no such message; or no such path, as the list of people tells.
+            await source.first_page("Practitioner", [], count=1)
     except PageFailed as failed:
-        raise _not_let_in(failed.reason) from None
+        raise _not_let_in(failed) from None
 
 
-def _not_let_in(reason: str) -> AccessRefused | SettingsError | SourceAway:
-    """Tell scopes (403), a URL that leads to something else, and a source in trouble apart. Pure."""
-    what = f"The source answers, but not with a searchset of Communications ({reason})."
-    if reason == "http_403":
+def _not_let_in(failed: PageFailed) -> AccessRefused | SettingsError | SourceAway:
+    """Tell scopes (403), a URL that leads to another FHIR API, and a source in trouble apart. Pure."""
+    what = f"The source answers, but not with a searchset of Communications ({failed.reason})."
+    if failed.reason == "http_403":
         scopes = "Give this client the scope to read Communication, Practitioner and Patient."
         return AccessRefused(what, safe=_NO_RUN, next=scopes)
-    if reason in _SOMETHING_ELSE:
+    if failed.codes or failed.reason.startswith("http_4"):
         return SettingsError(
             what, safe=_NO_RUN, next="Check that CANVAS_FHIR_URL is the base URL of the FHIR API, to the last letter."
         )
