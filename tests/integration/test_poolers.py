@@ -107,13 +107,13 @@ async def test_settings_sent_while_connecting_are_caught(database_dsn: str, monk
             pytest.fail("connected")
 
 
-@pytest.mark.parametrize("size", ["1", "2", "20"])
+@pytest.mark.parametrize(("mode", "size"), [*(("transaction", size) for size in ("1", "2", "20")), ("statement", "20")])
 async def test_a_pooler_in_transaction_mode_is_refused_by_name(
-    size: str, database_dsn: str, database: asyncpg.Connection
+    mode: str, size: str, database_dsn: str, database: asyncpg.Connection
 ) -> None:
     """By `check` and by `sync`, in one sentence, before anything is written; whatever its sessions are used for."""
     async with SandboxServer(make_clinic(messages=20, practitioners=1, patients=2)) as server:
-        with pgbouncer(database_dsn, "transaction", default_pool_size=size) as pooler:
+        with pgbouncer(database_dsn, mode, default_pool_size=size) as pooler:
             variables = environment(server.url, pooler.dsn)
             for _ in range(2):
                 checked = await run_command(variables, "check")

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import asyncpg
+
 from worker.errors import WarehouseRefused
 from worker.load.sessions import CONNECT_TIMEOUT_S, read_backend_pid
 from worker.load.sqlstates import SESSION_MODE, TRANSACTION_POOLER
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from worker.load.sessions import Session
+
+
+_NO_TRANSACTIONS = "statement pooling"
+"""What PgBouncer says of a transaction in statement mode."""
 
 
 def is_behind_pooler(session: Session) -> bool:
@@ -35,19 +41,26 @@ async def refuse_transaction_pooler(session: Session, open_another: Callable[[],
         return
     other = await open_another()
     try:
-        before = {session.backend_pid, await _ask(session)}
-        async with other.transaction():
-            held = await read_backend_pid(other)
-            try:
-                async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    after = await _ask(session)
-            except TimeoutError:
-                after = held  # it waits for the session that the other one has
-                session.terminate()
+        keeps_session = await _keeps_session(session, other)
+    except asyncpg.PostgresConnectionError as error:
+        if _NO_TRANSACTIONS not in str(error):
+            raise
+        keeps_session = False
     finally:
-        await other.close(timeout=CONNECT_TIMEOUT_S)
-    if before != {after} or held == after:
+        other.terminate()
+    if not keeps_session:
         raise WarehouseRefused(TRANSACTION_POOLER + ".", safe="Nothing was read or written.", next=SESSION_MODE)
+
+
+async def _keeps_session(session: Session, other: Session) -> bool:
+    before = {session.backend_pid, await _ask(session)}
+    async with other.transaction():
+        held = await read_backend_pid(other)
+        asking = asyncio.create_task(_ask(session))
+        # Longer than this it waits for the one session there is, which the other has. It is answered once that lets go.
+        answered, _ = await asyncio.wait({asking}, timeout=CONNECT_TIMEOUT_S)
+    after = await asking
+    return bool(answered) and before == {after} and held != after
 
 
 async def _ask(session: Session) -> int:
