@@ -251,7 +251,10 @@ def migrate(print_only: bool) -> None:
 
 @cli.command()
 def serve() -> None:
-    """Run the sync on schedule (MIRROR_NIGHTLY) until told to stop."""
+    """Run the sync every night (MIRROR_NIGHTLY) until told to stop.
+
+    A night in which no full sync began is made up at once.
+    """
     from worker.service.schedule import serve as service
 
     with contextlib.suppress(Interrupted):

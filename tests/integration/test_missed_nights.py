@@ -16,7 +16,7 @@ from worker.jobs.upgrade import upgrade
 from worker.load.database import open_warehouse
 from worker.load.lock import run_lock
 from worker.load.report import LastSync
-from worker.service import schedule
+from worker.service import leader, schedule
 from worker.service.schedule import serve
 from worker.settings import FIRST_PATIENCE
 
@@ -36,6 +36,7 @@ def settings(database_dsn: str) -> Settings:
 @pytest.fixture(autouse=True)
 def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(leader, "LOOK_EVERY_S", 0.1)
 
 
 async def begin_sync(database: asyncpg.Connection, hours_ago: float, outcome: str | None = "complete") -> None:

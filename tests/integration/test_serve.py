@@ -60,6 +60,7 @@ def settings(database_dsn: str) -> Settings:
 @pytest.fixture(autouse=True)
 def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(leader, "LOOK_EVERY_S", 0.1)
 
 
 async def test_a_sync_is_started_when_it_is_due(database_dsn: str, database: asyncpg.Connection) -> None:

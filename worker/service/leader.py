@@ -18,9 +18,10 @@ LOOK_EVERY_S = 10.0
 
 
 class Leader:
-    """Whether this `serve` leads. What it finds is logged when it changes."""
+    """Whether this `serve` leads. What it finds is logged when it changes; `leading` is set while it does."""
 
     def __init__(self, settings: Settings) -> None:
+        self.leading = asyncio.Event()
         self._settings = settings
         self._lock: HeldLock | None = None
         self._said = ""
@@ -33,12 +34,14 @@ class Leader:
             try:
                 await lock.ensure()
             except MirrorError as error:
+                self.leading.clear()
                 self._lock = None  # made anew: the secret in the DSN may have changed since
                 if not isinstance(error, RunLocked):
                     raise
                 self._say("another serve leads, standing by until it is gone", holder=lock.holder)
                 return False
             self._say("this serve leads")
+            self.leading.set()
             return True
 
     async def keep(self) -> NoReturn:

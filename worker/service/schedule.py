@@ -125,6 +125,7 @@ class _Nights:
     async def go_on(self) -> NoReturn:
         """Start a sync whenever one is due."""
         while True:
+            await self._leader.leading.wait()
             self._look_for_a_jump()
             if self._now() >= self._look_at:
                 await self._look()
