@@ -47,6 +47,10 @@ class Quality(StrEnum):
     """A date in no form of FHIR's that names one instant all the same."""
     DEFECT = "defect"
     """Our own code failed on it: some of its columns are derived the plain way."""
+    OVER_CAPS = "over_caps"
+    """Reading one of its bodies would have taken too long or too much memory: its text was read the plain way."""
+    MARKUP_BEFORE_CUTOFF = "markup_before_cutoff"
+    """One of its bodies is kept as plain text, because it was sent before the cutoff, though it looks like HTML."""
 
 
 @dataclass(frozen=True, slots=True)

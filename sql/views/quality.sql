@@ -6,8 +6,8 @@ WITH counted AS (
     SELECT
         GROUPING(delivery IN ('sent', 'unknown')) = 1                                  AS of_all,
         delivery IN ('sent', 'unknown')                                                AS of_live,
-        count(*) FILTER (WHERE body_format_basis = 'before_cutoff' AND body_text ~* marks.up) AS markup_before_cutoff,
-        count(*) FILTER (WHERE body_format = 'html' AND body_html IS NULL)             AS html_over_caps,
+        count(*) FILTER (WHERE 'markup_before_cutoff' = ANY (_quality))                AS markup_before_cutoff,
+        count(*) FILTER (WHERE 'over_caps' = ANY (_quality))                           AS html_over_caps,
         count(*) FILTER (WHERE body_format_basis = 'cutoff_hour')                      AS html_in_cutoff_hour,
         count(*) FILTER (WHERE body_format_basis = 'no_sent')                          AS html_without_sent,
         count(*) FILTER (WHERE coalesce(body_text, '') = '')                           AS without_text,
@@ -23,34 +23,6 @@ WITH counted AS (
             WHERE id IN (SELECT message_id FROM canvas_ops.quarantine WHERE resolved_at IS NULL)
         )                                                                              AS newer_version_unusable
     FROM canvas.message
-    CROSS JOIN (
-        -- What makes a body HTML after the cutoff: a tag of a known element, a comment, a character reference
-        -- (worker/transform/cutoff.py; a test holds the two against each other). Of references just the usual ones.
-        SELECT
-            '</?(?:(?:'
-            'a|abbr|acronym|address|applet|area|article|aside|audio|b|base|basefont|bdi|bdo|bgsound|'
-            'big|blink|blockquote|body|br|button|canvas|caption|center|cite|code|col|colgroup|data|'
-            'datalist|dd|del|details|dfn|dialog|dir|div|dl|dt|em|embed|fieldset|figcaption|figure|'
-            'font|footer|form|frame|frameset|h1|h2|h3|h4|h5|h6|head|header|hgroup|hr|html|i|iframe|'
-            'image|img|input|ins|isindex|kbd|keygen|label|legend|li|link|listing|main|map|mark|'
-            'marquee|math|menu|menuitem|meta|meter|multicol|nav|nextid|nobr|noembed|noframes|noscript|'
-            'object|ol|optgroup|option|output|p|param|picture|plaintext|pre|progress|q|rb|rp|rt|rtc|'
-            'ruby|s|samp|script|search|section|select|slot|small|source|spacer|span|strike|strong|'
-            'style|sub|summary|sup|svg|table|tbody|td|template|textarea|tfoot|th|thead|time|title|tr|'
-            'track|tt|u|ul|var|video|wbr|xmp'
-            ')|(?:m|o|st1|v|w|x):[a-z0-9:]*)'
-            '(?:[\s/]+(?:[^\s"''<>/=]+\s*=\s*(?:"[^"<]*"|''[^''<]*''|[^\s"''<>]+)'
-            '|(?:'
-            'allowfullscreen|async|autofocus|autoplay|checked|compact|controls|declare|default|defer|'
-            'disabled|formnovalidate|hidden|inert|ismap|itemscope|loop|multiple|muted|nohref|nomodule|'
-            'noresize|noshade|novalidate|nowrap|open|playsinline|readonly|required|reversed|selected'
-            '))?)*>'
-            '|<!--.*-->|<!(?:doctype|\[(?:if|endif))\M[^<>]*>'
-            '|&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|amp|lt|gt|quot|apos|nbsp|shy|ensp|emsp|thinsp|zwnj|zwj|lsquo|rsquo'
-            '|sbquo|ldquo|rdquo|bdquo|laquo|raquo|ndash|mdash|hellip|bull|middot|copy|reg|trade|deg|plusmn|times'
-            '|divide|frac12|frac14|frac34|sup2|sup3|micro|euro|pound|cent|sect|para|iexcl|iquest|szlig|aelig|oelig'
-            '|[a-z](?:acute|grave|circ|uml|tilde|cedil|ring|slash));' AS up
-    ) AS marks
     WHERE _deleted_at IS NULL
     GROUP BY GROUPING SETS ((), (delivery IN ('sent', 'unknown')))
 )

@@ -127,10 +127,10 @@ async def test_a_draft_that_is_sent_later_has_no_time_in_the_future(
     assert (row["messages"], "drafts that were sent later" in row["meaning"]) == (1, True)
 
 
-async def test_sql_and_the_worker_agree_on_what_looks_like_html(
+async def test_what_was_sent_before_the_cutoff_and_looks_like_html_is_counted(
     warehouse: Warehouse, database: asyncpg.Connection
 ) -> None:
-    """Of written messages, near misses and random markup, the view counts those that the format decision would read."""
+    """Of written messages, near misses and random markup, those that would be read as HTML had they been sent later."""
     random = Random(1)  # noqa: S311  seeded, to be the same again
     sources = {
         "near": NEARLY,

@@ -15,6 +15,7 @@ from worker.load import land, rederive
 from worker.load.database import open_warehouse
 from worker.load.lock import RunLock
 from worker.sandbox.population import make_clinic
+from worker.transform.message import RULES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -33,6 +34,12 @@ INSERT INTO canvas_ops.quarantine (
 )
 VALUES ($1, $2, 'no_id', $3, 'sender', 'Practitioner/x', 1, now(), 1, now())
 ON CONFLICT (raw_hash) DO UPDATE SET _last_seen_at = now()
+"""
+
+OF_OLDER_RULES = """
+UPDATE canvas.message
+SET body_text = 'lomvek', _quality = '{}', _rules_version = regexp_replace(_rules_version, '^[0-9]+', '1')
+WHERE id = 'one'
 """
 
 
@@ -121,6 +128,24 @@ async def test_a_rewrite_in_place(letters: Letters) -> None:
     assert before[0] == "a<b>c</b>\n\nd"
     assert after == ("ac\n\nd", False, ["ac", "d"], before[3])
     assert await letters.past() == []
+
+
+async def test_rows_of_older_rules_are_brought_up_to_date(letters: Letters) -> None:
+    """Whatever the first rules made of a body, a replay reads it by those of today, and notes what is odd about it."""
+    await letters.serve("lom<img align=left>vek")
+    database = letters.world.database
+    await database.execute(OF_OLDER_RULES)
+    assert (await letters.row())[0] == "lomvek"
+    assert (await letters.world.replay()).rewritten == 1
+    assert (await letters.row())[0] == "lom<img align=left>vek"
+    row = await database.fetchrow("SELECT _quality, _rules_version FROM canvas.message WHERE id = 'one'")
+    assert row["_quality"] == ["markup_before_cutoff"]
+    assert row["_rules_version"].startswith(f"{RULES}@")
+    assert RULES > 1
+    letters.change_rules()
+    await letters.world.replay()
+    assert (await letters.row())[0] == "lom\nvek"
+    assert await database.fetchval("SELECT _quality FROM canvas.message WHERE id = 'one'") == []
 
 
 async def test_a_replay_that_lost_its_lock(letters: Letters, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,9 +165,9 @@ def test_what_came_with_the_resource_is_carried_over() -> None:
 @pytest.mark.parametrize(
     ("cutoff", "version"),
     [
-        (RULES.cutoff, "1@2022-10-27T00:00:00Z/2022-10-27T01:00:00Z"),
-        (Cutoff(INSTANT, INSTANT), "1@2022-10-27T00:00:00Z"),
-        (Cutoff(AFTER, AFTER), "1@2022-10-28T00:00:00Z"),
+        (RULES.cutoff, "2@2022-10-27T00:00:00Z/2022-10-27T01:00:00Z"),
+        (Cutoff(INSTANT, INSTANT), "2@2022-10-27T00:00:00Z"),
+        (Cutoff(AFTER, AFTER), "2@2022-10-28T00:00:00Z"),
     ],
 )
 def test_the_version_of_the_rules_names_the_cutoff(cutoff: Cutoff, version: str) -> None:

@@ -20,6 +20,7 @@ VIEWS_SINCE = {
     "migrations/0014_safe_in_a_box": "0fb2c952b38a23f5149685b6fc47f2a738acbc2458a798d586bb79d0c0394524",
     "migrations/0015_quality_of_a_row": "f80bbf5e6010e7db2899b2a6157fc20631e49a1044b3b399a5dd8ecca74514b2",
     "migrations/0016_defects": "937d9c94e3fd5a40255a7c0941ba5fd0b659566cb44517bf5906247257c774a0",
+    "migrations/0019_quality_of_bodies": "26bc356177ad1dd59013e542dfd017aee489c0c20edc071f8879667c36879799",
 }
 
 

@@ -9,9 +9,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from worker.defects import guarded
-from worker.records import Body, Communication, Message
+from worker.records import Body, Communication, Message, Quality
 from worker.transform.caps import within_caps
-from worker.transform.cutoff import Cutoff, Decision, Format, decide
+from worker.transform.cutoff import Basis, Cutoff, Decision, Format, decide, has_markup
 from worker.transform.innertext import inner_text
 from worker.transform.salvage import salvaged
 from worker.transform.sanitize import escaped, safe_html
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 # Raised by whoever changes what a row derived from the same resource looks like; `replay` goes by it.
-RULES = 1
+RULES = 2
 
 _NOTHING = Body(text=None, html=None, format=None, basis=None)
 
@@ -36,7 +36,7 @@ class Rules:
 
 @lru_cache(maxsize=8)
 def rules_version(rules: Rules) -> str:
-    """Return the version of the rules with their cutoff, e.g. `1@2022-10-27T00:00:00Z`.
+    """Return the version of the rules with their cutoff, e.g. `2@2022-10-27T00:00:00Z`.
 
     Where the cutoff has an ambiguous span, its end follows: `…/2022-10-27T01:00:00Z`.
     """
@@ -91,8 +91,15 @@ def _message(communication: Communication, bodies: tuple[Body, ...], rules: Rule
         resource=communication.resource,
         raw_hash=communication.raw_hash,
         content_hash=communication.content_hash,
-        quality=tuple(sorted(communication.quality)),
+        quality=tuple(sorted(communication.quality | _quality(bodies))),
     )
+
+
+def _quality(bodies: tuple[Body, ...]) -> set[Quality]:
+    found = {Quality.OVER_CAPS for body in bodies if body.format == Format.HTML and body.html is None}
+    if any(body.basis == Basis.BEFORE_CUTOFF and has_markup(body.text or "") for body in bodies):
+        found.add(Quality.MARKUP_BEFORE_CUTOFF)
+    return found
 
 
 def _bodies(payloads: list[tuple[str | None, datetime | None]], cutoff: Cutoff) -> list[Body]:
