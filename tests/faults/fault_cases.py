@@ -41,6 +41,11 @@ class Case:
         return sum(map(len, self.script.at.values())) == 2
 
     @property
+    def kinds(self) -> set[str]:
+        """What befalls it."""
+        return {kind for kinds in self.script.at.values() for kind in kinds} | {kind for _, kind in self.script.lasting}
+
+    @property
     def sort(self) -> str:
         """What it is counted as."""
         return "lasting faults" if self.script.lasting else "pairs of faults" if self.is_pair else "single faults"

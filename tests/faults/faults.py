@@ -1,9 +1,10 @@
 """Every fault at every request of a small run, then seeded pairs of them: complete means complete, and faults pass.
 
 A case is a run that meets a script of faults, and then runs that meet none. The first must end `complete` with the
-mirror equal to the source, or say that it is not complete: by its outcome, or by an error with its exit code. After it,
-without faults, one run completes and the mirror equals the source; one that is resumed may owe what moved after its
-`as_of` to the next. In between no message is marked as deleted that the source has.
+mirror equal to the source, or say that it is not complete: by its outcome, or by an error with its exit code. If
+nothing befalls it but new messages, it must be complete. After it, without faults, one run completes and the mirror
+equals the source; one that is resumed may owe what moved after its `as_of` to the next. In between no message is marked
+as deleted that the source has.
 
 Two things no client can know, and they are allowed for: what moves during a run is found by the next, and a source that
 says `total` 0 of messages that the mirror never knew is believed.
@@ -128,7 +129,10 @@ class _Prover:
         wrongly = set(await self._ids("_deleted_at IS NOT NULL")) & _served(self._faults.clinic) - self._faults.denied
         self._violated_if(wrongly, case, "marked as deleted what the source has")
         differing = set(await self.world.differences())
-        if isinstance(ended, RunResult) and ended.outcome is Outcome.COMPLETE:
+        is_complete = isinstance(ended, RunResult) and ended.outcome is Outcome.COMPLETE
+        if case.kinds == {"inbox_grows"}:
+            self._violated_if(set() if is_complete else {str(ended)}, case, "a busy inbox is not complete")
+        if isinstance(ended, RunResult) and is_complete:
             await self._hold_complete(case, ended, differing, known)
             if not differing and case.is_pair:
                 return  # nothing to repair, as single faults have shown with a run each

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.faults import faults
+from tests.faults.fault_cases import STARTS, Case
 from tests.faults.fault_sabotages import SABOTAGES
-from worker.sandbox.faults import FAULTS
+from worker.sandbox.faults import FAULTS, Script
+
+if TYPE_CHECKING:
+    from tests.faults.fault_cases import Start
 
 
 @pytest.mark.timeout(400)  # half a minute where nothing else runs
@@ -16,6 +22,15 @@ async def test_whatever_befalls_a_run_it_is_complete_or_says_so(warehouse_url: s
     assert result.violations == []
     assert result.counts["kinds of fault"] == len(FAULTS)
     assert result.counts["runs complete"] > len(FAULTS)
+
+
+@pytest.mark.parametrize("start", STARTS)
+async def test_a_busy_clinic_is_mirrored_completely(start: Start, warehouse_url: str) -> None:
+    """Messages come from some request on, while all searches are read."""
+    cases = [Case(start, Script({number: ("inbox_grows",)}), 0) for number in (1, 6, 12, 20)]
+    result = await faults.prove(warehouse_url, cases)
+    assert result.violations == []
+    assert result.counts["runs complete"] == 2 * len(cases)
 
 
 @pytest.mark.parametrize("sabotage", SABOTAGES)

@@ -137,6 +137,19 @@ async def test_a_scope_that_shrank_stays_so_until_the_next_script(client: Client
     assert (await client.get())[1] == calm
 
 
+async def test_an_inbox_grows_until_the_next_script(client: Client, faults: Faults) -> None:
+    """By a message at every fifth request, of the search that is asked."""
+    calm, _ = await spoilt(client, faults, "inbox_grows")
+    for _ in range(10):
+        _, bundle = await client.get()
+    assert bundle["total"] == calm["total"] + 2
+    assert len(faults.moved) == 2
+    faults.begin()
+    for _ in range(10):
+        _, bundle = await client.get()
+    assert bundle["total"] == calm["total"] + 2
+
+
 async def test_a_page_cap_that_changed_stays_so(client: Client, faults: Faults) -> None:
     """Pages are half as long from then on."""
     _, bundle = await spoilt(client, faults, "page_cap_changed")

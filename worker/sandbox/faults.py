@@ -90,6 +90,7 @@ class Faults:
     denied: set[str] = field(default_factory=set)
     expired: set[str] = field(default_factory=set)
     scope_shrunk: bool = False
+    grows_from: int | None = None
 
     @property
     def middleware(self) -> Middleware:
@@ -104,10 +105,11 @@ class Faults:
         return befall
 
     def begin(self, script: Script | SeededScript | None = None) -> None:
-        """Count requests from 1 again, by another script, or none. A scope that shrank is whole again."""
+        """Count requests from 1 again, by another script, or none. A scope that shrank is whole again, growth ends."""
         self.script = script or Script()
         self.requests = 0
         self.scope_shrunk = False
+        self.grows_from = None
 
     def note_move(self, message_id: str) -> None:
         """Remember that a message does not stand still."""
@@ -121,6 +123,7 @@ class Faults:
         async def calm() -> web.StreamResponse:
             if request.headers.get("Authorization") in self.expired:
                 return documented_refusal(401)
+            faults_drift.grow(Moment(self, request, number, calm))
             answer = await handler(_with_smaller_page(request, self.page_max))
             return faults_pages.emptied(answer) if self.scope_shrunk else answer
 

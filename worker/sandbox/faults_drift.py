@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     Fault = Callable[[Moment], Awaitable[web.StreamResponse]]
 
+GROWS_EVERY = 5
 CREATED = {"resourceType": "Communication", "status": "unknown", "sent": "2021-05-04T10:00:00+00:00"}
 
 
@@ -70,7 +71,21 @@ def row_replaced(moment: Moment) -> None:
         _remove(moment, message_id)
 
 
-KINDS = (row_created, row_edited, row_removed, rows_reordered, row_replaced)
+async def inbox_grows(moment: Moment) -> web.StreamResponse:
+    """From now on, add a message to what is searched for before every fifth request: a clinic that never closes."""
+    if moment.faults.grows_from is None:
+        moment.faults.grows_from = moment.number
+    return await moment.answer()
+
+
+KINDS = (row_created, row_edited, row_removed, rows_reordered, row_replaced, inbox_grows)
+
+
+def grow(moment: Moment) -> None:
+    """Add a message if this request is one of those that `inbox_grows` means."""
+    since = moment.faults.grows_from
+    if since is not None and moment.number > since and (moment.number - since) % GROWS_EVERY == 0:
+        _create(moment)
 
 
 def _pick(moment: Moment, message_ids: list[str]) -> str | None:
