@@ -184,8 +184,11 @@ class Source:
     async def _get(self, url: str) -> Page:
         async with self._slots:
             requested = next(self._events)
-            page = await self._connection.ask(self._server, Request(url), _judge, self._tokens)
+            page = await self._ask(url)
             return replace(page, requested=requested, arrived=next(self._events))
+
+    async def _ask(self, url: str) -> Page:
+        return await self._connection.ask(self._server, Request(url), _judge, self._tokens)
 
 
 def _judge(answer: Answer) -> Page | Failure:
