@@ -63,6 +63,7 @@ TABLE: tuple[tuple[str, str], ...] = (
         "total_changed pages_changed passes_differ totals_differ",
         "{again} at a quieter hour, or wait for the next night.",
     ),
+    ("not_listed", "nothing. To find new messages of theirs by patient: message-mirror backfill."),
     ("sync_not_complete", "message-mirror sync, then message-mirror verify."),
     ("differences_found", "message-mirror verify says what differs, and what to type."),
     ("differences_not_answered sightings_lost", "message-mirror verify."),

@@ -14,7 +14,7 @@ from worker.jobs.differences import advice
 from worker.jobs.plan import UNBELIEVED, Deletions, quarantine_flooded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from worker.errors import MirrorError
     from worker.jobs.backfill import Estimate
@@ -59,10 +59,8 @@ def show_run(result: RunResult, *, again: str = "", believe: str = ACCEPT_DELETI
     out.print(f"  quarantine  {sums.quarantined:,} new entries")
     if result.outcome == "complete" and result.scope in _AS_OF and sums.as_of is not None:
         out.print(f"  as of       {_text(sums.as_of)}: {_AS_OF[result.scope]}")
-    if result.gone:
-        out.print(f"  gone        {_gone(result)}, {result.deleted:,} marked as deleted")
-    if in_vain:
-        out.print(f"  not found   {in_vain}")
+    for remark in _remarks(result, in_vain):
+        out.print(f"  {remark}", soft_wrap=True)
     for reason, searches in result.reasons.items():
         out.print(f"  not accepted: {searches:,} searches, {reason}")
     if result.outcome == "complete":
@@ -82,6 +80,30 @@ def show_run(result: RunResult, *, again: str = "", believe: str = ACCEPT_DELETI
     out.print("Nothing that was landed is lost. deploy/README.md explains the words.")
     for line in next_steps(result.why, again or again_of(result.job), believe):
         out.print(line, soft_wrap=True)
+
+
+def _remarks(result: RunResult, in_vain: str) -> Iterator[str]:
+    """Yield what is to be said of a run whatever its outcome is, a line each."""
+    if result.gone:
+        yield f"gone        {_gone(result)}, {result.deleted:,} marked as deleted"
+    if result.held:
+        yield f"held        {_held(result.held)}"
+    if result.sums.not_listed:
+        yield (
+            f"not listed  {result.sums.not_listed:,} searches are refused for practitioners who are not on the roster "
+            "any more. What they had stays; message-mirror backfill finds what is new by patient"
+        )
+    if in_vain:
+        yield f"not found   {in_vain}"
+
+
+def _held(messages: int) -> str:
+    """Say of deletions that were held what they look like, and how to accept them."""
+    return (
+        f"{messages:,} of the messages that are gone are not marked as deleted: they are all that a patient or a "
+        "practitioner had, or a patient's whom the source no longer lists, as if the client's scope had shrunk. "
+        f"If that is meant: {ACCEPT_DELETIONS}"
+    )
 
 
 def _gone(result: RunResult) -> str:
@@ -104,6 +126,8 @@ def show_verification(result: Verification) -> None:
         out.print(
             f"  moved meanwhile: {found.moved:,}, gone: {found.gone:,}; could not be asked for: {found.unknown:,}"
         )
+    if found.held:
+        out.print(f"  held: {_held(found.held)}", soft_wrap=True)
     least = "at least " if result.reason == Deletions.TOO_MANY else ""  # asking ended there
     for kind, count in sorted(found.differences.items()):
         out.print(f"  {kind}: {least}{count:,}, such as {', '.join(found.ids.get(kind, [])[:3]) or '(without id)'}")
@@ -173,6 +197,8 @@ def show_status(status: dict[str, Any]) -> None:
         f"{freshness['messages']:,} messages, {freshness['messages_deleted']:,} deleted at the source, "
         f"{freshness['quarantined']:,} in quarantine, {status['rows_by_older_rules']:,} versions for replay."
     )
+    if status["held_deletions"]:
+        out.print(f"Held: {_held(status['held_deletions'])}", soft_wrap=True)
     runs = status["runs"]
     if status["under_way"] is not None:
         out.print(_under_way(status["under_way"]), soft_wrap=True)

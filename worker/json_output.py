@@ -28,6 +28,7 @@ def verification_as_json(result: Verification) -> dict[str, Any]:
         "entries": result.entries,
         "moved": result.found.moved if result.agreed else None,
         "gone": result.found.gone,
+        "held": result.found.held,
         "denied": result.found.denied,
         "unknown": result.found.unknown,
         "differences": result.found.differences,

@@ -34,6 +34,7 @@ ALLOWED_FIELDS = frozenset(
             "unchanged",
             "outside",
             "deleted",
+            "held",
             "quarantined",
             "released",
             "requests",

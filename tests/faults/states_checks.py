@@ -74,6 +74,7 @@ class View:
     practitioners: frozenset[str]
     freshness: dict[str, Any]
     left_behind: int
+    held: frozenset[str]
 
     def as_of(self, instant: datetime) -> dict[str, str]:
         """Return what the mirror knew at an instant: the live messages, and what each said."""
@@ -101,6 +102,7 @@ async def look(database: asyncpg.Connection) -> View:
             practitioners=frozenset(row["id"] for row in met),
             freshness=dict(await database.fetchrow("SELECT * FROM canvas.freshness")),
             left_behind=await database.fetchval(_LEFT_BEHIND),
+            held=frozenset(row["id"] for row in await database.fetch("SELECT id FROM canvas_ops.held")),
         )
 
 

@@ -123,7 +123,9 @@ class Judge:
             return complaints + self._of_complete_run(done, selection, run)
         gone = any(not one.deleted and one.id not in self.source.served() for one in done.before.current.values())
         believed = done.job.accepts_deletions or not gone
-        if done.calm and believed and not run.resumed and not plan.quarantine_flooded(run.sums):
+        # Somebody left, and few are left on the roster: only an operator knows that it is so.
+        shrunk = {plan.ROSTER_EMPTY, plan.ROSTER_SHRUNK} & run.reasons.keys()
+        if done.calm and believed and not run.resumed and not shrunk and not plan.quarantine_flooded(run.sums):
             complaints.append(f"{run.outcome} though nothing was in its way: {run.reasons}")
         return complaints
 
@@ -187,7 +189,7 @@ class Judge:
 
     def _surplus(self, view: View, since: datetime) -> list[str]:
         restless = {one for one, moved_at in self.source.moved.items() if moved_at >= since}
-        return checks.surplus(view, restless | self.source.served().keys())
+        return checks.surplus(view, restless | view.held | self.source.served().keys())
 
     def _of_freshness(self, view: View) -> list[str]:
         latest = max(self._full_runs.values(), default=None)

@@ -6,11 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
 
 from tests.integration.bare_source import BareSource, letter
 from tests.integration.mirroring import environment, ids_of, mirror_settings, run_command
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE
-from worker.jobs import people, plan
+from worker.jobs import mirror, people, plan
 from worker.jobs.backfill import backfill
 from worker.jobs.plan import Outcome, Selection
 from worker.jobs.sync import sync
@@ -194,3 +195,252 @@ async def test_what_was_shown_and_cannot_be_a_row_is_not_asked_for_by_id(
     assert await ids_of(database) == source.ids()
     source.rows = [row for row in source.rows if row["id"] != "m3"]
     assert (await sync(settings)).deleted == 1, "shown no more, it is asked for, and gone"
+
+
+# Deletions
+
+
+PEOPLE = {f"{doctor}-{patient}": (doctor, patient) for doctor in ("da", "db") for patient in ("pa", "pb", "pc", "pd")}
+
+
+def of_several(count: int = 4) -> list[dict[str, Any]]:
+    """Return `count` messages for each of two practitioners and four patients."""
+    return [
+        letter(f"{name}-{number}", doctor, recipient=[{"reference": f"Patient/{patient}"}])
+        for name, (doctor, patient) in PEOPLE.items()
+        for number in range(count)
+    ]
+
+
+class Listed:
+    """Lists these patients, or answers their search otherwise; notes whom it was asked for."""
+
+    def __init__(self, *patients: str) -> None:
+        self.patients = {*patients}
+        self.asked: list[str] = []
+        self.refuses = False
+        self.ignores_id = False
+
+    def __call__(self, path: str, query: dict[str, str], bundle: dict[str, Any]) -> None:
+        if path != "/Patient":
+            return
+        asked = {query["_id"]} if "_id" in query and not self.ignores_id else self.patients
+        self.asked += [query["_id"]] if "_id" in query else []
+        found = [{"resource": {"resourceType": "Patient", "id": one}} for one in sorted(asked & self.patients)]
+        bundle |= {"total": len(found), "entry": found}
+        if self.refuses:
+            bundle |= {"resourceType": "OperationOutcome"}
+
+
+@pytest.fixture
+async def several() -> AsyncIterator[BareSource]:
+    source = BareSource(of_several(), practitioners={"da": True, "db": True})
+    source.spoil = Listed("pa", "pb", "pc", "pd")
+    async with source.serve() as url:
+        source.url = url
+        yield source
+
+
+def listed(source: BareSource) -> Listed:
+    assert isinstance(source.spoil, Listed)
+    return source.spoil
+
+
+def hide(source: BareSource, *names: str) -> None:
+    source.rows = [row for row in source.rows if not any(name in row["id"].split("-") for name in names)]
+
+
+@pytest.mark.parametrize("hidden", ["pa", "db"])
+async def test_all_of_a_patient_or_a_practitioner_is_held(
+    hidden: str, several: BareSource, database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """Nobody is asked for it; it is said, by every command, and how to accept it; and undone when they are back."""
+    rows, settings = [*several.rows], mirror_settings(several.url, database_dsn)
+    variables = environment(several.url, database_dsn)
+    await sync(settings)
+    hide(several, hidden)
+    gone = len(rows) - len(several.rows)
+    for _ in range(2):
+        result = await sync(settings)
+        assert (result.outcome, result.gone, result.held, result.deleted) == (Outcome.COMPLETE, gone, gone, 0)
+    assert await live(database) == {row["id"] for row in rows}
+    typed = await run_command(variables, "sync")
+    assert f"  held        {gone} of the messages that are gone" in typed.out
+    assert "message-mirror sync --accept-deletions" in typed.out
+    shown = (await run_command(variables, "status")).out
+    assert f"Held: {gone} of the messages that are gone" in shown
+    assert "message-mirror sync --accept-deletions" in shown
+    told = json.loads((await run_command(variables, "status", "--json")).out)
+    assert (told["held_deletions"], told["runs"][0]["held"]) == (gone, gone)
+    verified = await verify(settings)
+    assert (verified.clean, verified.found.held, verified.found.differences) == (True, gone, {})
+    several.rows = rows
+    assert (await sync(settings)).held == 0
+    assert json.loads((await run_command(variables, "status", "--json")).out)["held_deletions"] == 0
+
+
+async def test_what_the_operator_accepts_is_marked(
+    several: BareSource, database_dsn: str, database: asyncpg.Connection
+) -> None:
+    settings = mirror_settings(several.url, database_dsn)
+    await sync(settings)
+    hide(several, "pa", "db")
+    assert (await sync(settings)).held > 0
+    accepted = await sync(settings, accept_deletions=True)
+    assert (accepted.outcome, accepted.held) == (Outcome.COMPLETE, 0)
+    assert accepted.deleted == accepted.gone > 0
+    assert await live(database) == several.ids()
+    assert (await verify(settings)).clean
+
+
+async def test_some_of_a_patients_messages_are_marked_beside_what_is_held(
+    several: BareSource, database_dsn: str, database: asyncpg.Connection
+) -> None:
+    settings = mirror_settings(several.url, database_dsn)
+    await sync(settings)
+    hide(several, "pa")
+    several.rows = [row for row in several.rows if row["id"] not in {"da-pb-0", "db-pc-1"}]
+    result = await sync(settings)
+    assert (result.outcome, result.held, result.deleted) == (Outcome.COMPLETE, 8, 2)
+    assert await live(database) == several.ids() | {f"{one}-pa-{n}" for one in ("da", "db") for n in range(4)}
+
+
+@pytest.mark.parametrize("left_listed", [True, False])
+async def test_two_of_two_are_held_only_if_the_patient_is_not_listed(
+    left_listed: bool, several: BareSource, database_dsn: str
+) -> None:
+    """`/Patient` is asked for by id, for the patients concerned, and only when something is gone."""
+    several.rows += [letter(f"pe-{n}", "da", recipient=[{"reference": "Patient/pe"}]) for n in range(2)]
+    listed(several).patients |= {"pe"}
+    settings = mirror_settings(several.url, database_dsn)
+    for _ in range(2):
+        await sync(settings)
+    assert listed(several).asked == [], "an unchanged run asks for nobody"
+    hide(several, "pe")
+    if not left_listed:
+        listed(several).patients -= {"pe"}
+    result = await sync(settings)
+    assert (result.held, result.deleted) == ((0, 2) if left_listed else (2, 0))
+    assert {*listed(several).asked} <= {"pe", "pa", "pb", "pc"}
+
+
+@pytest.mark.parametrize("how", ["refuses", "ignores_id", "lists nobody"])
+async def test_whose_word_on_patients_is_worth_nothing_holds_nothing(
+    how: str, several: BareSource, database_dsn: str
+) -> None:
+    """A client may have no scope for patients, and a source may not know the parameter."""
+    settings = mirror_settings(several.url, database_dsn)
+    await sync(settings)
+    if how == "lists nobody":
+        listed(several).patients.clear()
+    else:
+        setattr(listed(several), how, True)
+    several.rows = [row for row in several.rows if row["id"] != "da-pb-0"]
+    result = await sync(settings)
+    assert (result.outcome, result.held, result.deleted) == (Outcome.COMPLETE, 0, 1)
+
+
+async def test_a_scope_of_one_patient_marks_nothing(several: BareSource, database_dsn: str) -> None:
+    settings = mirror_settings(several.url, database_dsn)
+    await sync(settings)
+    hide(several, "pa", "pb", "pc")
+    result = await sync(settings)
+    assert (result.outcome, result.held, result.deleted) == (Outcome.COMPLETE, 24, 0)
+
+
+async def test_sabotage_what_is_held_is_marked(
+    several: BareSource, database_dsn: str, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*_: object) -> list[str]:
+        return []
+
+    monkeypatch.setattr(mirror, "implausible", nothing)
+    settings = mirror_settings(several.url, database_dsn)
+    await sync(settings)
+    hide(several, "pa")
+    await sync(settings)
+    assert await live(database) == several.ids(), "what the tests above forbid"
+
+
+@pytest.mark.parametrize("status", [404, 410])
+async def test_an_id_that_is_refused_as_not_found_is_gone(
+    status: int, several: BareSource, database_dsn: str, database: asyncpg.Connection
+) -> None:
+    def refuse(path: str, query: dict[str, str]) -> None:
+        if path == "/Communication" and query.get("_id", "0000").startswith("d") and query["_id"] not in several.ids():
+            outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "not-found"}]}
+            error = web.HTTPNotFound if status == 404 else web.HTTPGone
+            raise error(text=json.dumps(outcome), content_type="application/fhir+json")
+
+    settings = mirror_settings(several.url, database_dsn)
+    await sync(settings)
+    several.before = refuse
+    several.rows = [row for row in several.rows if row["id"] != "da-pb-0"]
+    result = await sync(settings)
+    assert (result.outcome, result.deleted) == (Outcome.COMPLETE, 1)
+    assert await live(database) == several.ids()
+    assert (await verify(settings)).clean
+
+
+async def live(database: asyncpg.Connection) -> set[str]:
+    return {row["id"] for row in await database.fetch("SELECT id FROM canvas.message WHERE _deleted_at IS NULL")}
+
+
+# A practitioner who has left
+
+
+def refusing(source: BareSource, names: set[str], status: int) -> None:
+    """Let searches for these practitioners be refused with an OperationOutcome."""
+    outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "not-found"}]}
+
+    def refuse(path: str, query: dict[str, str]) -> None:
+        asked = query.get("sender", query.get("recipient", "")).removeprefix("Practitioner/")
+        if path == "/Communication" and asked in names:
+            error = {400: web.HTTPBadRequest, 404: web.HTTPNotFound, 403: web.HTTPForbidden}[status]
+            raise error(text=json.dumps(outcome), content_type="application/fhir+json")
+
+    source.before = refuse
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_who_is_not_listed_and_refused_by_name_is_a_remark(
+    status: int, several: BareSource, database_dsn: str, database: asyncpg.Connection
+) -> None:
+    several.practitioners["dc"] = True
+    settings = mirror_settings(several.url, database_dsn)
+    await sync(settings)
+    del several.practitioners["db"]
+    refusing(several, {"db"}, status)
+    for _ in range(2):
+        result = await sync(settings)
+        assert (result.outcome, result.reasons, result.sums.not_listed) == (Outcome.COMPLETE, {}, 2)
+        assert (result.gone, result.deleted) == (0, 0)
+    assert await live(database) == several.ids()
+    typed = await run_command(environment(several.url, database_dsn), "sync")
+    assert typed.code == EXIT_OK
+    assert "not listed  2 searches are refused for practitioners" in typed.out
+    assert "message-mirror backfill" in typed.out
+    several.rows = [row for row in several.rows if row["id"] != "da-pb-0"]
+    assert (await sync(settings)).deleted == 1, "what others had is looked after as before"
+
+
+@pytest.mark.parametrize(("listed_still", "status"), [(True, 400), (False, 403)])
+async def test_who_is_listed_or_forbidden_makes_the_run_incomplete(
+    listed_still: bool, status: int, several: BareSource, database_dsn: str
+) -> None:
+    several.practitioners["dc"] = True
+    settings = mirror_settings(several.url, database_dsn)
+    await sync(settings)
+    if not listed_still:
+        del several.practitioners["db"]
+    refusing(several, {"db"}, status)
+    result = await sync(settings)
+    assert (result.outcome, result.reasons) == (Outcome.INCOMPLETE, {f"http_{status}": 2})
+
+
+async def test_who_is_named_is_not_excused(several: BareSource, database_dsn: str) -> None:
+    """A backfill of just this practitioner was asked for, and reads no roster."""
+    settings = mirror_settings(several.url, database_dsn)
+    refusing(several, {"gone"}, 400)
+    result = await backfill(settings, Selection(practitioners=("gone",)))
+    assert (result.outcome, result.reasons) == (Outcome.FAILED, {"http_400": 2})

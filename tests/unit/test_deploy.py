@@ -222,6 +222,7 @@ def reasons_in_the_code() -> set[str]:
     found = {
         plan.HIDES_MESSAGES,
         plan.QUARANTINE,
+        plan.NOT_LISTED,
         plan.ROSTER_EMPTY,
         plan.ROSTER_SHRUNK,
         differences.DIFFERENCES_FOUND,

@@ -263,6 +263,7 @@ def status(**freshness: Any) -> dict[str, Any]:
         "runs": [run],
         "not_accepted": [],
         "quarantine": [{"reason": "no_id", "entries": 3}],
+        "held_deletions": 0,
         "rows_by_older_rules": 0,
         "sizes": [{"table": "message", "size": "12 MB"}],
     }

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from worker.errors import PageFailed
+from worker.extract import roster
 from worker.extract.entry import hash_entry, read_entry
 from worker.jobs.differences import Answer
-from worker.jobs.walk import RESOURCE
+from worker.jobs.walk import NOT_KNOWN, RESOURCE
 from worker.records import Aside, Communication
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ async def ask(source: Source, message_id: str) -> Answer:
     """
     try:
         page = await source.first_page(RESOURCE, [("_id", message_id)])
-    except PageFailed:
-        return Answer(None)
+    except PageFailed as failed:
+        return Answer(False if failed.reason in NOT_KNOWN else None)
     records = [read_entry(entry, hash_entry(entry)) for entry in page.entries]
     if page.total == 0 and not records:
         return Answer(known=False)
@@ -32,6 +33,21 @@ async def ask(source: Source, message_id: str) -> Answer:
         if not isinstance(record, Aside) and record.id == message_id:
             return Answer(known=True, content_hash=record.content_hash if isinstance(record, Communication) else None)
     return Answer(None)
+
+
+async def lists_patient(source: Source, patient_id: str) -> bool | None:
+    """Return whether the source lists a patient now; None if it does not say. Raises as `ask`.
+
+    A client need not be allowed to read patients: then nobody can tell.
+    """
+    try:
+        page = await source.first_page(roster.PATIENTS.resource, [("_id", patient_id)])
+    except PageFailed as failed:
+        return False if failed.reason in NOT_KNOWN else None
+    entries = [entry for entry in map(roster.read_patient, page.entries) if not entry.aside]
+    if any(entry.id == patient_id for entry in entries):
+        return True
+    return False if page.total == 0 and not entries else None
 
 
 async def knows_one_of(source: Source, message_ids: Iterable[str]) -> bool:

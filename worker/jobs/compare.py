@@ -34,6 +34,7 @@ class Found:
     ids: dict[str, list[str]] = field(default_factory=dict)
     moved: int = 0
     gone: int = 0
+    held: int = 0
     denied: int = 0
     unknown: int = 0
 
@@ -65,7 +66,8 @@ async def compare(
         for difference, answer in zip(some, answers, strict=True):
             verdict = partial(judge, difference, answer, began_at=began_at, now=now)
             judged.append((difference, guarded(verdict, lambda: Verdict.UNKNOWN)))
-        found.denied += sum(answer.known is False for answer in answers)
+        denials = zip(answers, judged, strict=True)
+        found.denied += sum(answer.known is False and verdict is not Verdict.HELD for answer, (_, verdict) in denials)
         _count(found, judged)
         await _leave(workplace, cover.run_id, judged)
     knows_ids = found.denied == 0 or await _knows_what_it_showed(workplace, cover)
@@ -77,6 +79,7 @@ def _count(found: Found, judged: list[tuple[sightings.Difference, Verdict]]) -> 
     verdicts = [verdict for _, verdict in judged]
     found.moved += verdicts.count(Verdict.MOVED)
     found.gone += verdicts.count(Verdict.GONE)
+    found.held += verdicts.count(Verdict.HELD)
     found.unknown += verdicts.count(Verdict.UNKNOWN)
     for difference in (difference for difference, verdict in judged if verdict is Verdict.DIFFERENCE):
         found.differences[difference.kind] = found.differences.get(difference.kind, 0) + 1

@@ -23,11 +23,15 @@ FORBIDDEN = "http_403"
 
 
 class Verdict(StrEnum):
-    """What a difference comes to: a fault of the mirror, something that moved or went meanwhile, or nobody can tell."""
+    """What a difference comes to: a fault of the mirror, something that moved or went, or nobody can tell.
+
+    Held is what a sync knows to be gone, and did not believe.
+    """
 
     DIFFERENCE = "difference"
     MOVED = "moved"
     GONE = "gone"
+    HELD = "held"
     UNKNOWN = "unknown"
 
 
@@ -57,6 +61,8 @@ def judge(difference: Difference, answer: Answer, *, began_at: datetime, now: da
         return Verdict.DIFFERENCE
     if answer.known is None:
         return Verdict.UNKNOWN
+    if difference.held and not answer.known:
+        return Verdict.HELD
     if difference.mirror_hash is None:
         if not answer.known:
             return Verdict.UNKNOWN

@@ -14,6 +14,7 @@ from worker.jobs import people, plan
 from worker.jobs.ask import knows_one_of
 from worker.jobs.begin import begin_or_resume
 from worker.jobs.claims import walk_all
+from worker.jobs.hold import implausible
 from worker.jobs.progress import Progress, Report
 from worker.jobs.walk import Walker
 from worker.load import land, ledger, marks, missing, quarantine, sightings, worklist
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 LOGGED = (
     *("job", "run_id", "scope", "outcome", "seconds", "searches", "searches_accepted"),
-    *("entries", "new", "changed", "unchanged", "outside", "quarantined", "deleted", "requests"),
+    *("entries", "new", "changed", "unchanged", "outside", "quarantined", "deleted", "held", "requests"),
 )
 
 
@@ -52,6 +53,7 @@ class RunResult:
     gone: int
     deleted: int
     deletions: plan.Deletions
+    held: int = 0  # of what is gone: how many messages were not marked as deleted, as that looks like a smaller scope
     figures: Mapping[str, Any] = field(default_factory=dict)
     """The run's row, by the names that `status --json` and the log use."""
     in_vain: int = 0  # of the people and messages that a backfill names: how many were not found
@@ -76,6 +78,7 @@ class _Walked:
     planned_at: datetime
     verdict: plan.Deletions
     gone: list[str]
+    held: list[str]
 
 
 async def run(
@@ -95,10 +98,11 @@ async def run(
     log = get_logger().bind(job=job, run_id=run_id)
     log.info("run resumed" if resumed else "run begun", scope=selection.scope, version=__version__)
     progress = Progress(run_id=run_id)
-    progress.expected, planned_at = await _plan(workplace, run_id, selection, accept_roster=accept_roster)
+    progress.expected, planned_at, listed = await _plan(workplace, run_id, selection, accept_roster=accept_roster)
     progress.searches = (await warehouse.work(ledger.sum_run, warehouse, run_id)).open
     report(progress)
     walker = Walker(workplace.source, warehouse, selection, rules_of(workplace.settings), progress, report)
+    walker.listed = listed
     walker.requests_before = await warehouse.work(ledger.read_requests, warehouse, run_id)
     walked = await _walk_everything(workplace, run_id, walker, planned_at, accept_deletions=accept_deletions)
     await workplace.hold(run_id)
@@ -112,7 +116,8 @@ async def run(
         warehouse,
         run_id,
         outcome.value,
-        gone=walked.gone if walked.verdict is plan.Deletions.MARK else (),
+        gone=sorted({*walked.gone} - {*walked.held}) if walked.verdict is plan.Deletions.MARK else (),
+        held=walked.held if plan.decides_on_held(selection.scope, sums, walked.verdict) else None,
         planned_at=walked.planned_at,
         reason=plan.reason(sums, walked.verdict),
         requests=walker.requests,
@@ -128,6 +133,7 @@ async def run(
         requests=walker.requests,
         gone=len(walked.gone),
         deleted=deleted,
+        held=len(walked.held),
         deletions=walked.verdict,
         figures=await warehouse.work(read_run, warehouse, run_id),
     )
@@ -149,35 +155,46 @@ def rules_of(settings: Settings) -> Rules:
 
 async def _plan(
     workplace: Workplace, run_id: int, selection: plan.Selection, *, accept_roster: bool
-) -> tuple[int, datetime]:
-    """Write the work list. Return how many messages its searches had last time, and when it was whole."""
-    practitioners, patients = selection.practitioners, selection.patients
+) -> tuple[int, datetime, frozenset[str] | None]:
+    """Write the work list. Return how many messages its searches had last time, when it was whole, and who is listed.
+
+    Nobody knows who is listed (None) if no roster was asked for, or it is not believed.
+    """
+    practitioners, patients, listed = selection.practitioners, selection.patients, None
     if selection.everyone:
-        practitioners = tuple(await _read_roster(workplace, run_id, accept_roster=accept_roster))
+        practitioners, listed = await _read_roster(workplace, run_id, accept_roster=accept_roster)
         patients = tuple(await _read_patients(workplace, run_id)) if selection.by_patient else ()
     warehouse = workplace.warehouse
     sizes = await warehouse.work(marks.read_sizes, warehouse)
     wanted = await warehouse.work(sightings.read_wanted, warehouse) if selection.scope == "full" else []
     searches = plan.longest_first(plan.searches_for(practitioners, patients, (*selection.ids, *wanted)), sizes)
     planned_at = await workplace.lock.work(worklist.plan_searches, warehouse, run_id, searches)
-    return sum(sizes.get((search.parameter, search.value), 0) for search in searches), planned_at
+    return sum(sizes.get((search.parameter, search.value), 0) for search in searches), planned_at, listed
 
 
 async def _walk_everything(
     workplace: Workplace, run_id: int, walker: Walker, planned_at: datetime, *, accept_deletions: bool
 ) -> _Walked:
-    """Walk the work list, look for what is missing, and go on while somebody was met for the first time."""
+    """Walk the work list, look for what is missing, and go on while somebody was met for the first time.
+
+    Of what is gone, what is not plausible is held, unless the operator accepts deletions.
+    """
     while True:
         await walk_all(workplace, run_id, walker)
         verdict, gone = await _look_for_missing(workplace, run_id, walker, accept_deletions=accept_deletions)
         searches = await _of_newly_met(workplace, run_id, walker.selection)
         if not searches:
-            return _Walked(planned_at, verdict, gone)
+            believes = verdict is plan.Deletions.MARK and not accept_deletions
+            held = await implausible(workplace, run_id, gone) if believes else []
+            return _Walked(planned_at, verdict, gone, held)
         walker.progress.searches += len(searches)
         planned_at = await workplace.lock.work(worklist.plan_searches, workplace.warehouse, run_id, searches)
 
 
-async def _read_roster(workplace: Workplace, run_id: int, *, accept_roster: bool) -> list[str]:
+async def _read_roster(
+    workplace: Workplace, run_id: int, *, accept_roster: bool
+) -> tuple[tuple[str, ...], frozenset[str] | None]:
+    """Return whom to search for, and who is listed: None if the roster is not accepted, or not believed."""
     warehouse, keep_names = workplace.warehouse, workplace.settings.practitioner_names
     lists = await people.read_practitioners(workplace.source)
     listed_once = {p.id: p if keep_names else plan.without_name(p) for one in lists for p in one.practitioners}
@@ -188,15 +205,11 @@ async def _read_roster(workplace: Workplace, run_id: int, *, accept_roster: bool
         )
     for listed in lists:
         await workplace.lock.work(worklist.save_roster_search, warehouse, run_id, listed.walked)
-    await workplace.lock.work(
-        land.save_roster,
-        warehouse,
-        list(listed_once.values()),
-        run_id=run_id,
-        whole=all(one.walked.accepted for one in lists),
-    )
+    whole = all(one.walked.accepted for one in lists)
+    listed_people = list(listed_once.values())
+    await workplace.lock.work(land.save_roster, warehouse, listed_people, run_id=run_id, whole=whole)
     seen = await warehouse.work(land.read_practitioners, warehouse)
-    return roster.everyone(listed_once.values(), seen)
+    return tuple(roster.everyone(listed_people, seen)), frozenset(listed_once) if whole else None
 
 
 async def _of_newly_met(workplace: Workplace, run_id: int, selection: plan.Selection) -> list[Search]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
@@ -11,15 +12,20 @@ from worker.load import quarantine
 from worker.records import Search
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from worker.load.ledger import OpenRun, RunSums
+    from worker.load.missing import Gone
     from worker.records import Communication, Practitioner
 
 DELETIONS_FLOOR = 50
 DELETIONS_SHARE = 0.05
+HELD_FLOOR = 3
 TOO_MANY_MISSING = "too_many_missing"
+NOT_LISTED = "not_listed"
+"""Of a search that is refused for a practitioner who is not on the roster any more: it makes no run incomplete."""
+REFUSED_BY_NAME = frozenset({"http_400", "http_404", "http_410", "http_422"})
 HIDES_MESSAGES = "hides_messages"
 """Of a search that, walked twice, does not show what the source has by id."""
 QUARANTINE = "quarantine"
@@ -206,6 +212,42 @@ def deletions(
     if not all_accepted:
         return Deletions.RUN_NOT_ACCEPTED
     return Deletions.MARK if source_knows_ids or accepted_by_operator else Deletions.SOURCE_UNRELIABLE
+
+
+def is_refused_by_name(search: Search, reason: str | None, pages: int, listed: Collection[str] | None) -> bool:
+    """Tell whether the source refuses to search for a practitioner who is not on its roster any more.
+
+    Then it does not know them, and a run need not be incomplete for ever: it says so, as `NOT_LISTED`. `listed` is who
+    is on the roster, None if nobody can tell; `pages` how many pages the search showed before it was refused.
+    """
+    kind, _, practitioner = search.value.partition("/")
+    is_unlisted = kind == "Practitioner" and listed is not None and practitioner not in listed
+    return is_unlisted and pages == 0 and reason in REFUSED_BY_NAME
+
+
+def all_of_somebody(gone: Sequence[Gone]) -> frozenset[str]:
+    """Return which of the messages that are gone are all that there were of their patient, or of their practitioner.
+
+    `HELD_FLOOR` or more: that is what a client looks like from whom somebody was hidden. They are held, not marked.
+    """
+    patients = Counter(one.patient_id for one in gone)
+    practitioners = Counter(one.practitioner_id for one in gone)
+    return frozenset(
+        one.id
+        for one in gone
+        if (one.patient_id is not None and not one.patient_left and patients[one.patient_id] >= HELD_FLOOR)
+        or (
+            one.practitioner_id is not None
+            and not one.practitioner_left
+            and practitioners[one.practitioner_id] >= HELD_FLOOR
+        )
+    )
+
+
+def decides_on_held(scope: str, sums: RunSums, verdict: Deletions) -> bool:
+    """Tell whether a run knows of all that is gone, so that what it holds takes the place of what was held before."""
+    all_accepted = sums.accepted == sums.searches
+    return scope == "full" and all_accepted and verdict in {Deletions.NONE_FOUND, Deletions.MARK}
 
 
 def outcome(sums: RunSums, verdict: Deletions = Deletions.NONE_FOUND) -> Outcome:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 BATCH_ENTRIES = 1000
 BATCH_BYTES = 8 * 1024 * 1024
 RESOURCE = "Communication"
+NOT_KNOWN = frozenset({"http_404", "http_410"})
+"""A search by `_id` that is refused so is answered: there is no such resource (FHIR R4 §3.1.0.1.8, of a read)."""
 
 
 @dataclass(slots=True)
@@ -46,6 +48,8 @@ class Walker:
     """Ids asked for by `_id` that the source does not know."""
     walking: set[UUID] = field(default_factory=set)
     """Tokens of the searches being walked, for whoever renews their leases."""
+    listed: frozenset[str] | None = None
+    """Ids of the practitioners on a roster that is believed; None if there is none."""
     requests_before: int = 0
     """Requests of the run that other processes made, which died."""
 
@@ -73,6 +77,9 @@ class Walker:
             mark = await self.warehouse.work(marks.read_mark, self.warehouse, claim.search)
             walk = _Walk(self, claim, mark, batch_number)
             reason = await walk.to_the_end()
+            if plan.is_refused_by_name(claim.search, reason, walk.tally.pages, self.listed):
+                await walk.finish(plan.NOT_LISTED)
+                return
             if reason is None or attempt == acceptance.WALKS_MAX:
                 await walk.finish(reason)
                 return
@@ -120,7 +127,9 @@ class _Walk:
                 self.first_glance_only = True
                 self.tally.add(self._take(first), first.total, requested=first.requested, arrived=first.arrived)
                 return None
-        return await read_search(source, RESOURCE, parameters, self.tally, self._take_and_land, first=first)
+        reason = await read_search(source, RESOURCE, parameters, self.tally, self._take_and_land, first=first)
+        is_answer = self.claim.search.parameter == "_id" and reason in NOT_KNOWN and not self.tally.entries
+        return None if is_answer else reason
 
     async def land(self) -> None:
         """Land what waits, without finishing the search."""

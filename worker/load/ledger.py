@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from worker.errors import RunLocked, WarehouseWentBack, WrongInstance
-from worker.load.missing import tombstone
+from worker.load.missing import hold, tombstone
 from worker.load.quarantine import FLOOR, SHARE
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ class OpenRun:
 class RunSums:
     """What the searches of a run come to. `as_of` is the start of its oldest accepted walk.
 
-    `flood` counts entries of earlier floods into quarantine that lie open and that nobody has accepted.
+    `flood` counts entries of earlier floods into quarantine that lie open and that nobody has accepted; `not_listed`
+    the searches, counted nowhere else, that were refused for practitioners who are not on the roster any more.
     """
 
     searches: int
@@ -46,6 +47,7 @@ class RunSums:
     quarantined: int
     outside: int = 0
     flood: int = 0
+    not_listed: int = 0
 
     @property
     def unchanged(self) -> int:
@@ -154,6 +156,7 @@ async def close_run(
     outcome: str,
     *,
     gone: Sequence[str] = (),
+    held: Sequence[str] | None = None,
     as_of: datetime | None = None,
     planned_at: datetime | None = None,
     reason: str | None = None,
@@ -163,12 +166,12 @@ async def close_run(
 ) -> tuple[RunSums, int]:
     """Close a run with its outcome; return the sums of its searches, and how many messages it marked as deleted.
 
-    What the run found `gone` is marked as deleted in the same transaction. `as_of` stands in for the start of the
-    oldest accepted walk in the ledger, `reason` is why it is not complete beside what its searches say, `inserted` and
-    `updated` are messages that no search of it landed, `requests` how many it made in all. A run that is closed stays
-    as it is, be it that the answer to this was lost, or that another process took the run over: what had been gone then
-    may be back. Raises RunLocked if the run was not planned at `planned_at` (None: not looked at): another has begun
-    meanwhile.
+    What the run found `gone` is marked as deleted in the same transaction, and what it `held` is noted in the place of
+    what was held before (None: that stands). `as_of` stands in for the start of the oldest accepted walk in the ledger,
+    `reason` is why it is not complete beside what its searches say, `inserted` and `updated` are messages that no
+    search of it landed, `requests` how many it made in all. A run that is closed stays as it is, be it that the answer
+    to this was lost, or that another process took the run over: what had been gone then may be back. Raises RunLocked
+    if the run was not planned at `planned_at` (None: not looked at): another has begun meanwhile.
     """
     run = await _lock_run(connection, warehouse, run_id)
     if planned_at is not None and run["planned_at"] != planned_at:
@@ -180,6 +183,8 @@ async def close_run(
     if not run["is_open"]:
         return await sum_run(connection, warehouse, run_id), run["deleted"] or 0
     deleted = await tombstone(connection, warehouse, run_id, gone) if gone else 0
+    if held is not None:
+        await hold(connection, warehouse, run_id, held)
     sums = await sum_run(connection, warehouse, run_id)
     await connection.execute(
         warehouse.sql("ledger/close_run"),
@@ -196,5 +201,6 @@ async def close_run(
         reason,
         sums.outside,
         requests,
+        None if held is None else len(held),
     )
     return sums, deleted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from worker.load.quarantine import resolve_gone
@@ -10,6 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from worker.load.database import Connection, Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A live message that the source no longer knows, and how many live ones of its people it has still shown."""
+
+    id: str
+    patient_id: str | None
+    practitioner_id: str | None
+    patient_left: int
+    practitioner_left: int
 
 
 async def find_missing(connection: Connection, warehouse: Warehouse, run_id: int) -> list[str]:
@@ -41,6 +53,23 @@ async def find_gone(connection: Connection, warehouse: Warehouse, run_id: int, i
 async def pick_shown(connection: Connection, warehouse: Warehouse, run_id: int) -> list[str]:
     """Return ids of a few messages that this run was shown by searches for a person, of different ones if it can."""
     return [row["id"] for row in await connection.fetch(warehouse.sql("missing/pick_shown"), run_id)]
+
+
+async def read_gone(connection: Connection, warehouse: Warehouse, ids: Sequence[str]) -> list[Gone]:
+    """Return whose these live messages are, all of which are gone."""
+    return [Gone(**dict(row)) for row in await connection.fetch(warehouse.sql("missing/read_gone"), ids)]
+
+
+async def pick_patients(connection: Connection, warehouse: Warehouse, run_id: int, others: Sequence[str]) -> list[str]:
+    """Return a few patients, none of `others`, of whom this run was shown messages."""
+    rows = await connection.fetch(warehouse.sql("missing/pick_patients"), run_id, others)
+    return [row["patient_id"] for row in rows]
+
+
+async def hold(connection: Connection, warehouse: Warehouse, run_id: int, held: Sequence[str]) -> None:
+    """Note what this run holds, in the place of what was held before. In the caller's transaction."""
+    await connection.execute(warehouse.sql("missing/release"))
+    await connection.execute(warehouse.sql("missing/hold"), run_id, held)
 
 
 async def tombstone(connection: Connection, warehouse: Warehouse, run_id: int, gone: Sequence[str]) -> int:

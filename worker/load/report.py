@@ -43,6 +43,7 @@ async def read_status(connection: Connection, warehouse: Warehouse, *, runs: int
         "under_way": await _under_way(connection, warehouse),
         "not_accepted": _rows(await connection.fetch(sql("status/not_accepted"))),
         "quarantine": _rows(await connection.fetch(sql("status/quarantine_reasons"))),
+        "held_deletions": await connection.fetchval(sql("missing/count_held")),
         "rows_by_older_rules": await count_older(connection, warehouse, rules_version, None),
         "sizes": _rows(await connection.fetch(sql("status/sizes"), schemas)),
     }

@@ -22,7 +22,7 @@ class Difference:
     `kind`: `missing` (not in the mirror), `extra` (not on the cover), `stale` (another version), `altered` (same
     version, but a column of the row is not what it should be), `unaccounted` (an unusable entry that is not in
     quarantine). `mirror_hash`: the content of its live row, None if there is none. `as_last_shown`: the mirror holds
-    just what an accepted walk of this verification's own sync was shown.
+    just what an accepted walk of this verification's own sync was shown. `held`: a sync found it gone, and held it.
     """
 
     key: str
@@ -32,6 +32,7 @@ class Difference:
     practitioner_id: str | None
     sent_at: datetime | None
     as_last_shown: bool
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 -- What the searches of run $1 come to. `flood`: entries that lie open, not accepted by anybody, of earlier runs that put more
--- than max($2, $3 of their entries) in quarantine.
+-- than max($2, $3 of their entries) in quarantine. `not_listed`: searches that were refused for a practitioner who is not on
+-- the roster any more; they count for nothing else.
 SELECT
-    count(*)                                                                     AS searches,
+    count(*) FILTER (WHERE reason IS DISTINCT FROM 'not_listed')                 AS searches,
+    count(*) FILTER (WHERE reason = 'not_listed')                                AS not_listed,
     count(*) FILTER (WHERE status = 'accepted')                                  AS accepted,
     count(*) FILTER (WHERE status IN ('pending', 'walking'))                     AS open,
     min(walk_started_at) FILTER (WHERE status = 'accepted')                      AS as_of,

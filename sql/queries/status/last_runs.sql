@@ -22,6 +22,7 @@ SELECT
     coalesce(r.outside, s.outside)            AS outside,
     coalesce(r.quarantined, s.quarantined)    AS quarantined,
     r.deleted,
+    r.held,
     r.requests
 FROM canvas_ops.run AS r
 LEFT JOIN LATERAL (

@@ -50,6 +50,7 @@ WITH
     )
 SELECT
     d.*,
-    coalesce((d.message_id, d.mirror_hash) IN (SELECT id, content_hash FROM shown), false) AS as_last_shown
+    coalesce((d.message_id, d.mirror_hash) IN (SELECT id, content_hash FROM shown), false) AS as_last_shown,
+    d.mirror_hash IS NOT NULL AND d.message_id IN (SELECT id FROM canvas_ops.held) AS held
 FROM differing AS d
 ORDER BY d.key

@@ -1,0 +1,2 @@
+-- What was held is decided anew.
+DELETE FROM canvas_ops.held
