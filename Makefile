@@ -20,12 +20,16 @@ test: $(READY) ## Run all tests: real PostgreSQL, real HTTP, real processes
 	@echo "==> testing"
 	@$(BIN)/pytest -n 2 --dist worksteal
 
-PROOFS := readings cuts faults states kills canary input verify browser
+PROOFS := readings cuts faults states kills canary input verify browser splices
 
-proof: $(READY) ## Each proof in full, up to 15 minutes; one of them with PART=readings|cuts|faults|states|kills|canary|input|verify|browser
+proof: $(READY) ## Each proof in full, up to 15 minutes; one of them with PART=readings|cuts|faults|states|kills|canary|input|verify|browser|splices
 	@violated=; for part in $(or $(PART),$(PROOFS)); do \
 		echo "==> proving: $$part"; \
-		if [ $$part = browser ]; then module=tests.browser; else module="tests.faults $$part"; fi; \
+		case $$part in \
+			browser) module=tests.browser ;; \
+			splices) module=tests.browser.splices ;; \
+			*) module="tests.faults $$part" ;; \
+		esac; \
 		$(BIN)/python -m $$module $(if $(SEED),--seed $(SEED)) || violated="$$violated $$part"; \
 	done; \
 	if [ -n "$$violated" ]; then echo "not proven:$$violated"; exit 1; fi

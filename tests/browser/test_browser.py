@@ -9,7 +9,7 @@ import nh3
 import pytest
 import pytest_asyncio
 
-from tests.browser import proof
+from tests.browser import proof, splices
 from tests.browser.attacks import stage
 from tests.browser.chromium import INSTALL, Chromium, chromium, executable
 from tests.browser.judge import shown_texts
@@ -80,6 +80,18 @@ async def test_the_browser_finds_text_that_nobody_saw(
 async def test_sanitised_attacks_run_nothing_and_fetch_nothing(browser: Chromium) -> None:
     share = await proof.attacks_do_nothing(browser, alone=False)
     assert share.is_enough, (str(share), share.exceptions)
+
+
+async def test_the_safe_html_of_spliced_bodies_does_nothing(browser: Chromium) -> None:
+    share = await splices.do_nothing(browser, splices.splices(seeded(), 600))
+    assert share.is_enough, (str(share), share.exceptions)
+
+
+async def test_spliced_bodies_that_are_not_sanitised_are_noticed(
+    browser: Chromium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splices, "safe_html", str)
+    assert not (await splices.do_nothing(browser, splices.splices(seeded(), 200))).is_enough
 
 
 @pytest.mark.parametrize(

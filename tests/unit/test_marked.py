@@ -139,6 +139,7 @@ PECULIAR = [
     "<style>#x{display:none} li{display:inline}</style><ul><li>a<li>b</ul><p id=x>c<p>d",
     "<style>p{display:inherit}</style><div>a<p>b",
     "<style>div{white-space:pre}</style>a  b",
+    "<!--[if gte vml 1]><v:shape type=x><b>one<p>two",
     "<style>.x{display:none}</style><style>.x{display:block}</style><b class=x>a</b>b",
     "<template><style>p{display:none}</style></template><p>a",
     "<style>*{display:block}</style><p>a<script>b</script>c",

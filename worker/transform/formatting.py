@@ -56,6 +56,8 @@ def formatting_may_show(run: str, names: tuple[str, ...]) -> bool:
         return True
     if not _TAG.search(tags):
         return False
+    if "<!--[" in tags:
+        return True  # what stands for a tag would end the comment
     return bool(_MAY_SHOW.search(tags) or _END_THAT_SHOWS.search(tags) or not _SHOWS_END.isdisjoint(names))
 
 

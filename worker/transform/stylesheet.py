@@ -53,10 +53,33 @@ Weight = tuple[int, int, int]
 """How many ids, classes and tags a selector names (Selectors 4 §17)."""
 
 
-class Rule(NamedTuple):
-    """Declarations that text depends on, for what one of the selectors matches. None of them is one without a match."""
+class Selector(NamedTuple):
+    """Compound selectors, each with the combinator before it; none if nothing is matched."""
 
-    selectors: tuple[tuple[str | None, Weight], ...]
+    steps: tuple[tuple[str, str], ...]
+    weight: Weight
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a tag, classes and ids that cannot be those of the page around."""
+        return len(self.steps) == 1 and _PLAIN.fullmatch(self.steps[0][1]) is not None
+
+    def matched(self, tree: LexborHTMLParser) -> list[LexborNode]:
+        """Return the elements that it matches. Raises `SelectolaxError` for what is no selector.
+
+        Step by step: lexbor by itself would try every way to a match, of which there may be very many.
+        """
+        found: list[LexborNode] = []
+        for combinator, compound in self.steps:
+            known = {node.mem_id: True for node in found}
+            found = [node for node in tree.css(compound) if not combinator or _reaches(node, combinator, known)]
+        return found
+
+
+class Rule(NamedTuple):
+    """Declarations that text depends on, for what one of the selectors matches."""
+
+    selectors: tuple[Selector, ...]
     declarations: tuple[Declaration, ...]
 
 
@@ -85,12 +108,12 @@ class StyleSheet:
         sheets = [element.text(deep=True) for element in tree.css("style") if _applies(element)]
         self.is_plain = True
         for place, rule in enumerate(rule for sheet in sheets for rule in _rules(sheet)):
-            self.is_plain &= all(_PLAIN.fullmatch(selector or "") for selector, _ in rule.selectors)
+            self.is_plain &= all(selector.is_plain for selector in rule.selectors)
             self._match(tree, rule, place)
 
     def _match(self, tree: LexborHTMLParser, rule: Rule, place: int) -> None:
         try:
-            found = [(tree.css(text), weight) for text, weight in rule.selectors if text is not None]
+            found = [(selector.matched(tree), selector.weight) for selector in rule.selectors]
         except SelectolaxError:
             return  # what is no selector makes the list invalid (Selectors 4 §3.9)
         for nodes, weight in found:
@@ -143,13 +166,14 @@ def _inlined(html: str) -> str | None:
     """
     tree = parse_to_write(html)
     tree.remove("template")
-    rules = [
-        (weight, place, str(selector), block)
-        for place, (selectors, block) in enumerate(_rules_of(tree))
-        for selector, weight in selectors
-    ]
-    if not all(_PLAIN.fullmatch(selector) for _, _, selector, _ in rules):
+    listed = _rules_of(tree)
+    if not all(selector.is_plain for rule in listed for selector in rule.selectors):
         return None
+    rules = [
+        (selector.weight, place, selector.steps[0][1], block)
+        for place, (selectors, block) in enumerate(listed)
+        for selector in selectors
+    ]
     for element in tree.select(",".join(selector for _, _, selector, _ in rules)) if rules else ():
         found = sorted(rule[:2] + rule[3:] for rule in rules if element.matches(rule[2]))
         declared = [one for _, _, block in found for one in block]
@@ -222,24 +246,74 @@ def _holds(rule: Any) -> bool:
     return name == "layer" or (name == "supports" and is_supported(rule.prelude))
 
 
-def _selector(tokens: Tokens) -> tuple[str | None, Weight]:
-    if any(token.type == "hash" and not token.is_identifier for token in tokens):
-        return "", (0, 0, 0)  # which is no selector
+def _reaches(node: LexborNode, combinator: str, known: dict[int, bool]) -> bool:
+    """Whether an element stands where the combinator says to one that is `known` to be matched (Selectors 4 §15).
+
+    What is found out on the way becomes known, too, so that nothing is passed twice.
+    """
+    around = _next(node, combinator)
+    if combinator in ">+":
+        return around is not None and around.mem_id in known
+    passed = []
+    while around is not None and around.mem_id not in known:
+        passed.append(around.mem_id)
+        around = _next(around, combinator)
+    found = around is not None and known[around.mem_id]
+    known.update(dict.fromkeys(passed, found))
+    return found
+
+
+def _next(node: LexborNode, combinator: str) -> LexborNode | None:
+    """Return the parent of an element, or the element before it."""
+    if combinator in " >":
+        return node.parent
+    before = node.prev
+    while before is not None and not before.is_element_node:
+        before = before.prev
+    return before
+
+
+def _selector(tokens: Tokens) -> Selector:
     weight, is_unmatched = _weighed(tokens, 0)
-    text = written(tokens)
-    return (None if is_unmatched or len(text) > _MAX_SELECTOR_CHARACTERS else text), weight
+    if is_unmatched:
+        return Selector((), weight)
+    return Selector(tuple((combinator, _compound(compound)) for combinator, compound in _steps(tokens)), weight)
+
+
+def _compound(tokens: Tokens) -> str:
+    """Return a compound selector, or nothing, which is none, if a hash in it is no id."""
+    is_wrong = any(token.type == "hash" and not token.is_identifier for token in tokens)
+    text = "" if is_wrong else written(tokens)
+    return text if len(text) <= _MAX_SELECTOR_CHARACTERS else ""
+
+
+def _steps(tokens: Tokens) -> list[tuple[str, Tokens]]:
+    """Return the compound selectors, each with the combinator before it."""
+    steps: list[tuple[str, Tokens]] = [("", [])]
+    for token in tokens:
+        if token.type == "whitespace":
+            if steps[-1][1]:
+                steps.append((" ", []))
+        elif token.type == "literal" and token.value in ">+~":
+            if steps[-1][0] == " " and not steps[-1][1]:
+                steps.pop()
+            steps.append((token.value, []))
+        elif token.type != "comment":
+            steps[-1][1].append(token)
+    return steps[:-1] if steps[-1][0] == " " and not steps[-1][1] else steps
 
 
 def _weighed(tokens: Tokens, depth: int) -> tuple[Weight, bool]:
     """Return the specificity of one selector, and whether nothing is matched by it."""
     ids = classes = tags = colons = 0
-    is_unmatched = depth > _MAX_DEPTH
+    is_unmatched = False
     before: Any = None
     for token in tokens:
         if colons and token.type in {"ident", "function"}:
             name = token.lower_value if token.type == "ident" else token.lower_name
             is_unmatched |= name in _UNMATCHED or name.startswith("-webkit-")
             if token.type == "function" and name in {"is", "not", "has", "where"}:
+                is_unmatched |= depth >= _MAX_DEPTH or _may_be_slow(name, token.arguments, depth)
                 inner = (0, 0, 0) if name == "where" or is_unmatched else _heaviest(token.arguments, depth)
                 ids, classes, tags = ids + inner[0], classes + inner[1], tags + inner[2]
             elif colons > 1:
@@ -255,6 +329,12 @@ def _weighed(tokens: Tokens, depth: int) -> tuple[Weight, bool]:
         colons = colons + 1 if token == ":" else 0  # noqa: S105  a token of CSS
         before = token
     return (ids, classes, tags), is_unmatched
+
+
+def _may_be_slow(name: str, arguments: Tokens, depth: int) -> bool:
+    """Whether lexbor might try very many ways to a match of what stands in parentheses."""
+    compounds = (sum(1 for _, compound in _steps(part) if compound) for part in split(arguments, keep_spaces=True))
+    return max(compounds) > (1 if name == "has" else 2) or (name == "has" and depth > 0)
 
 
 def _heaviest(arguments: Tokens, depth: int) -> Weight:
