@@ -15,6 +15,7 @@ from tests.faults.worlds import entry_bytes
 from tests.integration.mirroring import mirror_settings
 from worker.extract.entry import hash_entry, read_entry
 from worker.jobs import backfill, mirror, plan, replay, sync
+from worker.jobs.rules import rules_of
 from worker.records import Communication
 from worker.sandbox.population import Clinic, Resource, make_clinic
 from worker.sandbox.server import SandboxServer
@@ -194,6 +195,6 @@ async def _hold_back(resources: Sequence[Resource], dsn: str) -> None:
 
 
 BOTH_RULES = tuple(
-    mirror.rules_of(mirror_settings("http://127.0.0.1:1", "postgresql:///nowhere", **variables))
+    rules_of(mirror_settings("http://127.0.0.1:1", "postgresql:///nowhere", **variables))
     for variables in (NEW_RULES, OLD_RULES)
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from tests.integration.mirroring import CHECKOUT, run_command
 from worker import __version__
@@ -42,11 +44,19 @@ def test_every_command_and_option_has_a_help_text(path: tuple[str, ...]) -> None
         assert option.help, option.name
 
 
-@pytest.mark.parametrize("path", [(), *COMMANDS], ids=" ".join)
+@pytest.mark.parametrize("path", [(), ("sync",), ("warehouse", "psql")], ids=" ".join)
 async def test_help_answers(path: tuple[str, ...]) -> None:
     finished = await run_command({}, *path, "--help")
     assert (finished.code, finished.err) == (EXIT_OK, "")
     assert finished.out.startswith(f"Usage: python -m worker {' '.join(path)}".rstrip())
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_has_a_help(path: tuple[str, ...]) -> None:
+    """Asked for in this process: how a command as such answers is the same for all of them."""
+    finished = CliRunner().invoke(cli, [*path, "--help"], prog_name="message-mirror")
+    assert finished.exit_code == EXIT_OK
+    assert finished.output.startswith(f"Usage: message-mirror {' '.join(path)}")
 
 
 @pytest.mark.parametrize("path", [(), *COMMANDS], ids=" ".join)
@@ -64,6 +74,16 @@ async def test_help_is_whole_and_in_words(path: tuple[str, ...]) -> None:
 def test_the_list_of_make_targets_is_aligned() -> None:
     listed = subprocess.run(["make", "help"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
     assert len({re.match(r"  make \w+ +", line).end() for line in listed.splitlines()}) == 1  # type: ignore[union-attr]
+
+
+def test_what_asks_nothing_of_the_source_starts_without_an_http_client() -> None:
+    """Nor with what only the embedded server takes: these commands are typed often, and wait for nobody."""
+    loads = "import sys; from worker import display, json_output; from worker.jobs import replay, status, upgrade"
+    code = f"{loads}; print(*sorted({{'aiohttp', 'psutil', 'apscheduler'}} & set(sys.modules)))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    ).stdout
+    assert loaded == "\n"
 
 
 async def test_nothing_typed_is_answered_by_the_help() -> None:

@@ -14,7 +14,7 @@ from tests.integration.mirroring import message
 from tests.rows import to_message
 from tests.unit.corpus import written_messages
 from worker.extract.entry import read_resource
-from worker.jobs.mirror import rules_of
+from worker.jobs.rules import rules_of
 from worker.load.database import Warehouse, open_warehouse
 from worker.load.land import land_messages
 from worker.load.migrate import migrate

@@ -12,7 +12,8 @@ from worker.extract.client import Source
 from worker.extract.roster import PATIENTS
 from worker.jobs import people
 from worker.jobs.differences import FORBIDDEN
-from worker.jobs.workplace import open_source, warehouse_dsn
+from worker.jobs.warehouse import warehouse_dsn
+from worker.jobs.workplace import open_source
 from worker.load.database import open_warehouse, read_dsn
 from worker.load.inspect import Finding, inspect_hints, inspect_server, may_migrate, may_write, weak_transport
 from worker.load.ledger import check_instance

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from worker.jobs import acceptance, mirror, plan
+from worker.jobs import acceptance, plan
 from worker.jobs.entries import Entries
 from worker.jobs.progress import Progress, Report
 from worker.jobs.reading import read_search
+from worker.jobs.rules import rules_of
 from worker.jobs.together import together
 from worker.jobs.walk import BATCH_BYTES, BATCH_ENTRIES, RESOURCE
 from worker.load import sightings
@@ -40,7 +41,7 @@ class Cover:
         self._shown = 0
         self._workplace = workplace
         self._warehouse = workplace.warehouse
-        self._rules = mirror.rules_of(workplace.settings)
+        self._rules = rules_of(workplace.settings)
         self._report = report
         self._progress = Progress(run_id=run_id)
 

@@ -16,12 +16,11 @@ from worker.jobs.begin import begin_or_resume
 from worker.jobs.claims import walk_all
 from worker.jobs.hold import implausible
 from worker.jobs.progress import Progress, Report
+from worker.jobs.rules import rules_of
 from worker.jobs.walk import Walker
 from worker.load import land, ledger, marks, missing, quarantine, sightings, worklist
 from worker.load.report import read_run
 from worker.telemetry import get_logger
-from worker.transform.cutoff import Cutoff
-from worker.transform.message import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
     from worker.jobs.workplace import Workplace
     from worker.records import Search
-    from worker.settings import Settings
 
 
 LOGGED = (
@@ -146,11 +144,6 @@ def log_closed(event: str, figures: Mapping[str, Any], reasons: Sequence[str]) -
     level = "info" if figures["outcome"] == plan.Outcome.COMPLETE else "warning"
     more = {"reasons": list(reasons)} if reasons else {}
     getattr(get_logger(), level)(event, **{name: figures[name] for name in LOGGED}, **more)
-
-
-def rules_of(settings: Settings) -> Rules:
-    """Return the transform rules that the settings ask for."""
-    return Rules(Cutoff(settings.cutoff, settings.cutoff_until))
 
 
 async def _plan(

@@ -7,7 +7,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from worker.jobs.workplace import warehouse_dsn
+from worker.jobs.warehouse import warehouse_dsn
 from worker.load import quarantine
 from worker.load.database import open_warehouse
 from worker.load.report import refuse_outdated

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from worker.extract.entry import read_entry, read_resource
-from worker.jobs import mirror, plan
+from worker.jobs import plan
 from worker.jobs.begin import begin_anew
 from worker.jobs.progress import Progress, Report, no_report
-from worker.jobs.workplace import open_locked
+from worker.jobs.rules import rules_of
+from worker.jobs.warehouse import open_locked
 from worker.load import ledger, rederive
 from worker.records import Communication
 from worker.telemetry import get_logger
@@ -91,7 +92,7 @@ class _Replay:
         run_id: int,
         since: datetime | None,
     ) -> None:
-        self._rules = mirror.rules_of(settings)
+        self._rules = rules_of(settings)
         self._version = rules_version(self._rules)
         self._warehouse = warehouse
         self._lock = lock

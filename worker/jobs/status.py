@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from worker.errors import MirrorError
-from worker.jobs.mirror import rules_of
-from worker.jobs.workplace import existing_warehouse_dsn, warehouse_dsn
+from worker.jobs.rules import rules_of
+from worker.jobs.warehouse import existing_warehouse_dsn, warehouse_dsn
 from worker.load import report
 from worker.load.database import open_warehouse
 from worker.transform.message import rules_version

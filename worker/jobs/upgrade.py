@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.jobs.workplace import warehouse_dsn
+from worker.jobs.warehouse import warehouse_dsn
 from worker.load.database import open_warehouse
 from worker.load.inspect import refuse_unfit
 from worker.load.lock import run_lock

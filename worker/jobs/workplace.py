@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -10,20 +9,18 @@ from uuid import UUID
 
 from worker.errors import AccessRefused, PageFailed, SettingsError, SourceAway
 from worker.extract.client import Source
-from worker.load.database import Warehouse, open_warehouse
-from worker.load.embedded import EmbeddedServer
-from worker.load.inspect import refuse_unfit
+from worker.jobs.warehouse import open_locked, warehouse_dsn
+from worker.load.database import open_warehouse
 from worker.load.land import read_practitioners
 from worker.load.ledger import bind_instance, check_instance, refuse_closed
-from worker.load.lock import RunLock, run_lock
-from worker.load.migrate import migrate, read_outstanding
-from worker.telemetry import get_logger
+from worker.load.migrate import read_outstanding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
-    from worker.load.database import Dsn
+    from worker.load.database import Warehouse
+    from worker.load.lock import RunLock
     from worker.settings import Settings
 
 _NO_RUN = "No run was begun."
@@ -45,42 +42,6 @@ class Workplace:
         was_lost = await self.lock.ensure()
         if was_lost:
             await self.warehouse.work(refuse_closed, self.warehouse, run_id)
-
-
-async def warehouse_dsn(settings: Settings) -> Dsn:
-    """Return the DSN to write to, starting the embedded server if it is to be used. Raises EmbeddedServerError."""
-    if settings.dsn is not None:
-        return settings.dsn.read
-    settings.need_warehouse_place()
-    return await asyncio.to_thread(EmbeddedServer(settings.warehouse_dir).start)
-
-
-async def existing_warehouse_dsn(settings: Settings) -> str:
-    """Return the DSN to read from, starting an embedded server that is stopped. Raises EmbeddedServerError, as above.
-
-    None is made anew: in a directory that was mistyped it would be empty, and look like a mirror that lost everything.
-    """
-    if settings.dsn is not None:
-        return settings.dsn.read()
-    settings.need_warehouse_place()
-    return await asyncio.to_thread(EmbeddedServer(settings.warehouse_dir).start_again)
-
-
-@asynccontextmanager
-async def open_locked(settings: Settings, job: str) -> AsyncIterator[tuple[Warehouse, RunLock]]:
-    """Open the warehouse, take the run lock, and bring the schema up to date: not under the run of an older version.
-
-    Raises WrongInstance if the schema is not this source's; a job that needs no source may have none configured.
-    """
-    async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
-        await warehouse.work(refuse_unfit)
-        async with run_lock(warehouse, job) as lock:
-            applied = await migrate(warehouse)
-            if applied:
-                get_logger().info("schema brought up to date", schema=settings.schema, migrations=len(applied))
-            if settings.instance is not None:
-                await warehouse.work(check_instance, warehouse, settings.instance)
-            yield warehouse, lock
 
 
 async def _knock(source: Source) -> None:

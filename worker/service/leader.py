@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, NoReturn
 
 from worker.errors import MirrorError, RunLocked
-from worker.jobs.workplace import warehouse_dsn
+from worker.jobs.warehouse import warehouse_dsn
 from worker.load.database import Warehouse
 from worker.load.lock import HeldLock
 from worker.telemetry import get_logger, log_error, where
