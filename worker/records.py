@@ -38,6 +38,8 @@ class Reason(StrEnum):
     DEFECT = "defect"
     """Our own code failed on it. A version that does not reads it from quarantine (`replay`)."""
     REFUSED_BY_WAREHOUSE = "refused_by_warehouse"
+    PARTIAL = "partial"
+    """The source says that it left something out of this version, and the mirror holds one that is whole."""
 
 
 class Quality(StrEnum):
@@ -47,6 +49,8 @@ class Quality(StrEnum):
     """A date in no form of FHIR's that names one instant all the same."""
     DEFECT = "defect"
     """Our own code failed on it: some of its columns are derived the plain way."""
+    PARTIAL = "partial"
+    """The source says that it left something out of it, and has never shown it whole."""
     OVER_CAPS = "over_caps"
     """Reading one of its bodies would have taken too long or too much memory: its text was read the plain way."""
     MARKUP_BEFORE_CUTOFF = "markup_before_cutoff"

@@ -14,6 +14,7 @@ WITH counted AS (
         count(*) FILTER (WHERE sent_at IS NULL)                                        AS without_sent,
         count(*) FILTER (WHERE sent_at > _first_seen_at)                               AS sent_after_first_seen,
         count(*) FILTER (WHERE 'odd_date' = ANY (_quality))                            AS odd_date,
+        count(*) FILTER (WHERE 'partial' = ANY (_quality))                             AS partial,
         count(*) FILTER (WHERE 'defect' = ANY (_quality))                              AS defect,
         count(*) FILTER (WHERE direction = 'unknown')                                  AS unknown_direction,
         count(*) FILTER (
@@ -42,6 +43,7 @@ CROSS JOIN LATERAL (
         ('without_sent', counted.without_sent, 'sent_at is null: drafts, most often. Counts by day miss them, and ORDER BY sent_at DESC has them first.'),
         ('sent_after_first_seen', counted.sent_after_first_seen, 'Sent after the mirror first had them: drafts that were sent later, or a time in the future.'),
         ('odd_date', counted.odd_date, 'sent or received is not written as FHIR asks for (an offset without a colon, no seconds, a blank for the T), and names one instant all the same.'),
+        ('partial', counted.partial, 'The source left something out of them (tagged SUBSETTED, or labelled REDACTED or MASKED), and has never shown them whole.'),
         ('defect', counted.defect, 'The mirror''s own code failed on them: some columns are derived the plain way (body_text without its markup, no body_html), until a version that does not fail replays them.'),
         ('unknown_direction', counted.unknown_direction, 'A side is missing, or is neither a patient nor a practitioner.'),
         ('possible_drafts', counted.possible_drafts, 'From a practitioner with status unknown, as the older API edition shows all: a draft cannot be told from a message.'),

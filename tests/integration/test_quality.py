@@ -89,6 +89,7 @@ async def test_each_finding_counts_its_messages(warehouse: Warehouse, database: 
         "sent_after_first_seen": 1,
         "odd_date": 1,
         "defect": 0,
+        "partial": 0,
         "unknown_direction": 0,
         "newer_version_unusable": 1,
     }

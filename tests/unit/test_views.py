@@ -21,6 +21,7 @@ VIEWS_SINCE = {
     "migrations/0015_quality_of_a_row": "f80bbf5e6010e7db2899b2a6157fc20631e49a1044b3b399a5dd8ecca74514b2",
     "migrations/0016_defects": "937d9c94e3fd5a40255a7c0941ba5fd0b659566cb44517bf5906247257c774a0",
     "migrations/0019_quality_of_bodies": "26bc356177ad1dd59013e542dfd017aee489c0c20edc071f8879667c36879799",
+    "migrations/0021_partial": "420deddcde46302efb0e963e012117230312a9f8df28158e701d05f76760fc62",
 }
 
 

@@ -19,6 +19,7 @@ from worker.records import FHIR_ID, Aside, Communication, Quality, Reason, Refer
 ENTRY_BYTES_MAX = 32 * 1024 * 1024
 NESTING_MAX = 64
 HASH_BYTES = 16
+PARTIAL_CODES = ("SUBSETTED", "REDACTED", "MASKED")
 
 # The forms of a literal reference (FHIR R4 §2.3.0.1).
 _REFERENCE = re.compile(
@@ -125,15 +126,28 @@ def canonical_hash(resource: dict[str, Any]) -> bytes:
     """Return the 16-byte hash of what a resource says: sorted keys, no `meta`, no `text`, instants in UTC to the µs.
 
     Two renderings of one version have one hash, so neither a new `meta.lastUpdated` nor another way to write the same
-    instant makes a version.
+    instant makes a version. One that the source calls partial is another version than one that is whole.
     """
     said = {key: value for key, value in resource.items() if key not in {"meta", "text"}}
+    if _is_partial(resource):
+        said["meta"] = "partial"
     for key in ("sent", "received"):
         instant = read_instant(said[key]) if isinstance(said.get(key), str) else None
         # A date without a time of day says less than the instant at which it begins, and stays as it is.
         if instant is not None and instant.has_time:
             said[key] = instant.at.isoformat()
     return blake2b(msgspec.json.encode(said, order="sorted"), digest_size=HASH_BYTES).digest()
+
+
+def _is_partial(resource: dict[str, Any]) -> bool:
+    """Tell whether the source says that it left something out: by a tag, or a security label.
+
+    FHIR R4 §3.1.1.5.9 (a summary is tagged SUBSETTED), §6.1.1 security labels; codes of v3-ObservationValue.
+    """
+    meta = resource.get("meta")
+    labels = [meta.get("tag"), meta.get("security")] if isinstance(meta, dict) else []
+    codings = [coding for label in labels if isinstance(label, list) for coding in label]
+    return any(isinstance(coding, dict) and coding.get("code") in PARTIAL_CODES for coding in codings)
 
 
 def _envelope(entry: bytes) -> _Entry:
@@ -197,7 +211,9 @@ def _communication(resource: bytes, raw_hash: bytes) -> Communication:
             resource=resource,
             raw_hash=raw_hash,
             content_hash=canonical_hash(fields),
-            quality=frozenset({Quality.ODD_DATE} if odd else ()),
+            quality=frozenset(
+                ({Quality.ODD_DATE} if odd else set()) | ({Quality.PARTIAL} if _is_partial(fields) else set())
+            ),
         )
     except msgspec.ValidationError:
         raise _Unusable(Reason.WRONG_FIELD_TYPE, identity) from None

@@ -8,7 +8,7 @@ simply started again. One that lost the run lock writes nothing more (`RunLock.w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from worker.extract.entry import read_entry, read_resource
@@ -127,8 +127,10 @@ class _Replay:
             if not batch:
                 return
             after = batch[-1]
-            records = [read_resource(version.resource) for version in batch]
-            messages = to_messages([one for one in records if isinstance(one, Communication)], self._rules)
+            records = [(read_resource(version.resource), version.content_hash) for version in batch]
+            # Under the hash that it is stored by: it stays the same version, however a version is told today.
+            versions = [replace(one, content_hash=stored) for one, stored in records if isinstance(one, Communication)]
+            messages = to_messages(versions, self._rules)
             refused = await self._lock.work(rederive.rewrite, warehouse, messages, rewrite)
             self._rewritten += len(messages) - refused
             self._unreadable += len(batch) - len(messages)

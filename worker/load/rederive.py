@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from worker.load.land import Landed, land_messages, rewrite_parts, stage, total
-from worker.load.set_aside import write_in_parts
+from worker.load.set_aside import find_partial, write_in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -102,7 +102,8 @@ async def release(connection: Connection, warehouse: Warehouse, messages: Sequen
     Of several versions of one id the one served last is landed last, so that it is the present one. What is closed
     already is left alone: to land an earlier version again would bring it back. So is a message that has a row, and
     whose entry had no id when it was met: nothing told then whether that row is newer. If it is not, the next sync is
-    served this version again. What the server refuses stays in quarantine. Return what was landed.
+    served this version again. What the server refuses, and what is partial where the row is whole, stays in
+    quarantine. Return what was landed.
     """
     hashes = [message.raw_hash for message in messages]
     rows = await connection.fetch(
@@ -114,8 +115,10 @@ async def release(connection: Connection, warehouse: Warehouse, messages: Sequen
     async def write(part: Sequence[Message]) -> None:
         landed.extend([await land_messages(connection, warehouse, [message], run_id=run_id) for message in part])
 
-    wanted = [message for message in messages if message.raw_hash in to_land]
-    refused = await write_in_parts(connection, warehouse, wanted, write)
+    partial = await find_partial(connection, warehouse, messages)
+    is_partial = {message.raw_hash for message in partial}
+    wanted = [message for message in messages if message.raw_hash in to_land and message.raw_hash not in is_partial]
+    refused = [*partial, *await write_in_parts(connection, warehouse, wanted, write)]
     kept = {message.raw_hash for message in refused}
     await connection.execute(
         warehouse.sql("quarantine/resolve_entries"), [raw_hash for raw_hash in hashes if raw_hash not in kept]

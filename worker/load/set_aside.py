@@ -16,7 +16,7 @@ import asyncpg
 
 from worker.load.migrate import known_files
 from worker.load.sqlstates import Then, meaning_of
-from worker.records import Reason, Rejected
+from worker.records import Quality, Reason, Rejected
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -79,11 +79,22 @@ async def write_in_parts(
     return refused
 
 
-def rejected(message: Message) -> Rejected:
+def rejected(message: Message, reason: Reason = Reason.REFUSED_BY_WAREHOUSE) -> Rejected:
     """Return a message as it goes to quarantine: the resource alone, under the hash of the whole entry."""
-    return Rejected(
-        Reason.REFUSED_BY_WAREHOUSE, message.id, b'{"resource":' + message.resource + b"}", message.raw_hash
-    )
+    return Rejected(reason, message.id, b'{"resource":' + message.resource + b"}", message.raw_hash)
+
+
+async def find_partial(connection: Connection, warehouse: Warehouse, messages: Sequence[Message]) -> list[Message]:
+    """Return those of these messages that the source calls partial and that would land over a whole version.
+
+    That is another message of theirs, or their live row, which is locked until the transaction ends.
+    """
+    partial = [message for message in messages if Quality.PARTIAL in message.quality]
+    if not partial:
+        return []
+    rows = await connection.fetch(warehouse.sql("land/lock_whole"), sorted({message.id for message in partial}))
+    whole = {row["id"] for row in rows} | {one.id for one in messages if Quality.PARTIAL not in one.quality}
+    return [message for message in partial if message.id in whole]
 
 
 async def _read_added(connection: Connection, warehouse: Warehouse) -> str:

@@ -13,8 +13,8 @@ from worker.load.failures import RowRefused
 from worker.load.land import Landed, land_messages, total
 from worker.load.marks import Seen, write_mark
 from worker.load.quarantine import resolve, store_rejected
-from worker.load.set_aside import rejected, write_in_parts
-from worker.records import Message, Rejected, Search
+from worker.load.set_aside import find_partial, rejected, write_in_parts
+from worker.records import Message, Reason, Rejected, Search
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,6 +75,11 @@ class Batch:
     rejected: Sequence[Rejected]
     number: int
     in_parts: bool = False
+
+    def without(self, messages: Sequence[Message]) -> Batch:
+        """Return the same batch without these messages."""
+        left_out = {message.raw_hash for message in messages}
+        return replace(self, messages=[one for one in self.messages if one.raw_hash not in left_out])
 
 
 async def plan_searches(
@@ -196,10 +201,11 @@ async def land_batch(
         raise LeaseLost("The warehouse has lost what had been landed of a search.")
     if landings > batch.number:
         return Landed()
+    partial = await find_partial(connection, warehouse, batch.messages)
+    batch = batch.without(partial)
     landed, refused = await _land_messages(connection, warehouse, batch, claim.run_id)
-    is_refused = {message.raw_hash for message in refused}
-    await resolve(connection, warehouse, [one for one in batch.messages if one.raw_hash not in is_refused])
-    entries = [*batch.rejected, *map(rejected, refused)]
+    await resolve(connection, warehouse, batch.without(refused).messages)
+    entries = [*batch.rejected, *map(rejected, refused), *(rejected(one, Reason.PARTIAL) for one in partial)]
     quarantined = await store_rejected(connection, warehouse, entries, claim.search, run_id=claim.run_id)
     await connection.execute(
         warehouse.sql("ledger/add_landed"), claim.search_id, landed.inserted, landed.updated, quarantined, claim.lease
