@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.markup import unhurried
 from worker.errors import PageFailed
 from worker.extract.bundle import decode_page
 from worker.extract.entry import hash_entry, read_entry
@@ -106,6 +107,7 @@ def test_what_stands_around_an_undecodable_entry_counts(entry: bytes, _reason: R
     assert (page.total, page.next_url) == (3, "/n")
 
 
+@unhurried
 @given(st.lists(any_entries, max_size=8))
 def test_as_many_values_come_out_as_entries_went_in(values: list[Any]) -> None:
     """Whatever an entry is, it is a Communication, a Rejected or an Aside; none is lost, none raises."""
@@ -121,6 +123,7 @@ def test_as_many_values_come_out_as_entries_went_in(values: list[Any]) -> None:
             assert record.entry == entry
 
 
+@unhurried
 @given(st.lists(any_entries, min_size=1, max_size=5), st.data())
 def test_a_spoilt_body_fails_its_page_or_is_read_and_never_raises_anything_else(
     values: list[Any], data: st.DataObject

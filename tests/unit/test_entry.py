@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.markup import unhurried
 from worker.extract.entry import ENTRY_BYTES_MAX, canonical_hash, hash_entry, read_entry, read_resource
 from worker.extract.roster import RosterEntry, read_practitioner
 from worker.records import Aside, Communication, Quality, Reason, Reference, Rejected
@@ -360,6 +361,7 @@ def reordered(value: Any) -> Any:
     return [reordered(item) for item in value] if isinstance(value, list) else value
 
 
+@unhurried
 @given(resources, values, values)
 def test_the_content_hash_ignores_key_order_meta_and_text(resource: dict[str, Any], meta: Any, text: Any) -> None:
     expected = canonical_hash(resource)
@@ -367,6 +369,7 @@ def test_the_content_hash_ignores_key_order_meta_and_text(resource: dict[str, An
     assert canonical_hash({"meta": meta, **resource, "text": text}) == expected
 
 
+@unhurried
 @given(resources, resources)
 def test_the_content_hash_follows_everything_else(one: dict[str, Any], other: dict[str, Any]) -> None:
     same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
