@@ -12,6 +12,7 @@ from aiohttp import web
 from tests.integration.mirroring import environment, ids_of, message, mirror_settings, run_command
 from worker.jobs.plan import Outcome
 from worker.jobs.sync import sync
+from worker.sandbox.faults_moment import documented_refusal
 from worker.sandbox.population import make_clinic
 from worker.sandbox.server import SandboxServer
 
@@ -256,7 +257,7 @@ async def test_a_refused_search_fails_alone(code: int, database_dsn: str, databa
     @web.middleware
     async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.query.get("sender") == target:
-            return web.Response(status=code)
+            return documented_refusal(code) if code == 400 else web.Response(status=code)
         return await handler(request)
 
     async with SandboxServer(clinic, middlewares=[refuse]) as server:

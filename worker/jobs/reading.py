@@ -49,7 +49,8 @@ async def read_search(
             if tally.confirm_copies():
                 copies = tally.readings[-1].copies
                 get_logger().warning("a search serves identical entries twice, and counts them twice", entries=copies)
-            reason = acceptance.objection(tally)
+            # What it was not accepted for before still says most about it.
+            reason = reason if acceptance.objection(tally) is not None else None
     except PageFailed as failed:
         return failed.reason
     return reason

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -48,21 +47,27 @@ class Shown:
 class Reading:
     """What one reading from the first page on has shown so far: of each page its `total` and a hash of its entries.
 
-    `served` counts each version of each entry as often as it was shown.
+    `served` counts entries as often as they were shown, `distinct` each of them once. `digest` is the same for all
+    readings that show the same entries equally often, in whatever order and on whatever pages.
     """
 
     began: int = 0
     first_page: int = 0
     """How many entries the first page had."""
     pages: list[tuple[int | None, int]] = field(default_factory=list)
-    served: Counter[tuple[Key, bytes]] = field(default_factory=Counter)
+    served: int = 0
+    distinct: int = 0
+    digest: int = 0
+    has_two_versions: bool = False
+    """Whether an entry was shown in two versions."""
 
     def add(self, total: int | None, shown: Shown, requested: int) -> None:
         """Count a page."""
         if not self.pages:
             self.began, self.first_page = requested, len(shown.keys)
         self.pages.append((total, hash(tuple(shown.raw_hashes))))
-        self.served.update(zip(shown.keys, shown.raw_hashes, strict=True))
+        self.served += len(shown.keys)
+        self.digest += sum(map(hash, shown.raw_hashes))
 
     @property
     def copies(self) -> int:
@@ -70,9 +75,8 @@ class Reading:
 
         0 if there are none, if that is not so on every page, or if an entry was shown in two versions.
         """
-        distinct, served = len(self.served), self.served.total()
-        is_counted_so = {total for total, _ in self.pages} == {served}
-        return served - distinct if is_counted_so and len({key for key, _ in self.served}) == distinct else 0
+        is_counted_so = {total for total, _ in self.pages} == {self.served} and not self.has_two_versions
+        return self.served - self.distinct if is_counted_so else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,8 @@ class Tally:
     """What one walk of a search was shown, in all its readings.
 
     `known` are keys that were seen before this walk began: they count as seen before each of its answers.
-    Of each key two numbers are kept: the first arrival and the last request of the answers that showed it.
+    Of each key two numbers are kept, the first arrival and the last request of the answers that showed it, and the
+    version that was shown last.
     """
 
     def __init__(self, known: Collection[Key] = frozenset()) -> None:
@@ -105,6 +110,7 @@ class Tally:
         self._numbers: dict[Key, int] = {}
         self._first_arrivals: list[int] = []
         self._last_requests: list[int] = []
+        self._raw_hashes: list[bytes] = []
         self._answers: list[_Answer] = []
 
     @property
@@ -132,20 +138,20 @@ class Tally:
         self.is_whole &= shown.is_whole
         self.strangers += shown.strangers
         self._reading.add(total, shown, requested)
-        numbers = array("I", {self._note(key, requested, arrived) for key in shown.keys})
+        entries = zip(shown.keys, shown.raw_hashes, strict=True)
+        numbers = array("I", {self._note(key, raw_hash, requested, arrived) for key, raw_hash in entries})
         if total is not None:
             self.total = total
             self._answers.append(_Answer(requested, arrived, total, numbers))
 
     def end_reading(self) -> None:
         """Note that the last page of a reading was counted. What is counted next belongs to another reading."""
+        self._reading.distinct = sum(map(self._reading.began.__le__, self._last_requests))
         self.readings.append(self._reading)
         self._reading = Reading()
         # An answer that the whole next reading did not make fit is given up: memory and time stay bounded.
         since = self.readings[-2].began if len(self.readings) > 1 else 0
         self._answers = [answer for answer in self._answers if answer.requested >= since]
-        for reading in self.readings[:-2]:
-            reading.served.clear()
 
     def find_instant(self) -> bool:
         """Look for an answer that fits the rule; if there is one, the search is accepted, with the `total` it had."""
@@ -171,7 +177,7 @@ class Tally:
     def confirm_copies(self) -> bool:
         """Accept the search if the last reading, of other pages, showed each entry as often as the one before it."""
         one, other = self.readings[-2:]
-        same = one.served == other.served and one.copies == other.copies > 0
+        same = one.digest == other.digest and one.copies == other.copies > 0
         if same and one.first_page != other.first_page:
             self.is_accepted = True
         return self.is_accepted
@@ -201,12 +207,16 @@ class Tally:
         both = {number for number, (first, last) in sightings if first <= answer.requested and last >= answer.arrived}
         return both.union(answer.numbers)
 
-    def _note(self, key: Key, requested: int, arrived: int) -> int:
+    def _note(self, key: Key, raw_hash: bytes, requested: int, arrived: int) -> int:
         number = self._numbers.setdefault(key, len(self._numbers))
         if number == len(self._first_arrivals):
             self._first_arrivals.append(_BEFORE_THE_WALK if key in self.known else arrived)
             self._last_requests.append(requested)
-        else:
-            self._first_arrivals[number] = min(self._first_arrivals[number], arrived)
-            self._last_requests[number] = max(self._last_requests[number], requested)
+            self._raw_hashes.append(raw_hash)
+            return number
+        if self._raw_hashes[number] != raw_hash and self._last_requests[number] >= self._reading.began:
+            self._reading.has_two_versions = True
+        self._raw_hashes[number] = raw_hash
+        self._first_arrivals[number] = min(self._first_arrivals[number], arrived)
+        self._last_requests[number] = max(self._last_requests[number], requested)
         return number
