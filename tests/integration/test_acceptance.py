@@ -9,6 +9,7 @@ from unittest.mock import patch
 import pytest
 from aiohttp import web
 
+from tests.integration.bare_source import PATIENT, BareSource, letter
 from tests.integration.mirroring import environment, ids_of, message, mirror_settings, run_command
 from worker.jobs.plan import Outcome
 from worker.jobs.sync import sync
@@ -113,6 +114,28 @@ def results_that_are_not_whole(bundle: Bundle, offset: int, _reads: int) -> None
 
 def clinic_of_long_searches() -> Clinic:
     return make_clinic(messages=700, practitioners=3, patients=20, seed=2)
+
+
+@pytest.mark.parametrize("nobody", [{"sender": None}, {"sender": {"display": "Made up"}}, {"recipient": None}])
+async def test_one_message_that_names_nobody_on_a_side_leaves_its_search_accepted(
+    nobody: dict[str, Any], database_dsn: str, database: asyncpg.Connection
+) -> None:
+    source = BareSource([letter(f"m{number}") for number in range(3)])
+
+    def forget_a_side(path: str, query: dict[str, str], bundle: dict[str, Any]) -> None:
+        if path == "/Communication" and query.get("sender" if "sender" in nobody else "recipient"):
+            bundle["entry"] = [{"resource": one["resource"] | nobody} for one in bundle["entry"]]
+
+    source.spoil = forget_a_side
+    async with source.serve() as url:
+        if "recipient" in nobody:
+            source.rows = [
+                letter(one, sender={"reference": PATIENT}, recipient=[{"reference": "Practitioner/pr"}])
+                for one in source.ids()
+            ]
+        done = await run_command(environment(url, database_dsn), "sync")
+    assert done.code == 0, done.out
+    assert await ids_of(database) == source.ids()
 
 
 @pytest.mark.parametrize(

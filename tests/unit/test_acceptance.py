@@ -246,9 +246,12 @@ def test_a_message_belongs_to_the_search_that_asked_for_it(search: Search, expec
     assert belongs(message(sender=Reference("Patient", "p"), recipients=recipients), search) is expected
 
 
-def test_a_message_without_sides_belongs_to_nobodys_search() -> None:
-    assert not belongs(message(), Search("sender", "Patient/p"))
-    assert not belongs(message(), Search("recipient", "Patient/p"))
+def test_a_message_that_names_nobody_contradicts_no_search_for_a_person() -> None:
+    assert belongs(message(), Search("sender", "Patient/p"))
+    assert belongs(message(), Search("recipient", "Patient/p"))
+    one_sided = message(sender=Reference("Patient", "p"))
+    assert not belongs(one_sided, Search("sender", "Practitioner/a"))
+    assert belongs(one_sided, Search("recipient", "Practitioner/a"))
 
 
 @pytest.mark.parametrize(

@@ -50,12 +50,14 @@ def is_worth_another_reading(tally: Tally) -> bool:
 
 
 def belongs(communication: Communication, search: Search) -> bool:
-    """Tell whether a message is what the search asked for; if not, the server ignored its filter."""
+    """Tell whether a message may be what the search asked for; if not, the server ignored its filter.
+
+    One that names nobody on that side (`sender` null, a recipient by identifier only) contradicts no filter.
+    """
     if search.parameter == "_id":
         return communication.id == search.value
-    if search.parameter == "sender":
-        return str(communication.sender) == search.value
-    return any(str(recipient) == search.value for recipient in communication.recipients)
+    named = communication.recipients if search.parameter == "recipient" else (communication.sender,)
+    return not any(named) or any(str(reference) == search.value for reference in named)
 
 
 def judged(record: Communication, entry: bytes, search: Search) -> tuple[Communication | Rejected, bool]:
