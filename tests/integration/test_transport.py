@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from tests.integration.loopback import SEARCH, FakeClock, Upstream, settings_for
+from tests.integration.loopback import SEARCH, FakeClock, Upstream, body, bundle, page, settings_for
 from worker.errors import EXIT_USAGE, SettingsError, SourceAway
 from worker.extract.client import Source
 from worker.extract.transport import proxy_of
@@ -208,3 +208,65 @@ def test_a_proxy_that_is_none_is_named(proxy: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(SettingsError, match="HTTPS_PROXY"):
         proxy_of("https://source.test")
+
+
+# What stands before the source writes
+
+
+async def test_a_response_header_of_many_thousand_characters_is_read() -> None:
+    """A Content-Security-Policy grows; up to 64 KiB it is nobody's fault."""
+    long = body(bundle("a"), Content_Security_Policy="default-src " + "https://cdn.example.com " * 2600)
+    async with Upstream(otherwise=long).serve() as upstream:
+        assert len((await first_page_of(upstream.url)).entries) == 1
+
+
+async def test_a_byte_order_mark_before_json_is_skipped() -> None:
+    """Of a page and of a token."""
+    async with Upstream(otherwise=body(b"\xef\xbb\xbf" + bundle("a"))).serve() as upstream:
+        upstream.tokens = body(b'\xef\xbb\xbf{"access_token": "token-1", "expires_in": 36000}')
+        assert len((await first_page_of(upstream.url)).entries) == 1
+        more = {"CANVAS_TOKEN": "", "CANVAS_CLIENT_ID": "mirror", "CANVAS_CLIENT_SECRET": "secret"}
+        assert len((await first_page_of(upstream.url, None, **more)).entries) == 1
+    assert upstream.seen[-1].headers["Authorization"] == "Bearer token-1"
+
+
+async def test_a_next_link_by_plain_http_to_the_same_host_is_asked_for_by_https(
+    authority: trustme.CA, ca_file: str
+) -> None:
+    """Where a proxy ends TLS, the source believes that it speaks http. Nothing is sent in the clear."""
+    upstream = Upstream()
+    async with upstream.serve(tls=serving_as(authority, "127.0.0.1")):
+        upstream.script.append(page("a", total=2, following="http://127.0.0.1/Communication?_offset=1"))
+        upstream.script.append(page("b", total=2))
+        settings = settings_for(upstream.url, MIRROR_CA_FILE=ca_file)
+        async with Source.open(settings, clock=FakeClock().clock()) as source:
+            pages = [one async for one in source.walk("Communication", SEARCH)]
+    assert [one.url for one in pages[1:]] == [f"{upstream.url}/Communication?_offset=1"]
+
+
+async def test_an_untrusted_certificate_says_what_the_tls_library_says(authority: trustme.CA, ca_file: str) -> None:
+    async with Upstream().serve(tls=serving_as(authority, "elsewhere.test")) as upstream:
+        with pytest.raises(SettingsError, match="not trusted: unable to get local issuer certificate"):
+            await first_page_of(upstream.url)
+        with pytest.raises(SettingsError, match="not trusted: IP address mismatch"):
+            await first_page_of(upstream.url, MIRROR_CA_FILE=ca_file)
+
+
+async def test_an_authority_that_is_named_need_not_be_as_strict_verification_wants_it(
+    authority: trustme.CA, ca_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python 3.13 and newer verify strictly by default; so does this test with an older one."""
+    contexts: list[ssl.SSLContext] = []
+
+    def strict() -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        contexts.append(context)
+        return context
+
+    monkeypatch.setattr("ssl.create_default_context", strict)
+    async with Upstream().serve(tls=serving_as(authority, "127.0.0.1")) as upstream:
+        assert await first_page_of(upstream.url, MIRROR_CA_FILE=ca_file)
+        with pytest.raises(SettingsError, match="not trusted"):
+            await first_page_of(upstream.url)
+    assert [bool(one.verify_flags & ssl.VERIFY_X509_STRICT) for one in contexts] == [False, True]

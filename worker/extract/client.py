@@ -20,7 +20,7 @@ from worker.extract.auth import TokenSource
 from worker.extract.bundle import decode_page
 from worker.extract.connection import Clock, Connection, Server
 from worker.extract.exchange import Answer, Bounds, Request
-from worker.extract.links import first_url, next_url
+from worker.extract.links import first_url, mismatch, next_url
 from worker.extract.patience import Failure, Patience
 from worker.extract.transport import proxy_of
 from worker.settings import SOURCE_FIRST_PATIENCE
@@ -117,6 +117,10 @@ class Source:
         Raises PageFailed `foreign_next` or `bad_link`, as `links.next_url` does.
         """
         return None if page.next_url is None else next_url(self._base_url, page.url, page.next_url)
+
+    def mismatch(self, page: Page) -> str:
+        """Return what to do about a `next` link of `page` that does not lead on; empty if it has none."""
+        return "" if page.next_url is None else mismatch(self._base_url, page.next_url)
 
     async def walk(
         self,

@@ -43,9 +43,6 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
                 "MIRROR_CA_FILE holds no certificate that can be read.",
                 next="Point it at a PEM file of the authority.",
             ) from None
-        # On since Python 3.13: it refuses authorities of before that, which lack key identifiers. Whoever named one
-        # means it.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
 

@@ -11,6 +11,7 @@ from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE, EXIT_WAREHOUSE, 
 from worker.extract.client import Source
 from worker.extract.roster import PATIENTS
 from worker.jobs import people
+from worker.jobs.check_search import fault_of_a_search
 from worker.jobs.differences import FORBIDDEN
 from worker.jobs.warehouse import warehouse_dsn
 from worker.jobs.workplace import open_source
@@ -64,10 +65,20 @@ async def _source(settings: Settings) -> AsyncIterator[Check]:
         yield Check(True, f"the source's settings are sound; the instance is {instance}")
         async with open_source(settings, partial(Source.open, first_patience=FIRST_PATIENCE)) as source:
             yield Check(True, "the source answers, and lets us search for messages")
-            yield judge_roster(await people.read_practitioners(source))
+            lists = await people.read_practitioners(source)
+            yield judge_roster(lists)
+            if practitioners := [one for listed in lists for one in listed.ids]:
+                yield await _search(source, practitioners)
             yield await _patients(source)
     except MirrorError as error:
         yield _failed(error)
+
+
+async def _search(source: Source, practitioners: Sequence[str]) -> Check:
+    fault = await fault_of_a_search(source, practitioners)
+    if fault is not None:
+        return Check(False, *fault, EXIT_INCOMPLETE)
+    return Check(True, "a search for messages says how many there are, and its pages lead on")
 
 
 async def _patients(source: Source) -> Check:

@@ -1,0 +1,47 @@
+"""What `check` learns from a search for messages: whether it counts, and whether its `next` link leads on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from worker.advice import advise
+from worker.errors import PageFailed
+from worker.jobs import plan
+from worker.jobs.walk import RESOURCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from worker.extract.client import Source
+    from worker.records import Page
+
+SEARCHES_MAX = 10
+"""How many searches are looked at for one that has a second page."""
+
+
+async def fault_of_a_search(source: Source, practitioners: Iterable[str]) -> tuple[str, str] | None:
+    """Return what is wrong with the searches for messages, and what to do about it; None if nothing is.
+
+    They are asked for with one message a page, so that a few messages are enough for a `next` link, which is followed
+    once. Raises what `Source.first_page` raises of the source as a whole.
+    """
+    for search in plan.searches_for(practitioners, (), ())[:SEARCHES_MAX]:
+        pages: list[Page] = []
+        try:
+            async for page in source.walk(RESOURCE, [(search.parameter, search.value)], count=1):
+                pages.append(page)
+                if len(pages) == 2:
+                    break
+        except PageFailed as failed:
+            what = "the `next` link of a search for messages" if pages else "a search for messages"
+            mismatch = source.mismatch(pages[-1]) if pages else ""
+            return f"{what} fails ({failed.reason})", mismatch or _advice(failed.reason)
+        if all(page.total is None for page in pages):
+            return "a search for messages does not say how many there are (no_total)", _advice("no_total")
+        if len(pages) > 1:
+            return None
+    return None
+
+
+def _advice(reason: str) -> str:
+    return " ".join(advise([reason], "the same command"))
