@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from tests.faults.fault_cases import STARTS, Case
 from tests.faults.readings_sabotages import SABOTAGES as READINGS
+from worker.extract import answers
 from worker.jobs import acceptance, mirror, plan
 from worker.jobs.plan import Outcome
 from worker.load import missing
@@ -49,6 +50,18 @@ def _what_was_not_shown_is_not_asked_for() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _strangers_are_believed() -> Iterator[None]:
+    judge = answers.judge
+
+    def final(status: int, said: answers.Said, **named: Any) -> answers.Means:
+        means = judge(status, said, **named)
+        return answers.Means.FINAL if means is answers.Means.AWAY and status >= 400 else means
+
+    with patch.object(answers, "judge", final):
+        yield
+
+
 @dataclass(frozen=True, slots=True)
 class Sabotage:
     """A way to break the mirror, and a kind of fault under which it must be noticed, at one request or another."""
@@ -67,5 +80,6 @@ SABOTAGES = {
     "equal counts alone are enough": Sabotage(READINGS["equal counts alone"], "row_replaced"),
     "deletions are believed of a source that knows no id": Sabotage(_deletions_are_believed, "scope_shrunk"),
     "an incomplete run is called complete": Sabotage(_runs_are_called_complete, "next_foreign"),
+    "a web page's 403 is final": Sabotage(_strangers_are_believed, "blocked"),
     "what a run was not shown is not asked for by id": Sabotage(_what_was_not_shown_is_not_asked_for, "nothing_found"),
 }

@@ -2,7 +2,8 @@
 
 A case is a run that meets a script of faults, and then runs that meet none. The first must end `complete` with the
 mirror equal to the source, or say that it is not complete: by its outcome, or by an error with its exit code. If
-nothing befalls it but new messages, it must be complete. After it, without faults, one run completes and the mirror
+nothing befalls it but new messages, it must be complete; so must it if one answer is spoiled on its way, or comes from
+something else than the source: that costs time only. After it, without faults, one run completes and the mirror
 equals the source; one that is resumed may owe what moved after its `as_of` to the next. In between no message is marked
 as deleted that the source has.
 
@@ -25,6 +26,7 @@ from tests.integration.loopback import FakeClock
 from worker.errors import AccessRefused, MirrorError, SettingsError, SourceAway
 from worker.jobs.mirror import RunResult
 from worker.jobs.plan import Outcome
+from worker.sandbox import faults_answers
 from worker.sandbox.faults import FAULTS, Faults, Script
 from worker.telemetry import where
 
@@ -40,6 +42,10 @@ PROCESSES = 2
 
 # Lies that no run can see through about messages that the mirror never knew.
 BELIEVED = frozenset({"nothing_found", "scope_shrunk", "roster_filters_ignored"})
+
+
+# Answers that are spoiled on their way, or never come: one of them costs time, whatever it looks like.
+PASSING = frozenset(fault.__name__ for fault in faults_answers.KINDS)
 
 
 async def run(size: Size, seed: int, server_url: str) -> ProofResult:
@@ -132,6 +138,8 @@ class _Prover:
         is_complete = isinstance(ended, RunResult) and ended.outcome is Outcome.COMPLETE
         if case.kinds == {"inbox_grows"}:
             self._violated_if(set() if is_complete else {str(ended)}, case, "a busy inbox is not complete")
+        if case.sort == "single faults" and case.kinds <= PASSING:
+            self._violated_if(set() if is_complete else {str(ended)}, case, "what passes cost more than time")
         if isinstance(ended, RunResult) and is_complete:
             await self._hold_complete(case, ended, differing, known)
             if not differing and case.is_pair:

@@ -163,6 +163,28 @@ async def test_a_source_that_dies_and_comes_back_within_the_patience_costs_only_
         assert source.retries == 8
 
 
+async def test_a_pace_is_learnt_from_refusals_that_say_nothing_of_when_to_come_back() -> None:
+    """Of a source that bears 20 requests a second; without learning, nearly every second request would be refused."""
+    tokens, last, refused = 20.0, 0.0, 0
+
+    async def bear_twenty(request: web.Request) -> web.StreamResponse:
+        nonlocal tokens, last, refused
+        now = asyncio.get_running_loop().time()
+        tokens, last = min(20.0, tokens + (now - last) * 20), now
+        if tokens < 1:
+            refused += 1
+            return await status(429)(request)
+        tokens -= 1
+        return await page("a")(request)
+
+    async with AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(Upstream(otherwise=bear_twenty).serve())
+        source = await stack.enter_async_context(Source.open(settings_for(upstream.url)))
+        await asyncio.gather(*(source.first_page("Communication", SEARCH) for _ in range(150)))
+        assert source.requests == 150 + refused
+    assert refused < 150 / 5
+
+
 # Failures that stay
 
 

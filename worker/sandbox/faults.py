@@ -77,7 +77,7 @@ class Faults:
 
     `page_max` is how many entries a page holds at most, whatever is asked for. `befell` lists (request number, kind);
     `moved` maps the ids of messages that drift has created, edited, moved or removed to when it did so last; `denied`
-    holds those that were asked for by `_id` and hidden.
+    holds those that were asked for by `_id` and hidden. A firewall blocks requests up to the number `blocked_up_to`.
     """
 
     clinic: Clinic
@@ -91,6 +91,7 @@ class Faults:
     expired: set[str] = field(default_factory=set)
     scope_shrunk: bool = False
     grows_from: int | None = None
+    blocked_up_to: int = 0
 
     @property
     def middleware(self) -> Middleware:
@@ -110,6 +111,7 @@ class Faults:
         self.requests = 0
         self.scope_shrunk = False
         self.grows_from = None
+        self.blocked_up_to = 0
 
     def note_move(self, message_id: str) -> None:
         """Remember that a message does not stand still."""
@@ -121,6 +123,8 @@ class Faults:
         self.befell += [(number, kind) for kind in kinds]
 
         async def calm() -> web.StreamResponse:
+            if number <= self.blocked_up_to:
+                return faults_answers.blocked_page()
             if request.headers.get("Authorization") in self.expired:
                 return documented_refusal(401)
             faults_drift.grow(Moment(self, request, number, calm))

@@ -66,6 +66,27 @@ async def outcome_instead(_moment: Moment) -> web.StreamResponse:
     return json_answer(operation_outcome("transient", "Try again"))
 
 
+async def blocked(moment: Moment) -> web.StreamResponse:
+    """Answer this request and the next seven 403 with an HTML page, as a firewall does for a while."""
+    moment.faults.blocked_up_to = moment.number + 7
+    return blocked_page()
+
+
+async def blocked_in_silence(_moment: Moment) -> web.StreamResponse:
+    """Answer 403 with nothing in it."""
+    return web.Response(status=403)
+
+
+async def nothing_behind(_moment: Moment) -> web.StreamResponse:
+    """Answer 404 in words of its own, as an ingress does that has lost the server behind it."""
+    return web.Response(text="default backend - 404", status=404)
+
+
+async def request_timeout(_moment: Moment) -> web.StreamResponse:
+    """Answer 408 with nothing in it."""
+    return web.Response(status=408)
+
+
 async def truncated(moment: Moment) -> web.StreamResponse:
     """Cut the body in the middle, its length as announced."""
     answer = await moment.answer()
@@ -102,6 +123,11 @@ async def never_answers(moment: Moment) -> web.StreamResponse:
     return web.Response()
 
 
+def blocked_page() -> web.Response:
+    """Return what a firewall says."""
+    return web.Response(body=HTML, status=403, content_type="text/html")
+
+
 KINDS = (
     unauthorized,
     expired_tokens,
@@ -112,6 +138,10 @@ KINDS = (
     unavailable,
     html_instead,
     outcome_instead,
+    blocked,
+    blocked_in_silence,
+    nothing_behind,
+    request_timeout,
     truncated,
     reset_in_body,
     dripping,
