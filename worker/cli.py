@@ -39,7 +39,7 @@ class _WithSettings(local.Group):
                 [
                     ("0", "everything asked for was accepted"),
                     ("1", "closed with searches not accepted, or differences found"),
-                    ("2", "usage, settings or credentials"),
+                    ("2", "usage, settings or credentials; something else than FHIR at the source's URL"),
                     ("3, 4", "source, warehouse could not be reached or stayed away"),
                     ("75", "another run holds the lock"),
                     ("130", "SIGINT, SIGTERM or SIGHUP; a sync or backfill can be resumed"),

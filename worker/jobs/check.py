@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from worker.advice import advise
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE, EXIT_WAREHOUSE, MirrorError, PageFailed
 from worker.extract.client import Source
 from worker.extract.roster import PATIENTS
@@ -91,7 +92,7 @@ async def _patients(source: Source) -> Check:
             f"the patients cannot be listed ({failed.reason})",
             "verify and backfill need the scope to read Patient."
             if failed.reason == FORBIDDEN
-            else "verify and backfill need them. deploy/README.md says what the word means, and what to do.",
+            else "verify and backfill need them: " + " ".join(advise([failed.reason], "the same command")),
         )
     return Check(True, "the source lists patients, as verify and backfill need")
 
@@ -106,7 +107,7 @@ def judge_roster(lists: Sequence[people.People]) -> Check:
             f"the roster cannot be read whole ({', '.join(reasons)})",
             "Give this client the scope to read Practitioner."
             if forbidden
-            else "No sync would be complete. deploy/README.md says what each word means, and what to do.",
+            else "No sync would be complete: " + " ".join(advise(reasons, "the same command")),
             EXIT_USAGE if forbidden else EXIT_INCOMPLETE,
         )
     active, inactive = (len(one.ids) for one in lists)
