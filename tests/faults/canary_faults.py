@@ -74,8 +74,8 @@ END $$;
 CREATE OR REPLACE TRIGGER speak BEFORE INSERT OR UPDATE ON canvas.message FOR EACH ROW EXECUTE FUNCTION speak()
 """
 # Disk full, cancelled, a value not of its type, an internal error, and what a trigger says of its own, each with the
-# exit code of the sync. Two of them are about a row, which is set aside.
-SQLSTATES = {"53100": 4, "57014": 4, "22P02": 0, "XX000": 4, "P0001": 0}
+# exit code of the sync. Two of them are about a row, which is set aside: all rows at once are a flood.
+SQLSTATES = {"53100": 4, "57014": 4, "22P02": 1, "XX000": 4, "P0001": 1}
 
 RAISES = """
 from worker.jobs import walk
@@ -205,7 +205,9 @@ async def warehouse_refuses(stage: Stage) -> None:
         f"ALTER TABLE canvas.message ADD CONSTRAINT refused CHECK (body_text NOT LIKE '{MARK}%') NOT VALID"
     )
     stage.change()
-    await stage.ears.run(stage.variables(), "sync", saying="the warehouse refused messages, which were set aside")
+    await stage.ears.run(
+        stage.variables(), "sync", code=1, saying="the warehouse refused messages, which were set aside"
+    )
     await database.execute("ALTER TABLE canvas.message DROP CONSTRAINT refused")
     await database.execute(SPEAKING_TRIGGER)
     name = await database.fetchval("SELECT current_database()")
