@@ -1,4 +1,8 @@
-"""The command line. Everything heavy is imported inside the commands, so that `--help` answers at once."""
+"""The command line.
+
+Everything heavy is imported inside the commands, after the settings are read, so that `--help` and a wrong setting are
+answered at once.
+"""
 
 from __future__ import annotations
 
@@ -65,14 +69,14 @@ def sync(quick: bool, accept_deletions: bool, accept_roster: bool, as_json: bool
 
     Takes up a sync that died less than MIRROR_RESUME_WITHIN ago.
     """
-    from worker.jobs.sync import sync as job
-    from worker.progress_bar import progress_report
-
+    settings = _settings()
     if quick and accept_deletions:
         raise SettingsError(
             "--accept-deletions does not go with --quick, which marks no deletions.", next="Leave one of them out."
         )
-    settings = _settings()
+    from worker.jobs.sync import sync as job
+    from worker.progress_bar import progress_report
+
     with progress_report() as report:
         work = job(settings, report, quick=quick, accept_deletions=accept_deletions, accept_roster=accept_roster)
         result = run_job(work, again=TAKEN_UP)
@@ -114,14 +118,15 @@ def backfill(
     DATE is a day such as 2024-01-31, of the clinic (MIRROR_TIME_ZONE). Messages without a sent time always land. An
     interrupted backfill is taken up again by the same command, however late.
     """
+    settings = _settings()
+    from worker.selection import selection_of
+
+    days = (since and since.date(), until and until.date())
+    selection = selection_of(settings.time_zone, practitioners, patients_file, ids, *days)
     from worker import display, json_output
     from worker.jobs import backfill as job
     from worker.progress_bar import progress_report
-    from worker.selection import selection_of
 
-    settings = _settings()
-    days = (since and since.date(), until and until.date())
-    selection = selection_of(settings.time_zone, practitioners, patients_file, ids, *days)
     with progress_report() as report:
         if dry_run:
             estimate = run_job(job.estimate(settings, selection, report))
@@ -150,11 +155,11 @@ def verify(no_sync: bool, as_json: bool) -> None:
 
     What is found is known to the next sync, and rows that were altered to the next replay.
     """
+    settings = _settings()
     from worker import display, json_output
     from worker.jobs.verify import verify as job
     from worker.progress_bar import progress_report
 
-    settings = _settings()
     again = AGAIN if no_sync else "The same command takes its sync up again, and reads the rest anew."
     with progress_report() as report:
         result = run_job(job(settings, report, sync_first=not no_sync), again=again)
@@ -175,12 +180,12 @@ def replay(since: datetime | None) -> None:
     For a new version's rules, another MIRROR_CUTOFF, and rows that verify found altered. Makes no new versions of
     messages.
     """
+    settings = _settings()
     from worker import display
     from worker.jobs.replay import replay as job
     from worker.progress_bar import progress_report
     from worker.selection import day_start
 
-    settings = _settings()
     start = day_start(since.date(), settings.time_zone) if since else None
     with progress_report() as report:
         result = run_job(job(settings, report, since=start))
@@ -196,12 +201,13 @@ def replay(since: datetime | None) -> None:
 )
 def status(as_json: bool, max_age: str | None) -> None:
     """Show the run that is under way, the last runs, freshness, counts, quarantine and sizes."""
+    settings = _settings()
+    oldest = duration("--max-age", max_age) if max_age is not None else None
     from worker import display, json_output
     from worker.jobs.status import refuse_stale
     from worker.jobs.status import status as job
 
-    oldest = duration("--max-age", max_age) if max_age is not None else None
-    found = run_job(job(_settings()))
+    found = run_job(job(settings))
     if as_json:
         click.echo(json_output.document(found))
     else:
@@ -217,6 +223,7 @@ def check() -> None:
 
     Ends with the exit code that a job would end with at the first ✗.
     """
+    settings = _settings()
     from worker import display
     from worker.jobs.check import check as job
     from worker.service.cron import trigger
@@ -228,7 +235,6 @@ def check() -> None:
             exit_code = exit_code or line.exit_code
         return exit_code
 
-    settings = _settings()
     sys.exit(run_job(show()))
 
 
@@ -236,9 +242,9 @@ def check() -> None:
 @click.option("--print", "print_only", is_flag=True, help="Print the SQL that would be run, and run nothing.")
 def migrate(print_only: bool) -> None:
     """Bring the schema up to date. Jobs do so themselves."""
+    settings = _settings()
     from worker.jobs.upgrade import outstanding_sql, upgrade
 
-    settings = _settings()
     if print_only:
         script = run_job(outstanding_sql(settings))
         click.echo(script or f"-- Schema {settings.schema} is up to date: nothing to apply.\n", nl=False)
@@ -255,10 +261,11 @@ def serve() -> None:
 
     A night in which no full sync began is made up at once.
     """
+    settings = _settings()
     from worker.service.schedule import serve as service
 
     with contextlib.suppress(Interrupted):
-        run_job(service(_settings()))
+        run_job(service(settings))
 
 
 for command in (local.quarantine, local.sandbox, local.warehouse, local.demo):

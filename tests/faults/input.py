@@ -102,7 +102,7 @@ def craft(seed: int, *, entries: int, spoilt_bodies: int, too_large: bool = Fals
     return crafted
 
 
-async def prove(server_url: str, crafted: Crafted, result: ProofResult) -> ProofResult:
+async def prove(server_url: str, crafted: Crafted, result: ProofResult, *, until_violated: bool = False) -> ProofResult:
     """Serve it, mirror it twice, and account for every entry after either run."""
     clinic = make_clinic(messages=1, practitioners=1, patients=1)
     async with open_world(server_url, clinic, middlewares=[crafted.middleware()], MIRROR_CONCURRENCY="4") as world:
@@ -115,6 +115,8 @@ async def prove(server_url: str, crafted: Crafted, result: ProofResult) -> Proof
             accounted = ProofResult("input", 0)
             refused = await _account(world, crafted, accounted)
             result.violations.extend(accounted.violations)
+            if until_violated and result.violations:
+                return result
             if not again:
                 result.counts.update(accounted.counts)
             if refused and ended.outcome is Outcome.COMPLETE:

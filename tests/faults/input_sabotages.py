@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from worker.errors import PageFailed
 from worker.extract import bundle, client, entry
-from worker.jobs import walk
+from worker.jobs import entries
 from worker.load import worklist
 from worker.records import Aside, Communication, Page, Rejected
 
@@ -32,7 +32,7 @@ def _unusable_entries_are_passed_over() -> Iterator[None]:
         record = entry.read_entry(raw, raw_hash)
         return Aside(raw_hash) if isinstance(record, Rejected) else record
 
-    with patch.object(walk, "read_entry", read):
+    with patch.object(entries, "read_entry", read):
         yield
 
 

@@ -25,5 +25,5 @@ async def test_a_broken_mirror_is_noticed(sabotage: str, warehouse_url: str) -> 
     """With one decision of the mirror broken, the proof finds violations."""
     crafted = proof.craft(0, entries=0, spoilt_bodies=0)
     with SABOTAGES[sabotage]():
-        result = await proof.prove(warehouse_url, crafted, ProofResult("input", 0))
+        result = await proof.prove(warehouse_url, crafted, ProofResult("input", 0), until_violated=True)
     assert result.violations
