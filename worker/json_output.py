@@ -49,6 +49,8 @@ def run_as_json(result: RunResult) -> dict[str, Any]:
         "reasons": {} if complete else {reason: result.reasons.get(reason) for reason in result.why},
         "gone": result.gone,
         "not_asked": result.not_asked,
+        "held": result.held,
+        "not_listed": result.sums.not_listed,
         "not_found": result.in_vain,
         "next": [] if complete else list(advise(result.why, again_of(result.job)) or [f"{again_of(result.job)}."]),
     }

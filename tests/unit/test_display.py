@@ -373,6 +373,7 @@ def test_the_json_of_a_run_says_why_and_what_next() -> None:
     assert told.items() >= {"run_id": 7, "new": 1, "as_of": "2024-03-01T12:30:15+00:00", "seconds": 1.5}.items()
     assert told["reasons"] == {"not_json": 2, "quarantine": None}
     assert any("message-mirror sync" in step for step in told["next"])
+    assert json_output.run_as_json(replace(run, figures=figures, held=3))["held"] == 3
     complete = json_output.run_as_json(replace(result(), figures=figures))
     assert (complete["reasons"], complete["next"]) == ({}, [])
 
