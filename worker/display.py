@@ -11,7 +11,7 @@ from rich.table import Table
 
 from worker.advice import ACCEPT_DELETIONS, again_of, next_steps
 from worker.jobs.differences import advice
-from worker.jobs.plan import UNBELIEVED, Deletions, quarantine_flooded
+from worker.jobs.plan import UNBELIEVED, Deletions, changed_unseen, quarantine_flooded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,6 +84,11 @@ def show_run(result: RunResult, *, again: str = "", believe: str = ACCEPT_DELETI
 
 def _remarks(result: RunResult, in_vain: str) -> Iterator[str]:
     """Yield what is to be said of a run whatever its outcome is, a line each."""
+    if changed_unseen(result.sums):
+        yield (
+            f"unseen      {result.sums.unseen:,} changed, and no column that an analyst sees did: something in them is "
+            "another at each read. Name it in MIRROR_IGNORE, and it makes no more versions (see deploy/README.md)"
+        )
     if result.gone:
         yield f"gone        {_gone(result)}, {result.deleted:,} marked as deleted"
     if result.held:

@@ -31,6 +31,7 @@ _RESERVED = """
     tablesample then to trailing true union unique user using variadic verbose when where window with
 """
 RESERVED = frozenset(_RESERVED.split())
+_SEEN_ELEMENTS = frozenset(("id", "resourceType", "status", "sent", "received", "sender", "recipient", "payload"))
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -192,6 +193,20 @@ def cron(variable: str, text: str | None) -> str | None:
             f"{variable} must be a cron expression of five fields, in UTC.", next=f"Set {variable}='0 2 * * *'."
         )
     return text
+
+
+def ignored(variable: str, text: str) -> tuple[str, ...]:
+    """Return top-level elements and URLs, of which there are none that a column comes from."""
+    items = tuple(text.replace(",", " ").split())
+    for item in items:
+        if item in _SEEN_ELEMENTS:
+            raise SettingsError(f"{variable} names {item}, which analysts see.", next=f"Take {item} out of it.")
+        if not re.fullmatch(r"_?[a-z][A-Za-z]*|[a-z]+:\S{4,}", item):
+            raise SettingsError(
+                f"{variable} names neither an element of a Communication nor a URL.",
+                next="Name elements (note) and URLs (https://example.com/read-at), with blanks between.",
+            )
+    return items
 
 
 def file(variable: str, text: str | None) -> Path | None:

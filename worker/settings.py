@@ -59,6 +59,7 @@ KNOWN = (
         "cron of the nightly sync under serve, UTC",
         "03:30 of MIRROR_TIME_ZONE every day; 02:00 UTC if that is unset",
     ),
+    Known("MIRROR_IGNORE", "what makes no new version: elements, URLs of extensions and of signed links"),
     Known("MIRROR_CA_FILE", "PEM of a private certificate authority of the source"),
     Known("MIRROR_PRACTITIONER_NAMES", "on: store practitioners' names", "off"),
     Known("MIRROR_LOG", "console or json", "console"),
@@ -93,6 +94,7 @@ class Settings:
     time_zone: ZoneInfo
     time_zone_chosen: bool
     nightly: str | None
+    ignored: tuple[str, ...]
     ca_file: Path | None
     practitioner_names: bool
     log: str
@@ -162,6 +164,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         time_zone=values.zone(text["MIRROR_TIME_ZONE"] or "UTC"),
         time_zone_chosen=text["MIRROR_TIME_ZONE"] is not None,
         nightly=values.cron("MIRROR_NIGHTLY", text["MIRROR_NIGHTLY"]),
+        ignored=values.ignored("MIRROR_IGNORE", text["MIRROR_IGNORE"] or ""),
         ca_file=values.file("MIRROR_CA_FILE", text["MIRROR_CA_FILE"]),
         practitioner_names=names == "on",
         log=values.one_of("MIRROR_LOG", text["MIRROR_LOG"] or "console", "console", "json"),

@@ -35,6 +35,7 @@ ALLOWED_FIELDS = frozenset(
             "outside",
             "deleted",
             "held",
+            "unseen",
             "quarantined",
             "released",
             "requests",

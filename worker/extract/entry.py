@@ -13,6 +13,7 @@ import msgspec
 
 from worker.defects import guarded
 from worker.extract.dates import Instant, read_instant
+from worker.extract.ignored import without_ignored
 from worker.extract.outcome import is_outcome, says_not_whole
 from worker.records import FHIR_ID, Aside, Communication, Quality, Reason, Reference, Rejected
 
@@ -77,10 +78,13 @@ def hash_entry(entry: bytes) -> bytes:
     return blake2b(entry, digest_size=HASH_BYTES).digest()
 
 
-def read_entry(entry: bytes, raw_hash: bytes) -> Communication | Rejected | Aside:
-    """Decode one entry of a Communication search. `raw_hash` is its `hash_entry`."""
+def read_entry(entry: bytes, raw_hash: bytes, ignored: tuple[str, ...] = ()) -> Communication | Rejected | Aside:
+    """Decode one entry of a Communication search. `raw_hash` is its `hash_entry`.
+
+    What is `ignored` (see `worker.extract.ignored`) makes no other version.
+    """
     return guarded(
-        lambda: _read_entry(entry, raw_hash),
+        lambda: _read_entry(entry, raw_hash, ignored),
         lambda: Rejected(Reason.DEFECT, guarded(lambda: _id_of(entry), lambda: None), entry, raw_hash),
     )
 
@@ -93,14 +97,14 @@ def read_resource(resource: bytes) -> Communication | Rejected:
     )
 
 
-def _read_entry(entry: bytes, raw_hash: bytes) -> Communication | Rejected | Aside:
+def _read_entry(entry: bytes, raw_hash: bytes, ignored: tuple[str, ...]) -> Communication | Rejected | Aside:
     try:
         envelope = _envelope(entry)
         is_aside = envelope.search is not None and envelope.search.mode in {"include", "outcome"}
         if is_aside or is_outcome(envelope.resource):
             # What cannot be told is taken for the worse: a walk that is not whole is walked again, and reported.
             return Aside(raw_hash, guarded(lambda: says_not_whole(envelope.resource), lambda: True))
-        return _communication(bytes(envelope.resource), raw_hash)
+        return _communication(bytes(envelope.resource), raw_hash, ignored)
     except _Unusable as unusable:
         return Rejected(unusable.reason, unusable.id, entry, raw_hash)
 
@@ -122,13 +126,15 @@ def _id_of(entry: bytes) -> str | None:
     return message_id if FHIR_ID.fullmatch(message_id) else None
 
 
-def canonical_hash(resource: dict[str, Any]) -> bytes:
+def canonical_hash(resource: dict[str, Any], ignored: tuple[str, ...] = ()) -> bytes:
     """Return the 16-byte hash of what a resource says: sorted keys, no `meta`, no `text`, instants in UTC to the µs.
 
     Two renderings of one version have one hash, so neither a new `meta.lastUpdated` nor another way to write the same
     instant makes a version. One that the source calls partial is another version than one that is whole.
     """
     said = {key: value for key, value in resource.items() if key not in {"meta", "text"}}
+    if ignored:
+        said = without_ignored(said, ignored)
     if _is_partial(resource):
         said["meta"] = "partial"
     for key in ("sent", "received"):
@@ -182,7 +188,7 @@ def _unreadable(entry: bytes) -> Reason:
     return Reason.LONE_SURROGATE if _SURROGATE_ESCAPE.search(entry) else Reason.UNREADABLE_ENTRY
 
 
-def _communication(resource: bytes, raw_hash: bytes) -> Communication:
+def _communication(resource: bytes, raw_hash: bytes, ignored: tuple[str, ...] = ()) -> Communication:
     if not resource:
         raise _Unusable(Reason.NO_RESOURCE)
     try:
@@ -210,7 +216,7 @@ def _communication(resource: bytes, raw_hash: bytes) -> Communication:
             payloads=tuple(_clean(payload.contentString) for payload in typed.payload or ()),
             resource=resource,
             raw_hash=raw_hash,
-            content_hash=canonical_hash(fields),
+            content_hash=canonical_hash(fields, ignored),
             quality=frozenset(
                 ({Quality.ODD_DATE} if odd else set()) | ({Quality.PARTIAL} if _is_partial(fields) else set())
             ),

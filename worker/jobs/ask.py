@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from worker.extract.client import Source
 
 
-async def ask(source: Source, message_id: str) -> Answer:
+async def ask(source: Source, message_id: str, ignored: tuple[str, ...] = ()) -> Answer:
     """Return what the source says of a message now; a page that cannot be had or does not answer is no answer.
 
     Raises what `Source.first_page` raises of the source as a whole.
@@ -26,7 +26,7 @@ async def ask(source: Source, message_id: str) -> Answer:
         page = await source.first_page(RESOURCE, [("_id", message_id)])
     except PageFailed as failed:
         return Answer(False if failed.reason in NOT_KNOWN else None)
-    records = [read_entry(entry, hash_entry(entry)) for entry in page.entries]
+    records = [read_entry(entry, hash_entry(entry), ignored) for entry in page.entries]
     if page.total == 0 and not records:
         return Answer(known=False)
     for record in records:

@@ -15,7 +15,6 @@ from worker.jobs.together import together
 from worker.load import missing, sightings
 
 if TYPE_CHECKING:
-    from worker.extract.client import Source
     from worker.jobs.cover import Cover
     from worker.jobs.workplace import Workplace
 
@@ -60,7 +59,7 @@ async def compare(
         if not some:
             break
         after = some[-1].key
-        answers = await together(_ask(workplace.source, difference) for difference in some)
+        answers = await together(_ask(workplace, difference) for difference in some)
         now = datetime.now(UTC)
         judged = []
         for difference, answer in zip(some, answers, strict=True):
@@ -115,7 +114,7 @@ async def _knows_what_it_showed(workplace: Workplace, cover: Cover) -> bool:
     return await knows_one_of(workplace.source, shown)
 
 
-async def _ask(source: Source, difference: sightings.Difference) -> Answer:
+async def _ask(workplace: Workplace, difference: sightings.Difference) -> Answer:
     if difference.message_id is None or difference.kind == "altered":
         return Answer(None)
-    return await ask(source, difference.message_id)
+    return await ask(workplace.source, difference.message_id, workplace.settings.ignored)

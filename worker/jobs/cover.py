@@ -121,7 +121,7 @@ class _Walk:
     has_stored: bool = False
 
     def __post_init__(self) -> None:
-        self.entries = Entries(self.search)
+        self.entries = Entries(self.search, ignored=self.rules.ignored)
 
     async def to_the_end(self, progress: Progress) -> str | None:
         """Read the search completely. Return why it is not accepted: then none of it is stored."""

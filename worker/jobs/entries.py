@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 class Entries:
     """What a walk was shown: counted in `tally`, and in `keys` each version that was seen, by its raw hash.
 
-    `known` are the ids that were seen before the walk.
+    `known` are the ids that were seen before the walk; what is `ignored` makes no other version of an entry.
     """
 
-    def __init__(self, search: Search, known: Collection[Key] = frozenset()) -> None:
+    def __init__(self, search: Search, known: Collection[Key] = frozenset(), *, ignored: tuple[str, ...] = ()) -> None:
         self.tally = Tally(known)
         self.keys: dict[bytes, Key] = {}
         self._search = search
+        self._ignored = ignored
 
     def look(self, page: Page, usable: Mapping[bytes, Seen]) -> tuple[Shown, list[Communication | Rejected]]:
         """Return what a page shows, for `tally`, and the records on it that were not seen before.
@@ -44,7 +45,7 @@ class Entries:
             if key is None and (held := usable.get(raw_hash)) is not None:
                 key = self.keys[raw_hash] = held.id
             if key is None:
-                record = read_entry(entry, raw_hash)
+                record = read_entry(entry, raw_hash, self._ignored)
                 if isinstance(record, Aside):
                     is_whole = is_whole and not record.not_whole
                     continue

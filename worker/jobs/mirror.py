@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 LOGGED = (
     *("job", "run_id", "scope", "outcome", "seconds", "searches", "searches_accepted"),
-    *("entries", "new", "changed", "unchanged", "outside", "quarantined", "deleted", "held", "requests"),
+    *("entries", "new", "changed", "unseen", "unchanged", "outside", "quarantined", "deleted", "held", "requests"),
 )
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 DELETIONS_FLOOR = 50
 DELETIONS_SHARE = 0.05
 HELD_FLOOR = 3
+UNSEEN_FLOOR = 10
+UNSEEN_SHARE = 0.9
 TOO_MANY_MISSING = "too_many_missing"
 NOT_LISTED = "not_listed"
 """Of a search that is refused for a practitioner who is not on the roster any more: it makes no run incomplete."""
@@ -268,6 +270,16 @@ def reason(sums: RunSums, verdict: Deletions) -> str | None:
     if verdict in UNBELIEVED:
         return verdict.value
     return QUARANTINE if quarantine_flooded(sums) else None
+
+
+def changed_unseen(sums: RunSums) -> bool:
+    """Tell whether nearly all that a run was served, and the mirror knew, changed in nothing that an analyst sees.
+
+    Something in each resource is another at each read, and makes a version of it every night.
+    """
+    known = sums.entries - sums.inserted - sums.outside - sums.quarantined
+    is_much = sums.updated > UNSEEN_FLOOR and sums.updated >= UNSEEN_SHARE * known
+    return is_much and sums.unseen >= UNSEEN_SHARE * sums.updated
 
 
 def quarantine_flooded(sums: RunSums) -> bool:

@@ -146,7 +146,7 @@ class _Replay:
             if not batch:
                 return
             after = batch[-1]
-            records = [read_entry(one.entry, one.raw_hash) for one in batch]
+            records = [read_entry(one.entry, one.raw_hash, self._rules.ignored) for one in batch]
             messages = to_messages([one for one in records if isinstance(one, Communication)], self._rules)
             refused = 0
             if messages:

@@ -13,4 +13,4 @@ if TYPE_CHECKING:
 
 def rules_of(settings: Settings) -> Rules:
     """Return the transform rules that the settings ask for."""
-    return Rules(Cutoff(settings.cutoff, settings.cutoff_until))
+    return Rules(Cutoff(settings.cutoff, settings.cutoff_until), settings.ignored)

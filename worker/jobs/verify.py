@@ -66,7 +66,8 @@ async def verify(
         patients, not_listed = await _read_patients(workplace, run_id)
         cover = Cover(workplace, run_id, report)
         unread = await cover.read_until_two_agree(patients)
-        reason = unread or not_listed
+        # That nobody is listed says least: what the source denies by id says more of what is wrong.
+        reason = unread or (None if not_listed == plan.ROSTER_EMPTY else not_listed)
         if synced is not None and synced.outcome is not plan.Outcome.COMPLETE:
             reason = reason or SYNC_NOT_COMPLETE
         # What a sync has from the one that it went on with was shown before this verification began: no sign of moving.
@@ -77,7 +78,7 @@ async def verify(
             run_id=run_id,
             sync=synced,
             passes=cover.passes,
-            reason=reason or doubt,
+            reason=reason or doubt or not_listed,
             patients=len(patients),
             entries=cover.entries,
             found=found,

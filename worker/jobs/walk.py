@@ -107,7 +107,8 @@ class _Walk:
     first_glance_only: bool = False
 
     def __post_init__(self) -> None:
-        self.entries = Entries(self.claim.search, frozenset(seen.id for seen in self.mark.stored.values()))
+        known = frozenset(seen.id for seen in self.mark.stored.values())
+        self.entries = Entries(self.claim.search, known, ignored=self.walker.rules.ignored)
 
     @property
     def tally(self) -> Tally:

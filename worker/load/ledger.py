@@ -32,6 +32,7 @@ class OpenRun:
 class RunSums:
     """What the searches of a run come to. `as_of` is the start of its oldest accepted walk.
 
+    `unseen`: of how many messages that had changed no column that an analyst sees did.
     `flood` counts entries of earlier floods into quarantine that lie open and that nobody has accepted; `not_listed`
     the searches, counted nowhere else, that were refused for practitioners who are not on the roster any more.
     """
@@ -46,6 +47,7 @@ class RunSums:
     updated: int
     quarantined: int
     outside: int = 0
+    unseen: int = 0
     flood: int = 0
     not_listed: int = 0
 
@@ -202,5 +204,6 @@ async def close_run(
         sums.outside,
         requests,
         None if held is None else len(held),
+        sums.unseen,
     )
     return sums, deleted

@@ -208,7 +208,13 @@ async def land_batch(
     entries = [*batch.rejected, *map(rejected, refused), *(rejected(one, Reason.PARTIAL) for one in partial)]
     quarantined = await store_rejected(connection, warehouse, entries, claim.search, run_id=claim.run_id)
     await connection.execute(
-        warehouse.sql("ledger/add_landed"), claim.search_id, landed.inserted, landed.updated, quarantined, claim.lease
+        warehouse.sql("ledger/add_landed"),
+        claim.search_id,
+        landed.inserted,
+        landed.updated,
+        quarantined,
+        claim.lease,
+        landed.unseen,
     )
     if finish is not None:
         if finish.seen is not None:

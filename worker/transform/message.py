@@ -29,9 +29,11 @@ _NOTHING = Body(text=None, html=None, format=None, basis=None)
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What can be set about the transform rules."""
+    """What can be set about how a record becomes a row."""
 
     cutoff: Cutoff
+    ignored: tuple[str, ...] = ()
+    """What makes no other version (`worker.extract.ignored`): no part of the rules' own version."""
 
 
 @lru_cache(maxsize=8)

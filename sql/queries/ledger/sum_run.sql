@@ -13,6 +13,7 @@ SELECT
     coalesce(sum(updated), 0)::bigint                                            AS updated,
     coalesce(sum(quarantined), 0)::bigint                                        AS quarantined,
     coalesce(sum(outside), 0)::bigint                                            AS outside,
+    coalesce(sum(unseen), 0)::bigint                                             AS unseen,
     (
         SELECT coalesce(sum(flood.entries), 0)
         FROM (

@@ -19,6 +19,7 @@ SELECT
         WHEN r.closed_at IS NULL THEN greatest(0, s.entries - s.inserted - s.updated - s.outside - s.quarantined)
         ELSE greatest(0, r.entries - r.inserted - r.updated - coalesce(r.outside, 0) - r.quarantined)
     END                                       AS unchanged,
+    coalesce(r.unseen, s.unseen)              AS unseen,
     coalesce(r.outside, s.outside)            AS outside,
     coalesce(r.quarantined, s.quarantined)    AS quarantined,
     r.deleted,
@@ -37,6 +38,7 @@ LEFT JOIN LATERAL (
         coalesce(sum(inserted), 0)::bigint                               AS inserted,
         coalesce(sum(updated), 0)::bigint                                AS updated,
         coalesce(sum(outside), 0)::bigint                                AS outside,
+        coalesce(sum(unseen), 0)::bigint                                 AS unseen,
         coalesce(sum(quarantined), 0)::bigint                            AS quarantined
     FROM canvas_ops.search
     WHERE run_id = r.id AND r.closed_at IS NULL
