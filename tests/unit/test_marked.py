@@ -140,6 +140,7 @@ PECULIAR = [
     "<style>p{display:inherit}</style><div>a<p>b",
     "<style>div{white-space:pre}</style>a  b",
     "<!--[if gte vml 1]><v:shape type=x><b>one<p>two",
+    "<meta http-equiv=a<style>@keyframes x{}</style><b>x</b>",
     "<style>.x{display:none}</style><style>.x{display:block}</style><b class=x>a</b>b",
     "<template><style>p{display:none}</style></template><p>a",
     "<style>*{display:block}</style><p>a<script>b</script>c",

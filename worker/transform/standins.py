@@ -36,6 +36,7 @@ _END_A_PARAGRAPH = """
     header hgroup hr li main menu nav ol p pre section summary ul
 """
 _IN_A_PARAGRAPH = ",".join(f"p {name}" for name in _END_A_PARAGRAPH.split())
+_HOLD_BLOCKS = frozenset({"applet", "button", "foreignobject", "marquee", "object"})
 _HOLD_PARAGRAPHS = "p, caption, td, th"
 _OPTIONS = ":scope > option, :scope > optgroup > option"
 _OPTION = "display:block;text-transform:none;white-space:normal"
@@ -56,7 +57,7 @@ def needs_stand_ins(html: str, others: set[str]) -> bool:
     That of what Office writes does not, as long as it is as bare as an `<o:p>`. Any other name may be one of SVG or
     MathML, which the cleaner takes away with all that is in it.
     """
-    if not others.isdisjoint(_UNSEEN) and _MAY_BE_SHOWN.search(html):
+    if not others.isdisjoint(_UNSEEN) and "display" in html.lower() and _MAY_BE_SHOWN.search(html):
         return True
     others = others - _UNSEEN
     if any(":" not in name and name != OFFICE_ISLAND for name in others):
@@ -66,15 +67,17 @@ def needs_stand_ins(html: str, others: set[str]) -> bool:
 
 def put_stand_ins(tree: Element, kept: frozenset[str]) -> None:
     """Put a `span` in place of each element of a tree whose name is not `kept`."""
+    may_hold_blocks = False
     for element in list(tree.iter_elements()):
         tag = element.tag.lower()
+        may_hold_blocks |= tag in _HOLD_BLOCKS
         if tag in kept or element.parent is None:
             continue
         if tag in _UNSEEN and not (tag not in display.NEVER_SHOWN and _is_shown_by_style(element)):
             element.decompose()
         else:
             _stand_in(element, tag)
-    for element in tree.select(_IN_A_PARAGRAPH):
+    for element in tree.select(_IN_A_PARAGRAPH) if may_hold_blocks else ():
         holder = element.parent.closest(_HOLD_PARAGRAPHS) if isinstance(element.parent, Element) else None
         if holder is not None and holder.tag == "p":
             _stand_in(element, element.tag)

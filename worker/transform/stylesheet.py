@@ -96,7 +96,12 @@ def has_rules_about_text(html: str) -> bool:
 
 def without_sheets(html: str) -> str:
     """Return a body with nothing in its `<style>` elements, but in those with a tag or with another attribute."""
-    return _PLAIN_SHEET.sub(EMPTY_SHEET, html)
+    return _PLAIN_SHEET.sub(lambda sheet: sheet[0] if _is_in_tag(html, sheet.start()) else EMPTY_SHEET, html)
+
+
+def _is_in_tag(html: str, place: int) -> bool:
+    """Whether a `<` may stand in the value of an attribute: behind one of a tag that has not ended."""
+    return html.rfind("<", 0, place) > html.rfind(">", 0, place)
 
 
 class StyleSheet:
