@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -304,3 +305,22 @@ async def test_a_search_that_died_midway_starts_at_its_first_page(
         result = await backfill(settings, selection)
     assert (result.resumed, result.outcome) == (True, Outcome.COMPLETE)
     assert result.sums.inserted == len(await ids_of(database)) == 400
+
+
+@pytest.mark.parametrize("mirrored_before", [False, True])
+async def test_what_lies_outside_of_the_days_asked_for_is_counted_as_such(
+    database_dsn: str, *, mirrored_before: bool
+) -> None:
+    """Whether the mirror has it or not: every entry is new, changed, unchanged or outside."""
+    clinic, since = make_clinic(messages=120, practitioners=4, patients=10), datetime(2023, 1, 1, tzinfo=UTC)
+    before = sum(1 for one in clinic if "sent" in one and datetime.fromisoformat(one["sent"]) < since)
+    async with SandboxServer(clinic) as server:
+        settings = mirror_settings(server.url, database_dsn)
+        if mirrored_before:
+            await sync(settings)
+        result = await backfill(settings, Selection(by_patient=True, since=since))
+    within = 2 * 120 - 2 * before  # both covers serve each message
+    new = 0 if mirrored_before else within // 2
+    assert 0 < before < 120
+    assert (result.sums.entries, result.sums.outside) == (240, 2 * before)
+    assert (result.sums.inserted, result.sums.unchanged) == (new, within - new)
