@@ -166,6 +166,9 @@ def test_any_bytes_fail_in_a_word(body: bytes) -> None:
         (bundle([], link=[{"relation": "next", "url": ""}]), "bad_link"),
         (bundle([], link=[{"relation": "next"}]), "bad_link"),
         (bundle([], link=[{"relation": "next", "url": "/a"}, {"relation": "next", "url": "/b"}]), "bad_link"),
+        (bundle([], link=[{"relation": "next", "url": ["/a"]}]), "bad_link"),
+        (bundle([], link=[{"relation": "next", "url": "/a"}, {"relation": "next"}]), "bad_link"),
+        (bundle([], link={"relation": "next", "url": "/a"}), "bad_link"),
     ],
 )
 def test_what_is_no_searchset_is_refused(body: bytes, reason: str) -> None:
@@ -201,6 +204,20 @@ def test_the_largest_total_that_fhir_has_is_one() -> None:
 def test_the_same_next_link_twice_is_one() -> None:
     link = [{"relation": "next", "url": "/a"}, {"relation": "next", "url": "/a"}]
     assert decode_page(bundle([], link=link), URL).next_url == "/a"
+
+
+def test_what_is_odd_about_other_links_fails_no_page() -> None:
+    odd = [
+        None,
+        5,
+        {},
+        {"url": "/a"},
+        {"relation": None},
+        {"relation": ["next"], "url": 5},
+        {"relation": "self", "url": 5},
+    ]
+    assert decode_page(bundle([], link=odd), URL).next_url is None
+    assert decode_page(bundle([], link=[*odd, {"relation": "next", "url": "/a"}]), URL).next_url == "/a"
 
 
 def test_a_long_string_costs_no_more_than_its_length() -> None:

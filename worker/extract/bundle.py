@@ -24,16 +24,11 @@ _WHOLE = re.compile(r"\s*[0-9]{1,10}\s*", re.ASCII)
 _NEXT_COLON = re.compile(rb"\s*:\s*\[")
 
 
-class _Link(msgspec.Struct):
-    relation: str
-    url: str | None = None
-
-
 class _Bundle(msgspec.Struct):
     resourceType: str = ""
     type: str | None = None
     total: object = None
-    link: list[_Link] | None = None
+    link: object = None
     entry: list[msgspec.Raw] | None = None
 
 
@@ -64,7 +59,7 @@ def _decode_page(body: bytes, url: str) -> Page:
         raise PageFailed("not_a_bundle", "The source answered 200 with something that is not a searchset Bundle.")
     if entries is None:
         entries = tuple(bytes(raw) for raw in bundle.entry or ())
-    return Page(url=url, total=_total(bundle.total), entries=entries, next_url=_next_url(bundle.link or ()))
+    return Page(url=url, total=_total(bundle.total), entries=entries, next_url=_next_url(bundle.link))
 
 
 def _total(total: object) -> int | None:
@@ -75,11 +70,18 @@ def _total(total: object) -> int | None:
     return int(number) if number == int(number) else None
 
 
-def _next_url(links: list[_Link] | tuple[()]) -> str | None:
-    urls = {link.url for link in links if link.relation == "next"}
-    if len(urls) > 1 or None in urls or "" in urls:
+def _next_url(links: object) -> str | None:
+    """Return where `next` leads. Other links, and what is no link at all, are nobody's concern."""
+    listed = [] if links is None else links
+    if not isinstance(listed, list):
+        raise PageFailed("bad_link", "The source sent a page whose `link` is not a list.")
+    urls = [link.get("url") for link in listed if isinstance(link, dict) and link.get("relation") == "next"]
+    if not urls:
+        return None
+    first, *others = urls
+    if not isinstance(first, str) or not first or any(other != first for other in others):
         raise PageFailed("bad_link", "The source sent a page whose `next` link is empty or ambiguous.")
-    return urls.pop() if urls else None
+    return first
 
 
 def _decode_around_entries(body: bytes) -> tuple[_Bundle, tuple[bytes, ...]]:
