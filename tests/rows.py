@@ -13,13 +13,16 @@ from worker.settings import read_settings
 from worker.transform.message import to_messages
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from worker.records import Message
+    from worker.transform.bodies import ReadHtml
     from worker.transform.message import Rules
 
 
-def to_message(communication: Communication, rules: Rules) -> Message:
-    """Return the row of a Communication."""
-    return to_messages([communication], rules)[0]
+def to_message(communication: Communication, rules: Rules, read: Mapping[str, ReadHtml] | None = None) -> Message:
+    """Return the row of a Communication, of whose bodies some may have been read already."""
+    return to_messages([communication], rules, read or {})[0]
 
 
 def row(message_id: str, **fields: Any) -> Message:

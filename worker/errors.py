@@ -114,6 +114,10 @@ class MigrationError(MirrorError):
     exit_code = EXIT_WAREHOUSE
 
 
+class ReaderFailed(MirrorError):
+    """The process that reads large bodies cannot be started here."""
+
+
 class RunLocked(MirrorError):
     """Another run holds the lock."""
 

@@ -36,7 +36,7 @@ FROM counted
 CROSS JOIN LATERAL (
     VALUES
         ('markup_before_cutoff', counted.markup_before_cutoff, 'Kept as plain text, because they were sent before the cutoff, though they look like HTML: backdated ones, perhaps.'),
-        ('html_over_caps', counted.html_over_caps, 'Too large or too deep for their structure to be read: body_text has all words, also hidden ones, and body_html is null.'),
+        ('html_over_caps', counted.html_over_caps, 'Could not be read in 2 seconds of computing and 300 MB of memory: body_text has the words without their structure, also those that a style sheet hides, and body_html is null.'),
         ('html_in_cutoff_hour', counted.html_in_cutoff_hour, 'Sent in the hour that Canvas''s documentation leaves open, and read as HTML because they have markup.'),
         ('html_without_sent', counted.html_without_sent, 'Without a time, and read as HTML because they have markup.'),
         ('without_text', counted.without_text, 'No words: no content, or nothing but a picture or an attachment. body_text is null or empty.'),

@@ -78,21 +78,21 @@ CREATE OR REPLACE TRIGGER speak BEFORE INSERT OR UPDATE ON canvas.message FOR EA
 SQLSTATES = {"53100": 4, "57014": 4, "22P02": 1, "XX000": 4, "P0001": 1}
 
 RAISES = """
-from worker.jobs import walk
+from worker.jobs import derive
 
-def to_messages(communications, rules):
+def to_messages(communications, rules, read):
     if communications:
         raise ValueError(f"cannot read {communications}")
     return []
 
-walk.to_messages = to_messages
+derive.to_messages = to_messages
 """
 
 # A library's warning, a task and a thread that nobody asks after, an error in a destructor and in a callback.
 SPEAKS_ASIDE = """
 import asyncio, gc, threading, warnings
-from worker.jobs import walk
-to_messages = walk.to_messages
+from worker.jobs import derive
+to_messages = derive.to_messages
 
 class Dying:
     def __init__(self, words):
@@ -107,16 +107,16 @@ def fail(words):
 async def forgotten(words):
     fail(words)
 
-def speaking(communications, rules):
+def speaking(communications, rules, read):
     words = repr(communications)
     warnings.warn(words)
     asyncio.ensure_future(forgotten(words))
     asyncio.get_running_loop().call_soon(fail, words)
     threading.Thread(target=fail, args=(words,)).start()
     Dying(words)
-    return to_messages(communications, rules)
+    return to_messages(communications, rules, read)
 
-walk.to_messages = speaking
+derive.to_messages = speaking
 """
 
 

@@ -22,7 +22,7 @@ from worker.defects import guarded
 from worker.extract import bundle, entry
 from worker.jobs import acceptance, differences
 from worker.jobs.plan import Selection
-from worker.transform import message
+from worker.transform import bodies, message
 from worker.transform.fallback import text_without_structure
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _POISONED_DATE = f"2024-05-04T10:00:00.{POISON}Z"
 _NO_STAGES = frozenset(
     (
         *("guarded", "read_entry", "read_resource", "to_messages", "_by_itself", "salvaged", "decode_page", "_fail"),
-        *("hash_entry",),
+        *("hash_entry", "slow_bodies", "read_plainly"),
     )
 )
 
@@ -60,7 +60,7 @@ def stages() -> dict[str, Callable[..., Any]]:
     """Return every stage by its module and name: what the modules that derive a record define, and use of others."""
     found: list[Callable[..., Any]] = [
         function
-        for module in (bundle, entry, message)
+        for module in (bundle, entry, message, bodies)
         for name, function in vars(module).items()
         if inspect.isfunction(function) and function.__module__.startswith("worker.") and name not in _NO_STAGES
     ]

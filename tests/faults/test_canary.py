@@ -22,14 +22,14 @@ SEED = 1
 
 LOGS_A_BODY = """
 from worker import telemetry
-from worker.jobs import walk
-to_messages = walk.to_messages
+from worker.jobs import derive
+to_messages = derive.to_messages
 
-def logging(communications, rules):
+def logging(communications, rules, read):
     telemetry.get_logger().info("landed", body=repr(communications))
-    return to_messages(communications, rules)
+    return to_messages(communications, rules, read)
 
-walk.to_messages = logging
+derive.to_messages = logging
 """
 NO_ALLOW_LIST = "from worker import telemetry; telemetry.keep_allowed_fields = lambda *event: event[-1]\n"
 WORDS_OF_ERRORS = 'from worker import telemetry; telemetry.where = lambda error: f"{error}"\n'

@@ -20,7 +20,7 @@ from worker.load.land import land_messages
 from worker.load.migrate import migrate
 from worker.records import Communication
 from worker.settings import read_settings
-from worker.transform.caps import MAX_TAGS
+from worker.transform.bodies import ReadHtml
 from worker.transform.cutoff import has_markup
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ NEARLY = (
     "<p", "<o:p>", "<q:p>", "<!-- a", "<!-- a -->", "<!doctype html>", "<br/>", "</p>", "<input disabled>", "<a href>",
     "<a href = 'x'>", "<p\nclass=x>", "<P CLASS=x>", "<b>", "<bb>", "< b>", "&#8217;", "&#x20;", "&#;", "<b a='<'>",
 )  # fmt: skip
+TOO_MUCH = {"<p>bomb": ReadHtml("bomb", None)}
 _UNUSABLE = """
 INSERT INTO canvas_ops.quarantine (
     raw_hash, message_id, reason, entry, parameter, value, _run_id, _first_seen_at, _last_run_id, _last_seen_at
@@ -53,7 +54,7 @@ async def warehouse(database_dsn: str) -> AsyncIterator[Warehouse]:
 async def land(warehouse: Warehouse, *resources: dict[str, Any]) -> None:
     communications = [read_resource(json.dumps(resource).encode()) for resource in resources]
     rules = rules_of(read_settings({}))
-    rows = [to_message(one, rules) for one in communications if isinstance(one, Communication)]
+    rows = [to_message(one, rules, TOO_MUCH) for one in communications if isinstance(one, Communication)]
     assert len(rows) == len(resources)
     await warehouse.work(land_messages, warehouse, rows, run_id=1)
 
@@ -70,7 +71,7 @@ async def test_each_finding_counts_its_messages(warehouse: Warehouse, database: 
         message("hour", text="<p>Hello</p>", sent=IN_THE_HOUR),
         message("html", text="<p>Hello</p>", sent=AFTER),
         message("undated", text="<p>Hello</p>", sent=None),
-        message("large", text="<p>x" * (MAX_TAGS + 1), sent=AFTER),
+        message("large", text="<p>bomb", sent=AFTER),
         message("future", sent="2999-01-01T00:00:00Z"),
         message("empty", sent=AFTER, payload=[]),
         message("picture", text="<img src=x>", sent=AFTER, status="preparation"),

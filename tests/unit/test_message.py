@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from tests.rows import to_message
 from tests.unit.markup import markup, unhurried
-from worker.records import Body, Communication, Reference
+from worker.records import Body, Communication, Quality, Reference
+from worker.transform.bodies import ReadHtml
 from worker.transform.cutoff import Cutoff
-from worker.transform.message import Rules, rules_version, to_messages
+from worker.transform.message import Rules, rules_version, slow_bodies, to_messages
+from worker.transform.slow import SMALL_CHARACTERS, SMALL_TAGS
 
 INSTANT = datetime(2022, 10, 27, 0, 0, tzinfo=UTC)
 RULES = Rules(Cutoff(INSTANT, INSTANT + timedelta(hours=1)))
@@ -146,13 +148,22 @@ def test_one_content_among_several_payloads_is_the_body() -> None:
     assert message.payloads == (NOTHING, message.body)
 
 
-def test_over_the_caps_the_text_is_kept_and_there_is_no_html() -> None:
-    bomb = "<div>" * 100_000 + "word"
+def test_what_could_only_be_read_plainly_has_no_html_and_says_so() -> None:
+    read = {"<p>bomb": ReadHtml("word", None)}
     over = Body("word", None, "html", "after_cutoff")
-    assert to_message(communication(bomb), RULES).body == over
-    several = to_message(communication("<p>a</p>", bomb), RULES)
+    message = to_message(communication("<p>bomb"), RULES, read)
+    assert (message.body, message.quality) == (over, (Quality.OVER_CAPS,))
+    several = to_message(communication("<p>a</p>", "<p>bomb"), RULES, read)
     assert several.body == Body("a\n\nword", None, "html", "after_cutoff")
     assert several.payloads == (Body("a", "<p>a</p>", "html", "after_cutoff"), over)
+    assert several.quality == (Quality.OVER_CAPS,)
+    assert to_message(communication("a", "<p>a</p>"), RULES, read).quality == ()
+
+
+def test_slow_are_large_bodies_that_are_html() -> None:
+    large, larger, plain = "<p>a" * (SMALL_TAGS + 1), "<p>b" * (SMALL_TAGS + 1), "a" * (SMALL_CHARACTERS + 1)
+    page = [communication(large, "<p>c", None, plain), communication(larger, large), communication(large, sent=BEFORE)]
+    assert slow_bodies(page, RULES) == [large, larger]
 
 
 def test_what_came_with_the_resource_is_carried_over() -> None:

@@ -22,6 +22,7 @@ VIEWS_SINCE = {
     "migrations/0016_defects": "937d9c94e3fd5a40255a7c0941ba5fd0b659566cb44517bf5906247257c774a0",
     "migrations/0019_quality_of_bodies": "26bc356177ad1dd59013e542dfd017aee489c0c20edc071f8879667c36879799",
     "migrations/0021_partial": "420deddcde46302efb0e963e012117230312a9f8df28158e701d05f76760fc62",
+    "migrations/0023_over_caps": "2f98d16c6c7e64eba620c916b8b08c34bc84b7febf81861af351a613a27f59cd",
 }
 
 

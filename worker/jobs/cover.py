@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from worker.jobs import acceptance, plan
+from worker.jobs.derive import derive
 from worker.jobs.entries import Entries
 from worker.jobs.progress import Progress, Report
 from worker.jobs.reading import read_search
@@ -17,8 +18,7 @@ from worker.jobs.rules import rules_of
 from worker.jobs.together import together
 from worker.jobs.walk import BATCH_BYTES, BATCH_ENTRIES, RESOURCE
 from worker.load import sightings
-from worker.records import Communication, Message, Page, Rejected, Search
-from worker.transform.message import to_messages
+from worker.records import Communication, Page, Rejected, Search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +115,7 @@ class _Walk:
     search_number: int
     search: Search
     entries: Entries = field(init=False)
-    messages: list[Message] = field(default_factory=list)
+    communications: list[Communication] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     waiting_bytes: int = 0
     has_stored: bool = False
@@ -127,7 +127,7 @@ class _Walk:
         """Read the search completely. Return why it is not accepted: then none of it is stored."""
 
         async def take(page: Page) -> Shown:
-            if len(self.messages) + len(self.rejected) >= BATCH_ENTRIES or self.waiting_bytes >= BATCH_BYTES:
+            if len(self.communications) + len(self.rejected) >= BATCH_ENTRIES or self.waiting_bytes >= BATCH_BYTES:
                 await self._store()
             shown, records = self.entries.look(page, {})
             self._keep(records)
@@ -145,22 +145,23 @@ class _Walk:
     def _keep(self, records: list[Communication | Rejected]) -> None:
         usable = [record for record in records if isinstance(record, Communication)]
         unusable = [record for record in records if isinstance(record, Rejected)]
-        self.messages += to_messages(usable, self.rules)
+        self.communications += usable
         self.rejected += unusable
         self.waiting_bytes += sum(len(one.resource) for one in usable) + sum(len(one.entry) for one in unusable)
 
     async def _store(self) -> None:
         warehouse = self.workplace.warehouse
+        messages = await derive(self.communications, self.rules, self.workplace.reader)
         await warehouse.work(
             sightings.store_sightings,
             warehouse,
             self.run_id,
             self.number,
             self.search_number,
-            self.messages,
+            messages,
             self.rejected,
         )
-        self.messages, self.rejected, self.waiting_bytes, self.has_stored = [], [], 0, True
+        self.communications, self.rejected, self.waiting_bytes, self.has_stored = [], [], 0, True
 
     async def _forget(self) -> None:
         warehouse = self.workplace.warehouse

@@ -99,7 +99,8 @@ async def run(
     progress.expected, planned_at, listed = await _plan(workplace, run_id, selection, accept_roster=accept_roster)
     progress.searches = (await warehouse.work(ledger.sum_run, warehouse, run_id)).open
     report(progress)
-    walker = Walker(workplace.source, warehouse, selection, rules_of(workplace.settings), progress, report)
+    rules = rules_of(workplace.settings)
+    walker = Walker(workplace.source, warehouse, selection, rules, workplace.reader, progress, report)
     walker.listed = listed
     walker.requests_before = await warehouse.work(ledger.read_requests, warehouse, run_id)
     walked = await _walk_everything(workplace, run_id, walker, planned_at, accept_deletions=accept_deletions)

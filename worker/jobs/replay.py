@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Protocol
 from worker.extract.entry import read_entry, read_resource
 from worker.jobs import plan
 from worker.jobs.begin import begin_anew
+from worker.jobs.derive import derive
 from worker.jobs.progress import Progress, Report, no_report
 from worker.jobs.rules import rules_of
 from worker.jobs.warehouse import open_locked
 from worker.load import ledger, rederive
+from worker.reader.parent import open_reader
 from worker.records import Communication
 from worker.telemetry import get_logger
-from worker.transform.message import rules_version, to_messages
+from worker.transform.message import rules_version
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from worker.load.database import Connection, Warehouse
     from worker.load.lock import RunLock
+    from worker.reader.parent import Reader
     from worker.settings import Settings
 
 BATCH = 500
@@ -55,9 +58,9 @@ async def replay(settings: Settings, report: Report = no_report, *, since: datet
 
     Raises any MirrorError.
     """
-    async with open_locked(settings, "replay") as (warehouse, lock):
+    async with open_locked(settings, "replay") as (warehouse, lock), open_reader() as reader:
         run_id = await begin_anew(warehouse, lock, "replay", "selected" if since else "full")
-        result = await _Replay(settings, warehouse, lock, report, run_id, since).run()
+        result = await _Replay(settings, warehouse, lock, reader, report, run_id, since).run()
         await lock.work(
             ledger.close_run,
             warehouse,
@@ -88,6 +91,7 @@ class _Replay:
         settings: Settings,
         warehouse: Warehouse,
         lock: RunLock,
+        reader: Reader,
         report: Report,
         run_id: int,
         since: datetime | None,
@@ -96,6 +100,7 @@ class _Replay:
         self._version = rules_version(self._rules)
         self._warehouse = warehouse
         self._lock = lock
+        self._reader = reader
         self._report = report
         self._run_id = run_id
         self._since = since
@@ -130,7 +135,7 @@ class _Replay:
             records = [(read_resource(version.resource), version.content_hash) for version in batch]
             # Under the hash that it is stored by: it stays the same version, however a version is told today.
             versions = [replace(one, content_hash=stored) for one, stored in records if isinstance(one, Communication)]
-            messages = to_messages(versions, self._rules)
+            messages = await derive(versions, self._rules, self._reader)
             refused = await self._lock.work(rederive.rewrite, warehouse, messages, rewrite)
             self._rewritten += len(messages) - refused
             self._unreadable += len(batch) - len(messages)
@@ -147,7 +152,8 @@ class _Replay:
                 return
             after = batch[-1]
             records = [read_entry(one.entry, one.raw_hash, self._rules.ignored) for one in batch]
-            messages = to_messages([one for one in records if isinstance(one, Communication)], self._rules)
+            usable = [one for one in records if isinstance(one, Communication)]
+            messages = await derive(usable, self._rules, self._reader)
             refused = 0
             if messages:
                 landed = await self._lock.work(rederive.release, warehouse, messages, run_id=self._run_id)

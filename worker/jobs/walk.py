@@ -10,12 +10,12 @@ from worker.defects import guarded
 from worker.errors import PageFailed
 from worker.extract.entry import hash_entry, read_entry
 from worker.jobs import acceptance, plan
+from worker.jobs.derive import derive
 from worker.jobs.entries import Entries
 from worker.jobs.reading import read_search
 from worker.load import marks, worklist
-from worker.records import Aside, Communication, Message, Page, Rejected
+from worker.records import Aside, Communication, Page, Rejected
 from worker.telemetry import get_logger
-from worker.transform.message import to_messages
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from worker.jobs.progress import Progress, Report
     from worker.jobs.tally import Shown, Tally
     from worker.load.database import Warehouse
+    from worker.reader.parent import Reader
     from worker.transform.message import Rules
 
 BATCH_ENTRIES = 1000
@@ -42,6 +43,7 @@ class Walker:
     warehouse: Warehouse
     selection: plan.Selection
     rules: Rules
+    reader: Reader
     progress: Progress
     report: Report
     gone: set[str] = field(default_factory=set)
@@ -99,7 +101,7 @@ class _Walk:
     batch_number: int
     entries: Entries = field(init=False)
     seen: dict[bytes, marks.Seen] = field(default_factory=dict)
-    messages: list[Message] = field(default_factory=list)
+    communications: list[Communication] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     outside: set[bytes] = field(default_factory=set)
     """Hashes of the entries that lie outside of the days that are asked for."""
@@ -190,7 +192,7 @@ class _Walk:
                 self.waiting_bytes += len(record.resource)
             else:
                 self.outside.add(record.raw_hash)
-        self.messages += to_messages(wanted, self.walker.rules)
+        self.communications += wanted
 
     def _note_outside(self, page: Page, held: Collection[bytes]) -> None:
         for entry in page.entries:
@@ -210,14 +212,15 @@ class _Walk:
         )
 
     def _batch_is_full(self) -> bool:
-        return len(self.messages) + len(self.rejected) >= BATCH_ENTRIES or self.waiting_bytes >= BATCH_BYTES
+        return len(self.communications) + len(self.rejected) >= BATCH_ENTRIES or self.waiting_bytes >= BATCH_BYTES
 
     async def _land(self, finish: worklist.Finish | None) -> None:
-        if finish is None and not self.messages and not self.rejected:
+        if finish is None and not self.communications and not self.rejected:
             return
-        batch = worklist.Batch(self.messages, self.rejected, self.batch_number)
+        messages = await derive(self.communications, self.walker.rules, self.walker.reader)
+        batch = worklist.Batch(messages, self.rejected, self.batch_number)
         landed = await worklist.land(self.walker.warehouse, self.claim, batch, finish)
-        self.messages, self.rejected, self.waiting_bytes = [], [], 0
+        self.communications, self.rejected, self.waiting_bytes = [], [], 0
         self.batch_number += 1
         self.walker.progress.new += landed.inserted
         self.walker.progress.changed += landed.updated

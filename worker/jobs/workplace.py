@@ -14,6 +14,7 @@ from worker.load.database import open_warehouse
 from worker.load.land import read_practitioners
 from worker.load.ledger import bind_instance, check_instance, refuse_closed
 from worker.load.migrate import read_outstanding
+from worker.reader.parent import Reader, open_reader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -30,12 +31,13 @@ Connect: TypeAlias = "Callable[[Settings], AbstractAsyncContextManager[Source]]"
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """A migrated warehouse bound to the source's instance, the run lock held, the source at hand."""
+    """A migrated warehouse bound to the source's instance, the run lock held, source and reader at hand."""
 
     settings: Settings
     warehouse: Warehouse
     source: Source
     lock: RunLock
+    reader: Reader
 
     async def hold(self, run_id: int) -> None:
         """Go on holding the run lock. Raises RunLocked if another process has it, or had it and closed the run."""
@@ -90,9 +92,13 @@ async def open_source(settings: Settings, connect: Connect = Source.open) -> Asy
 async def open_workplace(settings: Settings, job: str, connect: Connect = Source.open) -> AsyncIterator[Workplace]:
     """Open everything for a run. Raises any MirrorError whose cause can be told before the run begins."""
     instance = settings.need_instance()
-    async with open_locked(settings, job) as (warehouse, lock), open_source(settings, connect) as source:
+    async with (
+        open_locked(settings, job) as (warehouse, lock),
+        open_source(settings, connect) as source,
+        open_reader() as reader,
+    ):
         await warehouse.work(bind_instance, warehouse, instance)
-        yield Workplace(settings, warehouse, source, lock)
+        yield Workplace(settings, warehouse, source, lock, reader)
 
 
 async def known_practitioners(settings: Settings) -> list[str]:

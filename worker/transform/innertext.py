@@ -15,8 +15,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from worker.transform import display
-from worker.transform.caps import within_caps
-from worker.transform.fallback import text_without_structure
 from worker.transform.marked import marked_text
 from worker.transform.parse import parse, parse_in_page
 from worker.transform.style import ROOT, Style, compute
@@ -38,17 +36,14 @@ _ONLY_COLLAPSIBLE = re.compile(r"[ \t\n\r]*")
 def inner_text(html: str) -> str:
     """Return what a browser's `innerText` gives when `html` is the `innerHTML` of a `<div>` on an empty page.
 
-    Any string is read, none raises. A body over the caps (`worker.transform.caps`) keeps its text and loses
-    its structure (`worker.transform.fallback`).
+    Any string is read, none raises. How long that takes is not bounded (`worker.transform.slow`).
     """
-    if not within_caps(html):
-        return text_without_structure(html)
     text = marked_text(html)
     return walked_text(html) if text is None else text
 
 
 def walked_text(html: str) -> str:
-    """Return the same by the standard's steps, whatever is in the body. Takes a body within the caps."""
+    """Return the same by the standard's steps, whatever is in the body."""
     if not has_rules_about_text(html):
         return _Walk(ROOT, None).text(parse(html).root)
     tree = parse(html)

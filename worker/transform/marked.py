@@ -111,11 +111,11 @@ def _cut(part: re.Match[str]) -> str:
 def _text(parts: list[str], shown: list[str]) -> str | None:
     """Return the text of a body by its texts and runs, or None for the walk."""
     text = "".join(shown)
-    if MARK in text:
-        if NOT_PLAIN in text:
-            return _odd_text(Pieces(_runs, parts, shown))
-        return decoded(without_marks(laid_out(text)))
-    return decoded(laid_out(text))
+    odd_text = _odd_text(Pieces(_runs, parts, shown)) if NOT_PLAIN in text else None
+    _runs.marks.of_this_body.clear()
+    if NOT_PLAIN in text:
+        return odd_text
+    return decoded(without_marks(laid_out(text)) if MARK in text else laid_out(text))
 
 
 def _odd_text(pieces: Pieces) -> str | None:

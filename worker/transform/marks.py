@@ -128,6 +128,10 @@ class Marks(dict[str, str]):
     MAX_CHARACTERS = 160
     MAX_READ = 2_000
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_this_body: dict[str, str] = {}  # those that are not kept, until its text is read
+
     def without_unread(self, tags: str) -> str:
         """Return tags without the attributes that no rule of text reads. They are many, and may hold words."""
         return _WRITTEN_ATTRIBUTE.sub(self._if_read, tags)
@@ -137,16 +141,21 @@ class Marks(dict[str, str]):
 
     def __missing__(self, tag: str) -> str:
         """Find out the mark of a tag that is not kept."""
+        mark = self.of_this_body.get(tag)
+        if mark is not None:
+            return mark
         read = self.without_unread(tag)
         if read != tag:
             return self[read]
         if len(tag) > self.MAX_READ:
             return WALK  # which reads its declarations once
         mark = mark_of(tag)
-        if len(tag) <= self.MAX_CHARACTERS and _is_known(tag):
-            if len(self) >= self.MAX_KEPT:
-                self.clear()
-            self[tag] = mark
+        if len(tag) > self.MAX_CHARACTERS or not _is_known(tag):
+            self.of_this_body[tag] = mark
+            return mark
+        if len(self) >= self.MAX_KEPT:
+            self.clear()
+        self[tag] = mark
         return mark
 
 

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from worker.defects import guarded
 from worker.records import Body, Communication, Message, Quality
-from worker.transform.caps import within_caps
+from worker.transform.bodies import ReadHtml, read_html
 from worker.transform.cutoff import Basis, Cutoff, Decision, Format, decide, has_markup
-from worker.transform.innertext import inner_text
 from worker.transform.salvage import salvaged
-from worker.transform.sanitize import escaped, safe_html
+from worker.transform.sanitize import escaped
 from worker.transform.sides import delivery_of, sides_of
+from worker.transform.slow import may_be_slow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
 # Raised by whoever changes what a row derived from the same resource looks like; `replay` goes by it.
 RULES = 2
 
 _NOTHING = Body(text=None, html=None, format=None, basis=None)
+_NONE_READ: Mapping[str, ReadHtml] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +50,45 @@ def rules_version(rules: Rules) -> str:
     return version
 
 
-def to_messages(communications: Iterable[Communication], rules: Rules) -> list[Message]:
-    """Return the rows of Communications, one for each.
+def slow_bodies(communications: Iterable[Communication], rules: Rules) -> list[str]:
+    """Return the bodies that may take long to read, each once. Who has to be quick reads them first, elsewhere."""
+    page = list(communications)
+    return guarded(
+        lambda: _slow_bodies(page, rules),
+        lambda: [body for one in page for body in guarded(partial(_slow_bodies, [one], rules), list[str])],
+    )
+
+
+def _slow_bodies(communications: Sequence[Communication], rules: Rules) -> list[str]:
+    payloads = ((content, one.sent) for one in communications for content in one.payloads)
+    large = [(content, sent) for content, sent in payloads if content is not None and may_be_slow(content)]
+    return list(dict.fromkeys(content for content, sent in large if decide(content, sent, rules.cutoff).is_html))
+
+
+def to_messages(
+    communications: Iterable[Communication], rules: Rules, read: Mapping[str, ReadHtml] = _NONE_READ
+) -> list[Message]:
+    """Return the rows of Communications, one for each. `read` are bodies that were read already (`slow_bodies`).
 
     With several recipients, `direction` and the two ids are those of the sender and the first recipient of
     the opposite kind; all are in `recipients`. `payloads` is filled only where there are several. A record on which our
     own code fails becomes a row all the same (`worker.transform.salvage`), and the others as they should be.
     """
     page = list(communications)
-    return guarded(lambda: _messages(page, rules), lambda: [_by_itself(one, rules) for one in page])
+    return guarded(lambda: _messages(page, rules, read), lambda: [_by_itself(one, rules, read) for one in page])
 
 
-def _by_itself(communication: Communication, rules: Rules) -> Message:
+def _by_itself(communication: Communication, rules: Rules, read: Mapping[str, ReadHtml]) -> Message:
     """Return the row of a record of a page that could not be read as a whole."""
     return guarded(
-        lambda: _messages([communication], rules)[0],
-        lambda: salvaged(communication, rules.cutoff, rules_version(rules)),
+        lambda: _messages([communication], rules, read)[0],
+        lambda: salvaged(communication, rules.cutoff, rules_version(rules), read),
     )
 
 
-def _messages(communications: Sequence[Communication], rules: Rules) -> list[Message]:
+def _messages(communications: Sequence[Communication], rules: Rules, read: Mapping[str, ReadHtml]) -> list[Message]:
     contents = [(content, one.sent) for one in communications for content in one.payloads]
-    bodies = iter(_bodies(contents, rules.cutoff))
+    bodies = iter(_bodies(contents, rules.cutoff, read))
     return [_message(one, tuple(islice(bodies, len(one.payloads))), rules) for one in communications]
 
 
@@ -104,39 +123,24 @@ def _quality(bodies: tuple[Body, ...]) -> set[Quality]:
     return found
 
 
-def _bodies(payloads: list[tuple[str | None, datetime | None]], cutoff: Cutoff) -> list[Body]:
+def _bodies(
+    payloads: list[tuple[str | None, datetime | None]], cutoff: Cutoff, read: Mapping[str, ReadHtml]
+) -> list[Body]:
     """Return the body of each payload, of which content and instant of sending are given."""
     contents = [content for content, _ in payloads]
     decisions = [None if content is None else decide(content, sent, cutoff) for content, sent in payloads]
     decided = list(zip(contents, decisions, strict=True))
-    read = read_html([content for content, decision in decided if content and decision and decision.is_html])
+    html = [content for content, decision in decided if content and decision and decision.is_html]
+    read = {**read, **read_html([content for content in html if content not in read])}
     return [_body(content, decision, read) for content, decision in decided]
 
 
-def _body(content: str | None, decision: Decision | None, read: dict[str, ReadHtml]) -> Body:
+def _body(content: str | None, decision: Decision | None, read: Mapping[str, ReadHtml]) -> Body:
     """Return one payload's body: plain text as it is, HTML as it was `read`."""
     if content is None or decision is None:
         return _NOTHING
     text, html = read[content] if decision.is_html else ReadHtml(content, None)
     return Body(text=text, html=html, format=decision.format.value, basis=decision.basis.value)
-
-
-class ReadHtml(NamedTuple):
-    """What is read of a body that is HTML: its text and its safe HTML, which one over the caps has not."""
-
-    text: str
-    html: str | None
-
-
-def read_html(bodies: Sequence[str]) -> dict[str, ReadHtml]:
-    """Return what is read of each body.
-
-    First the texts of all, then the HTML of all: one by one the processor would have to fetch the code of one parser
-    after the other again, which takes longer.
-    """
-    texts = [inner_text(body) for body in bodies]
-    html = [safe_html(body) if within_caps(body) else None for body in bodies]
-    return dict(zip(bodies, map(ReadHtml, texts, html), strict=True))
 
 
 def _joined(bodies: tuple[Body, ...]) -> Body:
@@ -157,7 +161,7 @@ def _joined(bodies: tuple[Body, ...]) -> Body:
 
 
 def _blocks(bodies: list[Body]) -> str | None:
-    """Return each payload as a block of safe HTML, or None if one of them is over the caps."""
+    """Return each payload as a block of safe HTML, or None if one of them took the plain way."""
     blocks = []
     for body in bodies:
         if body.format == Format.PLAIN:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from worker.defects import guarded
 from worker.records import Body, Communication, Message, Quality
-from worker.transform.caps import within_caps
+from worker.transform.bodies import ReadHtml
 from worker.transform.cutoff import Format, decide
 from worker.transform.fallback import text_without_structure
 from worker.transform.innertext import inner_text
@@ -18,6 +18,7 @@ from worker.transform.sanitize import safe_html
 from worker.transform.sides import delivery_of, sides_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from worker.transform.cutoff import Cutoff
@@ -26,14 +27,16 @@ DEFECT_MARK = "+defect"
 """Ends the rules version of such a row: it counts as derived by older rules, so `replay` derives it anew."""
 
 
-def salvaged(communication: Communication, cutoff: Cutoff, version: str) -> Message:
+def salvaged(communication: Communication, cutoff: Cutoff, version: str, read: Mapping[str, ReadHtml]) -> Message:
     """Return the row of a record on which our own code failed; `version` is that of the rules. Never raises.
+
+    `read` are bodies that were read already.
 
     Each column is as it should be, if it can be had. Otherwise `delivery` and `direction` are `unknown`, a body's text
     is what is left of it without its tags, or the body as it came, and it has no HTML. A body whose format cannot be
     decided has neither format nor basis.
     """
-    bodies = tuple(_body(content, communication.sent, cutoff) for content in communication.payloads)
+    bodies = tuple(_body(content, communication.sent, cutoff, read) for content in communication.payloads)
     direction, patient, practitioner = guarded(
         lambda: sides_of(communication.sender, communication.recipients), lambda: ("unknown", None, None)
     )
@@ -59,15 +62,19 @@ def salvaged(communication: Communication, cutoff: Cutoff, version: str) -> Mess
     )
 
 
-def _body(content: str | None, sent: datetime | None, cutoff: Cutoff) -> Body:
+def _body(content: str | None, sent: datetime | None, cutoff: Cutoff, read: Mapping[str, ReadHtml]) -> Body:
     decision = guarded(lambda: None if content is None else decide(content, sent, cutoff), lambda: None)
     if content is None or decision is None:
         return Body(text=content, html=None, format=None, basis=None)
-    text, html = content, None
+    text, html = ReadHtml(content, None)
     if decision.is_html:
-        text = guarded(lambda: inner_text(content), lambda: _without_tags(content))
-        html = guarded(lambda: safe_html(content) if within_caps(content) else None, lambda: None)
+        text, html = read.get(content) or _read(content)
     return Body(text=text, html=html, format=decision.format.value, basis=decision.basis.value)
+
+
+def _read(content: str) -> ReadHtml:
+    text = guarded(lambda: inner_text(content), lambda: _without_tags(content))
+    return ReadHtml(text, guarded(lambda: safe_html(content), lambda: None))
 
 
 def _without_tags(content: str) -> str:

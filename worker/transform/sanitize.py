@@ -11,7 +11,6 @@ import re
 
 import nh3
 
-from worker.transform.caps import within_caps
 from worker.transform.fallback import text_without_structure
 from worker.transform.parse import parse_to_write, well_formed
 from worker.transform.safestyle import safe_style
@@ -106,10 +105,8 @@ _CLEANER = nh3.Cleaner(
 def safe_html(html: str) -> str:
     """Return HTML that is safe to embed and shows the same words. Any string is taken, none raises.
 
-    Of a body over the caps (`worker.transform.caps`) only the text is left, as `escaped`.
+    How long that takes is not bounded (`worker.transform.slow`).
     """
-    if not within_caps(html):
-        return escaped(text_without_structure(html))
     try:
         return _cleaned(html)
     except UnicodeEncodeError:
