@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from tests.faults.input_bodies import SOUND_ENTRIES, bundle_of, strange_bodies
-from tests.faults.input_entries import communication, hand_made, hypothesis_made
+from tests.faults.input_entries import communication, entry_of, hand_made, hypothesis_made
+from tests.faults.poison import POISON, failing, poisoned, stages
 from tests.faults.proof import ProofResult
 from tests.faults.worlds import open_world
 from worker.jobs.plan import Outcome
@@ -81,7 +82,24 @@ class Crafted:
 async def run(size: Size, seed: int, server_url: str) -> ProofResult:
     """Prove it with hand-made entries, hypothesis-made ones up to the size, and strange bodies."""
     crafted = craft(seed, entries=ENTRIES[size], spoilt_bodies=SPOILT_BODIES[size], too_large=size == "full")
-    return await prove(server_url, crafted, ProofResult("input", seed))
+    result = await prove(server_url, crafted, ProofResult("input", seed))
+    of_a_record = [name for name in sorted(stages()) if name.startswith(("extract.entry.", "transform."))]
+    for stage in of_a_record if size == "full" else of_a_record[seed % 12 :: 12]:
+        await _prove_poisoned(server_url, stage, result)
+    return result
+
+
+async def _prove_poisoned(server_url: str, stage: str, result: ProofResult) -> None:
+    """Prove it of entries on which our own code fails, in one stage of reading and deriving them."""
+    crafted, practitioner = Crafted(), "poisoned"
+    sound = [entry_of(communication(f"sound-{number}", practitioner)) for number in range(SOUND_ENTRIES)]
+    recipient = [{"reference": f"Practitioner/{practitioner}"}]
+    spoilt = [poisoned(f"poison-{POISON}-{number}", recipient=recipient) for number in range(SOUND_ENTRIES)]
+    crafted.entries[practitioner] = [*sound, *map(entry_of, spoilt)]
+    with failing(stage):
+        found = await prove(server_url, crafted, ProofResult("input", 0))
+    result.count("stages that failed on poisoned entries")
+    result.violations.extend(f"{stage} fails: {one}" for one in found.violations)
 
 
 def craft(seed: int, *, entries: int, spoilt_bodies: int, too_large: bool = False) -> Crafted:
