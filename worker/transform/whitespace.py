@@ -76,7 +76,7 @@ class InlineFlow:
         """Pass an atomic inline (picture, inline-block): spaces on both of its sides show. It ends in `last`."""
         self._space_at = None
         self._starts_line = False
-        self._last = last or "\ufffc"
+        self._last = last if last.isalnum() else "\ufffc"  # a word may go on; a break is not removed beside the box
 
     def _collapse(self, text: str) -> str:
         """Make runs of collapsible white space one space, or nothing where a break is removed (§4.1.3)."""
