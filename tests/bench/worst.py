@@ -137,7 +137,12 @@ LETTERS = {
 }
 IN_PROCESS = {
     **{name: body for name, body in worst(SMALL_CHARACTERS, SMALL_TAGS).items() if not may_be_slow(body)},
-    **{f"{name}, small": body for name, body in worst(SMALL_WITH_SHEET_CHARACTERS, SMALL_TAGS).items()},
+    **{
+        f"{name}, small": body
+        for name, body in worst(SMALL_WITH_SHEET_CHARACTERS, SMALL_TAGS).items()
+        if not may_be_slow(body)
+    },
+    "steps of a selector": "<style>" + "* " * 320 + "*{float:left}</style>" + "<b>" * 24 + "x",
 }
 IN_THE_CHILD = {
     **LETTERS,

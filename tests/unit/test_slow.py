@@ -26,6 +26,8 @@ def test_all_of_the_corpus_is_small() -> None:
         ("<p>" * (SMALL_TAGS + 1), True),
         ("<STYLE>" + "x" * SMALL_WITH_SHEET_CHARACTERS, True),
         ("<style>" + "x" * (SMALL_WITH_SHEET_CHARACTERS - 7), False),
+        ("<style>" + "* " * 240 + "*{float:left}</style>" + "<b>" * 98 + "x", True),
+        ("<style>.x{display:none}</style>" + "<p class=x>Hello</p>" * 10, False),
     ],
 )
 def test_a_body_is_small_by_its_characters_and_its_tags(body: str, *, slow: bool) -> None:

@@ -15,6 +15,7 @@ import re
 SMALL_CHARACTERS = 8 * 1024
 SMALL_TAGS = 100
 SMALL_WITH_SHEET_CHARACTERS = 2 * 1024
+SMALL_WITH_SHEET_PRODUCT = 20_000  # of characters and tags: each step of a selector is held against each tag
 _SHEET = re.compile("<style", re.IGNORECASE)
 
 # What a URL holds of a picture. Wherever it stands, no parser takes it for markup or white space; at most, in an untidy
@@ -24,9 +25,11 @@ _DATA = re.compile(r"(data:[-a-z0-9.+/;=]{0,100},)[a-z0-9+/%._~-]{1000,}(?=[a-z0
 
 def may_be_slow(html: str) -> bool:
     """Whether reading a body may take longer than 50 ms. Most that may do not."""
-    if len(html) > SMALL_CHARACTERS or html.count("<") > SMALL_TAGS:
+    tags = html.count("<")
+    if len(html) > SMALL_CHARACTERS or tags > SMALL_TAGS:
         return True
-    return len(html) > SMALL_WITH_SHEET_CHARACTERS and _SHEET.search(html) is not None
+    may_be_slow_with_sheet = len(html) > SMALL_WITH_SHEET_CHARACTERS or len(html) * tags > SMALL_WITH_SHEET_PRODUCT
+    return may_be_slow_with_sheet and _SHEET.search(html) is not None
 
 
 def without_data(html: str) -> tuple[str, str]:
