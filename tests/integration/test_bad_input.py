@@ -96,7 +96,7 @@ async def test_a_self_signed_source_is_not_talked_to_until_its_authority_is_name
         assert_told(await run_command(variables, "sync"), EXIT_USAGE, "certificate", "MIRROR_CA_FILE")
         assert (upstream.seen, upstream.asked_for_tokens) == ([], [])
         await assert_no_run(database)
-        named = await run_command(variables | {"MIRROR_CA_FILE": str(tmp_path / "ca.pem")}, "sync")
+        named = await run_command(variables | {"MIRROR_CA_FILE": str(tmp_path / "ca.pem")}, "sync", "--accept-roster")
         assert named.code == EXIT_OK, named.err
         assert upstream.seen
 

@@ -57,6 +57,7 @@ WRONG = {
     "MIRROR_TIME_ZONE": "Mars/Olympus",
     "MIRROR_NIGHTLY": "daily",
     "MIRROR_CA_FILE": "/no/such/file.pem",
+    "MIRROR_IGNORE": "payload",
     "MIRROR_PRACTITIONER_NAMES": "maybe",
     "MIRROR_LOG": "xml",
 }
