@@ -13,9 +13,9 @@ HOARDS = """
 from worker.jobs import entries
 read, hoard = entries.read_entry, []
 
-def keep(entry, raw_hash):
+def keep(entry, *others):
     hoard.append(bytearray(entry) * 100)
-    return read(entry, raw_hash)
+    return read(entry, *others)
 
 entries.read_entry = keep
 """
