@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _WIDTH_WITHOUT_TERMINAL = 120
 # By scope, what is known of a complete run. A quick one looks at first pages: it knows nothing of the kind.
 _AS_OF = {
-    "full": "what stood still at the source since then is here",
-    "selected": "of what was asked for, what stood still at the source since then is here",
+    "full": "every message that did not change at the source since then is in the mirror",
+    "selected": "every message asked for that did not change since then is in the mirror",
 }
 
 _WHY_UNBELIEVED = {
@@ -213,7 +213,9 @@ def show_status(status: dict[str, Any]) -> None:
             out.print(
                 f"Run {run['run_id']} was {run['outcome']}: {run['reason']} (deploy/README.md explains the word)."
             )
-            out.print(*next_steps([run["reason"]], again_of(run["job"])), sep="\n", soft_wrap=True)
+    newest = next((run for run in runs if run["outcome"] is not None), None)
+    if newest is not None and newest["reason"] is not None:
+        out.print(*next_steps([newest["reason"]], again_of(newest["job"])), sep="\n", soft_wrap=True)
     if status["lock"] is not None:
         out.print(f"The run lock is held by {status['lock']['holder'] or 'another session'}{_since(status['lock'])}.")
     elif any(run["outcome"] is None for run in runs):
@@ -239,22 +241,19 @@ def _under_way(run: dict[str, Any]) -> str:
 
 
 def _run_row(run: dict[str, Any]) -> dict[str, Any]:
+    """Return what the table of runs shows: as much as fits 120 columns. `status --json` has the rest."""
     searches, accepted = run["searches"], run["searches_accepted"]
     return {
         "run": run["run_id"],
-        "job": run["job"],
-        "scope": run["scope"],
+        "job": f"{run['job']} {run['scope']}",
         "outcome": run["outcome"] or "open",
-        "started_at": run["started_at"],
+        "started (UTC)": f"{run['started_at']:%Y-%m-%d %H:%M}",
         "took": timedelta(seconds=run["seconds"]),
         "accepted": None if searches is None else f"{accepted:,} of {searches:,}",
-        "served": run["entries"],
         "new": run["new"],
         "changed": run["changed"],
-        "unchanged": run["unchanged"],
-        "outside": run["outside"],
-        "quarantined": run["quarantined"],
         "deleted": run["deleted"],
+        "quarantine": run["quarantined"],
     }
 
 

@@ -25,6 +25,7 @@ from worker.load.ledger import RunSums
 from worker.progress_bar import progress_report
 
 NOON = datetime(2024, 3, 1, 12, 30, 15, tzinfo=UTC)
+WHAT_IS_HERE = "every message that did not change at the source since then is in the mirror"
 
 
 def result(outcome: Outcome = Outcome.COMPLETE, **changes: Any) -> RunResult:
@@ -46,7 +47,7 @@ def test_a_complete_run_is_summed_up(capsys: pytest.CaptureFixture[str]) -> None
         "  searches    4 of 4 accepted, 1,234 requests",
         "  messages    12,345 served: 10,000 new, 2,000 changed, 342 unchanged, 0 outside",
         "  quarantine  3 new entries",
-        "  as of       2024-03-01 12:30:15 UTC: what stood still at the source since then is here",
+        f"  as of       2024-03-01 12:30:15 UTC: {WHAT_IS_HERE}",
     ]
 
 
@@ -69,11 +70,15 @@ def test_an_incomplete_run_says_why_and_what_to_type_next(capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("outcome", "scope", "said"),
     [
-        (Outcome.COMPLETE, "full", "15 UTC: what stood still at the source since then is here"),
+        (
+            Outcome.COMPLETE,
+            "full",
+            f"15 UTC: {WHAT_IS_HERE}",
+        ),
         (
             Outcome.COMPLETE,
             "selected",
-            "15 UTC: of what was asked for, what stood still at the source since then is here",
+            "15 UTC: every message asked for that did not change since then is in the mirror",
         ),
         (Outcome.COMPLETE, "quick", None),
         (Outcome.INCOMPLETE, "full", None),
@@ -277,6 +282,26 @@ def test_the_status_tells_how_fresh_it_is(capsys: pytest.CaptureFixture[str]) ->
         assert text in out
     assert "selection" not in out
     assert "not accepted" not in out
+
+
+def test_no_column_of_the_last_runs_is_cut_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    found = status()
+    found["runs"][0] |= {"run_id": 1234, "job": "backfill", "scope": "selected", "outcome": "interrupted"}
+    found["runs"][0] |= {"searches": 1_220, "searches_accepted": 1_218, "seconds": 40_000.0}
+    display.show_status(found)
+    out = capsys.readouterr().out
+    assert "…" not in out
+    for text in ("backfill", "interrupted", "2024-03-01 12:30", "1,218 of", "1,220", "11:06:40", "10,000"):
+        assert text in out
+
+
+def test_the_status_advises_on_the_newest_run_only(capsys: pytest.CaptureFixture[str]) -> None:
+    found = status()
+    found["runs"].append(found["runs"][0] | {"run_id": 6, "outcome": "incomplete", "reason": "too_many"})
+    display.show_status(found)
+    out = capsys.readouterr().out
+    assert "Run 6 was incomplete: too_many" in out
+    assert "Next:" not in out
 
 
 def test_the_status_tells_why_a_run_was_not_complete(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ import signal
 import struct
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -33,10 +34,18 @@ ANSWER = struct.Struct(">Q?QQ")
 def main() -> None:
     """Read bodies until stdin ends."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    _limit_memory()
     sys.stdout.buffer.write(READY)
     sys.stdout.buffer.flush()
     serve(sys.stdin.buffer, sys.stdout.buffer)
+
+
+def _limit_memory() -> None:
+    """Take no more than `MEMORY_BYTES`, nor more than whoever started the worker allows."""
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    limit = MEMORY_BYTES if most == resource.RLIM_INFINITY else min(MEMORY_BYTES, most)
+    with suppress(ValueError, OSError):  # macOS has no limit of this kind: there only the time is limited
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:

@@ -107,7 +107,7 @@ class Reader:
             await _end(child)
         raise ReaderFailed(
             "The process that reads large bodies could not be started.",
-            safe="What was landed.",
+            safe="What was landed is kept.",
             next="Look at the limits of memory and processes here, then run it again.",
         )
 
