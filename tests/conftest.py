@@ -25,7 +25,8 @@ RUN_DIRECTORY = "MESSAGE_MIRROR_TEST_RUN"
 KEEPER = pytest.StashKey["subprocess.Popen[bytes]"]()
 
 # Nothing that a test writes has to outlive the machine.
-QUICK = {"fsync": "off", "full_page_writes": "off"}
+# Nothing runs in it that a test did not start.
+QUICK = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
 
 # Waits for the test run to end, be it by `kill -9`, and removes every server of it: its stdin ends with the run.
 CLEAN_UP = """

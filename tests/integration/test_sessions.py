@@ -212,6 +212,23 @@ async def test_a_table_that_is_changed_under_a_prepared_statement_is_no_end(
         assert await warehouse.work(read) == "1"
 
 
+async def reload_until_commits_wait(database: asyncpg.Connection, dsn: str) -> None:
+    """Have the server read its settings anew. It answers before it has, so commit until one waits for the standby."""
+    await database.execute("SELECT pg_reload_conf()")
+    committing = await asyncpg.connect(dsn)
+
+    async def commit() -> None:
+        while True:
+            await committing.execute("INSERT INTO t DEFAULT VALUES")
+
+    task = asyncio.create_task(commit())
+    waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    await until(lambda: database.fetchval(waits))
+    task.cancel()
+    await asyncio.wait([task])
+    committing.terminate()
+
+
 @pytest.mark.parametrize("waits_for", ["a lock", "a standby"])
 async def test_what_a_unit_waits_for_is_told(
     waits_for: str, run_directory: Path, monkeypatch: pytest.MonkeyPatch
@@ -231,7 +248,7 @@ async def test_what_a_unit_waits_for_is_told(
         async with open_warehouse(dsn, "canvas", timedelta(seconds=4)) as warehouse:
             if waits_for == "a standby":
                 await analyst.execute("ALTER SYSTEM SET synchronous_standby_names = 'gone'")
-                await analyst.execute("SELECT pg_reload_conf()")
+                await reload_until_commits_wait(analyst, dsn)
             else:
                 await analyst.execute("BEGIN; LOCK TABLE t")
             with capture_logs() as logs, pytest.raises(WarehouseAway) as away:
