@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 # FHIR's own forms: a time of day has seconds and an offset.
 _FHIR = re.compile(
     r"\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))?)?)?",
     re.ASCII,
+)
+# The form that nearly all dates have: `datetime.fromisoformat` reads it, and reads it alike in every version of Python.
+_USUAL = re.compile(
+    r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-][01]\d:[0-5]\d)", re.ASCII
 )
 # Those, and what ISO 8601, RFC 3339 §5.6 and databases write besides: no separators, no seconds, a comma, a blank or a
 # small t before the time, a blank before the offset, an offset of hours only or by name.
@@ -39,12 +44,18 @@ class Instant(NamedTuple):
     odd: bool
 
 
+@lru_cache(maxsize=4)  # each date is read for its column, and again for the content hash
 def read_instant(text: str) -> Instant | None:
     """Return the instant that `text` names, None if it names none, or leaves its time zone open.
 
     A date without time is its first instant in UTC; digits past µs are cut off. A leap second and 24:00 are the
     second that follows.
     """
+    if _USUAL.fullmatch(text):
+        try:
+            return Instant(datetime.fromisoformat(text).astimezone(UTC), has_time=True, odd=False)
+        except (ValueError, OverflowError):
+            return None
     is_fhir = _FHIR.fullmatch(text) is not None
     # A date that is not whole has its own form or none: 202402 could be a month, or the 20th of some February.
     match = _DATE.fullmatch(text.strip())

@@ -151,7 +151,9 @@ def _is_partial(resource: dict[str, Any]) -> bool:
     FHIR R4 §3.1.1.5.9 (a summary is tagged SUBSETTED), §6.1.1 security labels; codes of v3-ObservationValue.
     """
     meta = resource.get("meta")
-    labels = [meta.get("tag"), meta.get("security")] if isinstance(meta, dict) else []
+    if not isinstance(meta, dict) or not ("tag" in meta or "security" in meta):
+        return False
+    labels = (meta.get("tag"), meta.get("security"))
     codings = [coding for label in labels if isinstance(label, list) for coding in label]
     return any(isinstance(coding, dict) and coding.get("code") in PARTIAL_CODES for coding in codings)
 
@@ -205,7 +207,7 @@ def _communication(resource: bytes, raw_hash: bytes, ignored: tuple[str, ...] = 
     try:
         typed = msgspec.convert(fields, _Communication)
         sent, received = _instant(typed.sent), _instant(typed.received)
-        odd = any(instant.odd for instant in (sent, received) if instant is not None)
+        odd = (sent is not None and sent.odd) or (received is not None and received.odd)
         return Communication(
             id=identity,
             status=_clean(typed.status),
