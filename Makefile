@@ -18,7 +18,7 @@ run: $(READY) ## Mirror a made-up clinic of 20,000 messages into an embedded Pos
 
 test: $(READY) ## Run all tests: real PostgreSQL, real HTTP, real processes
 	@echo "==> testing"
-	@$(BIN)/pytest -n 2 --dist worksteal
+	@$(BIN)/pytest -n 4 --dist worksteal
 
 PROOFS := readings cuts faults states kills canary input verify browser splices
 
