@@ -15,7 +15,7 @@ from tests.browser.generator import random_markup
 from tests.browser.letters import letter
 from tests.unit.corpus import Case, inner_text_cases
 from tests.unit.markup import PIECES, markup, unhurried
-from worker.transform import boxes, chains, formatting, kept, layout, marked, regions, runs, steps, stylesheet
+from worker.transform import boxes, chains, kept, layout, marked, regions, runs, stylesheet
 from worker.transform.chains import write_out_chains
 from worker.transform.display import KEYWORDS
 from worker.transform.elements import ELEMENTS
@@ -47,7 +47,6 @@ from worker.transform.marks import (
 )  # fmt: skip
 from worker.transform.pieces import Pieces
 from worker.transform.runs import Runs
-from worker.transform.steps import Known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -270,16 +269,12 @@ def sample(pieces: list[str], seed: int, count: int, longest: int = 40) -> Itera
 
 def forget(monkeypatch: pytest.MonkeyPatch, marks: Marks) -> None:
     """Have nothing looked up before, and these marks for what will be."""
-    runs = Runs(marks)
-    monkeypatch.setattr(marked, "_runs", runs)
-    monkeypatch.setattr(marked, "_WAYS", (Known(runs, leaves_out_formatting=True), Known(runs)))
+    monkeypatch.setattr(marked, "_runs", Runs(marks))
 
 
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Begin with nothing looked up, and let nobody else have what was. No step is refused for want of room."""
-    monkeypatch.setattr(Known, "MAX_KEPT", 1_000_000)
-    monkeypatch.setattr(Known, "MAX_ASKED", 1_000)
+    """Begin with nothing looked up, and let nobody else have what was."""
     forget(monkeypatch, Marks())
     stylesheet._remembered_body.cache_clear()
     yield
@@ -381,24 +376,12 @@ def test_nearly_all_letters_take_the_fast_way() -> None:
         (kept, "_OTHERWISE", dict.fromkeys((KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS), re.compile("nothing"))),
         (Marks, "_if_read", lambda *_: ""),
         (chains, "_cut", lambda text: text),
-        (Known, "_if_read", lambda *_: ""),
-        (steps, "_NO_REFERENCE", re.compile("&")),
-        (steps, "_NOT_SHOWN", re.compile("<!--.*?-->", re.DOTALL)),
         (marked, "has_rules_about_text", lambda _: False),
-        (steps, "formatting_tags", lambda _: []),
-        (steps, "_TAGS", re.compile(".*", re.DOTALL)),
-        (steps, "_OTHER_REFERENCE", re.compile("nothing")),
-        (steps, "without_first_line_feeds", lambda canonical: canonical),
-        (formatting, "_NOT_SPECIAL", frozenset()),
-        (formatting, "_BY_CHILDREN", frozenset()),
-        (formatting, "_SHOWS_END", frozenset()),
-        (formatting, "_MAY_SHOW", re.compile("nothing")),
-        (formatting, "_HEADING_START", re.compile("nothing")),
         (chains, "hides_white_space", lambda _: False),
         (regions, "_NOT_WHERE_IT_IS_KEPT", frozenset()),
         (boxes, "EDGES", (INLINE, BLOCK, PARAGRAPH, PICTURE)),
     ],
-    ids=range(34),
+    ids=range(22),
 )
 def test_a_mistake_in_the_fast_way_is_found(
     monkeypatch: pytest.MonkeyPatch, module: object, place: str, mistake: object

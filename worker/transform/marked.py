@@ -1,14 +1,13 @@
 """Text without a walk: what a body's tags mean is looked up, a run of them at a time.
 
-The fast way for what most bodies are. Its parser (turbohtml) writes the tree out as the HTML standard's
-fragment serialisation (§13.3): every element with its end tag, `<`, `>` and `&` in text and attributes as
-references. So the texts can be had by splitting, and what the reader sees between two of them be looked up
-(`worker.transform.runs`). What reaches further than from one text to the next is written out first: comments and style
-sheets here, the rest in `worker.transform.regions`. The plainest bodies are read without the parser
-(`worker.transform.steps`).
+This is the fast way for most bodies. Its parser (turbohtml) writes the tree out as the HTML standard's fragment
+serialisation (§13.3): every element has its end tag, and `<`, `>` and `&` in texts and attributes are references. So
+splitting gives the texts, and what the reader sees between two texts is looked up (`worker.transform.runs`).
+Some things reach further than from one text to the next. They are written out first: comments and style sheets here,
+the rest in `worker.transform.regions`.
 
-It gives what the walk gives, or None where the marks cannot say it. The walk
-(`worker.transform.innertext.walked_text`) is the reference, and tests hold this against it.
+The result is the same as the walk's, or None where the marks cannot express it. The walk
+(`worker.transform.innertext.walked_text`) is the reference, and property tests compare the two.
 """
 
 from __future__ import annotations
@@ -24,8 +23,7 @@ from worker.transform.pieces import Pieces
 from worker.transform.references import decoded
 from worker.transform.regions import write_out_regions
 from worker.transform.runs import Runs, without_first_line_feeds
-from worker.transform.steps import Known, stepped
-from worker.transform.stylesheet import has_rules_about_text, with_plain_rules_inlined, without_sheets
+from worker.transform.stylesheet import has_rules_about_text, with_plain_rules_inlined
 
 _NOT_TEXT = re.compile(
     r"<!--.*?-->|<style(?P<style>(?: [^<>]*)?)>.*?</style>"
@@ -40,8 +38,6 @@ _STYLED = " style="
 _ZERO_WIDTH_SPACE = "\u200b"
 
 _runs = Runs(Marks())
-# Of most bodies formatting shows nothing, and then fewer elements are open.
-_WAYS = (Known(_runs, leaves_out_formatting=True), Known(_runs))
 
 
 def marked_text(html: str) -> str | None:
@@ -50,13 +46,10 @@ def marked_text(html: str) -> str | None:
         return None
     if "<" not in html and "&" not in html:
         text: str | None = collapse(spaces_only(html)).strip(" ")
+    elif "{" in html and has_rules_about_text(html):
+        text = _text_under_rules(html)
     else:
-        if "{" in html:
-            if has_rules_about_text(html):
-                return _without_zero_width(_text_under_rules(html))
-            html = without_sheets(html)
-        found = stepped(html, *_WAYS)
-        text = _text_of_canonical(parse_to_write(html).inner_html) if found is None else _text(*found)
+        text = _text_of_canonical(parse_to_write(html).inner_html)
     return _without_zero_width(text)
 
 

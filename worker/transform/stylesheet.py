@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
     from turbohtml import Element
 
-EMPTY_SHEET = "<style></style>"
-_PLAIN_SHEET = re.compile(
-    r"""<style(?: type=(?:"text/css"|'text/css'|text/css))?>([^<]*+(?:<!--[^<]*+)?)</style>""", re.IGNORECASE
-)
 _TEXT_PROPERTIES = [name.encode() for name in TEXT_PROPERTIES]
 _CACHED_CHARACTERS = 4_000  # what a style sheet comes to is remembered up to this length
 _MAX_SELECTOR_CHARACTERS = 500
@@ -92,16 +88,6 @@ def has_rules_about_text(html: str) -> bool:
     end = octets.rfind(b"</style", start)
     sheets = octets[start:end] if end > 0 else octets[start:]
     return any(name in sheets for name in _TEXT_PROPERTIES)
-
-
-def without_sheets(html: str) -> str:
-    """Return a body with nothing in its `<style>` elements, but in those with a tag or with another attribute."""
-    return _PLAIN_SHEET.sub(lambda sheet: sheet[0] if _is_in_tag(html, sheet.start()) else EMPTY_SHEET, html)
-
-
-def _is_in_tag(html: str, place: int) -> bool:
-    """Whether a `<` may stand in the value of an attribute: behind one of a tag that has not ended."""
-    return html.rfind("<", 0, place) > html.rfind(">", 0, place)
 
 
 class StyleSheet:
