@@ -13,7 +13,7 @@ from aiohttp import web
 
 from tests.faults.canary_ears import MARK, PATIENTS, Ears, canary_message
 from tests.integration.loopback import Upstream
-from tests.integration.mirroring import environment
+from tests.integration.mirroring import IN_HASTE, environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,12 +31,6 @@ OUTCOME: dict[str, Any] = {
 }
 REFUSAL = {**OUTCOME, "issue": [{**OUTCOME["issue"][0], "code": "forbidden"}]}
 FOREIGN = {"relation": "next", "url": f"https://{MARK}.example/Communication?sender={PATIENTS[0].reference}"}
-
-# Waits take no time, so that a page that fails six times fails soon.
-IN_HASTE = (
-    "from worker.extract import pace, patience; pace.FIRST_WAIT_S = pace.LONGEST_WAIT_S = 0.001;"
-    " patience.REFUSED_TOKEN_S = 0.1"
-)
 
 # Spoil one page each; the run goes on.
 SPOILED: tuple[Callable[[], web.Response], ...] = (

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from tests.integration.bare_source import PATIENT, BareSource, letter
 from tests.integration.mirroring import environment, ids_of, message, mirror_settings, run_command
+from worker.extract import patience
 from worker.jobs.plan import Outcome
 from worker.jobs.sync import sync
 from worker.sandbox.faults_moment import documented_refusal
@@ -272,8 +273,11 @@ async def test_a_roster_that_contradicts_itself(database_dsn: str, database: asy
 
 
 @pytest.mark.parametrize("code", [400, 401])
-async def test_a_refused_search_fails_alone(code: int, database_dsn: str, database: asyncpg.Connection) -> None:
+async def test_a_refused_search_fails_alone(
+    code: int, database_dsn: str, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A search that the source will not answer is reported as not accepted, and no other with it."""
+    monkeypatch.setattr(patience, "REFUSED_TOKEN_S", 0.5)
     clinic = make_clinic(messages=50, practitioners=2, patients=10)
     target = next(iter(clinic.practitioners.values())).reference
 
