@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 RUN_DIRECTORY = "MESSAGE_MIRROR_TEST_RUN"
 KEEPER = pytest.StashKey["subprocess.Popen[bytes]"]()
 
-# Nothing that a test writes has to outlive the machine.
-# Nothing runs in it that a test did not start.
+# Nothing that a test writes has to outlive the machine; autovacuum would change the statistics that tests look at.
 QUICK = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
 
 # Waits for the test run to end, be it by `kill -9`, and removes every server of it: its stdin ends with the run.

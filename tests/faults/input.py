@@ -200,7 +200,7 @@ def _account_for(entry: bytes, resources: dict[str, bytes], quarantine: dict[byt
 async def _held(world: World) -> dict[str, int]:
     """Return how many rows and quarantined entries there are of each practitioner's received messages.
 
-    One whose recipient was spoilt so that it names nobody contradicts no search: it is a row, told by its id.
+    A message whose spoilt recipient names nobody contradicts no search and is a row; its id tells whose it was.
     """
     rows = await world.database.fetch(
         "SELECT practitioner, sum(entries)::int AS entries FROM ("

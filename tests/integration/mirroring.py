@@ -25,12 +25,6 @@ Resource = dict[str, Any]
 PATIENT = "4c21512185184e579b09bfac16dfdd2f"
 PRACTITIONER = "4150cd20de8a470aa570a852859ac87e"
 CHECKOUT = Path(__file__).parents[2]
-# Waits take no time and nothing is asked for more slowly, so that a page that fails six times fails soon.
-IN_HASTE = (
-    "from worker.extract import pace, patience; pace.FIRST_WAIT_S = pace.LONGEST_WAIT_S = 0.001;"
-    " pace.SLOWEST_PER_S = 1000.0; patience.REFUSED_TOKEN_S = 0.1;"
-    " from worker.jobs import acceptance; acceptance.PAUSES_S = (0.0, 0.0, 0.0)"
-)
 GONE_FOR_A_DAY = {"Retry-After": "86400"}
 
 
@@ -75,13 +69,12 @@ class Finished:
 
 
 async def start_command(
-    variables: dict[str, str], *arguments: str, directory: Path = CHECKOUT, in_haste: bool = False
+    variables: dict[str, str], *arguments: str, directory: Path = CHECKOUT
 ) -> asyncio.subprocess.Process:
-    """Start `python -m worker …` in `directory`, with no variables of the mirror but these; `IN_HASTE` if told so."""
+    """Start `python -m worker …` in `directory`, with no variables of the mirror but these."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    entry = ("-c", f"{IN_HASTE}\nfrom worker.cli import main; main()") if in_haste else ("-m", "worker")
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, *entry, *arguments),
+        *(sys.executable, "-m", "worker", *arguments),
         env={**inherited, **variables},
         cwd=directory,
         stdin=asyncio.subprocess.PIPE,
@@ -91,14 +84,10 @@ async def start_command(
 
 
 async def run_command(
-    variables: dict[str, str],
-    *arguments: str,
-    stdin: str | bytes = "",
-    directory: Path = CHECKOUT,
-    in_haste: bool = False,
+    variables: dict[str, str], *arguments: str, stdin: str | bytes = "", directory: Path = CHECKOUT
 ) -> Finished:
     """Run `python -m worker …` to its end."""
-    process = await start_command(variables, *arguments, directory=directory, in_haste=in_haste)
+    process = await start_command(variables, *arguments, directory=directory)
     out, err = await process.communicate(stdin.encode() if isinstance(stdin, str) else stdin)
     return Finished(process.returncode, out.decode(), err.decode())
 

@@ -138,9 +138,10 @@ async def test_a_signal_ends_a_run_that_can_go_on(
     clinic = make_clinic(messages=60, practitioners=3, patients=10)
     async with SandboxServer(clinic, middlewares=[gate.middleware()]) as server:
         variables = environment(server.url, database_dsn)
-        ignored = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as it is where the tests run under nohup
+        # Under nohup this process ignores SIGHUP, and what it starts would, too.
+        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
         process = await start_command(variables, "sync")
-        signal.signal(signal.SIGHUP, ignored)
+        signal.signal(signal.SIGHUP, before)
         await gate.reached.wait()
         process.send_signal(number)
         _, err = await process.communicate()

@@ -213,7 +213,7 @@ async def test_a_table_that_is_changed_under_a_prepared_statement_is_no_end(
 
 
 async def reload_until_commits_wait(database: asyncpg.Connection, dsn: str) -> None:
-    """Have the server read its settings anew. It answers before it has, so commit until one waits for the standby."""
+    """Reload the server's settings, which takes a moment: commit until a commit waits for the standby."""
     await database.execute("SELECT pg_reload_conf()")
     committing = await asyncpg.connect(dsn)
 
@@ -236,7 +236,7 @@ async def test_what_a_unit_waits_for_is_told(
     """Who holds the lock, or that a synchronous standby is gone: while it waits, and when it gives up."""
     monkeypatch.setattr(waiting, "ASKED_AFTER_S", 0.1)
     monkeypatch.setattr(database_module, "COMMAND_TIMEOUT_S", 2.0)
-    server = EmbeddedServer(run_directory / "waits", extra_settings={"fsync": "off"})
+    server = EmbeddedServer(run_directory / f"waits-for-{waits_for[2:]}", extra_settings={"fsync": "off"})
     dsn = await asyncio.to_thread(server.start)
     analyst = await asyncpg.connect(dsn, server_settings={"application_name": "an analyst's notebook"})
 

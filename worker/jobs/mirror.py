@@ -207,7 +207,7 @@ async def _read_roster(
 
 
 async def _of_newly_met(workplace: Workplace, run_id: int, selection: plan.Selection) -> list[Search]:
-    """Return the searches of whoever was met in this run for the first time: they had messages before it, too."""
+    """Return the searches of practitioners first seen in this run: their older messages belong to it, too."""
     if not selection.everyone:
         return []
     warehouse = workplace.warehouse
