@@ -112,7 +112,7 @@ def forgets_that_it_was_deleted() -> AbstractContextManager[object]:
 
 def trusts_an_old_no() -> AbstractContextManager[object]:
     """When a run is resumed, do not ask again for what had been gone."""
-    return _altered("ledger/retry_searches", lambda sql: sql.replace("entries = 0", "false"))
+    return _altered("worklist/retry_searches", lambda sql: sql.replace("entries = 0", "false"))
 
 
 def _altered(name: str, alter: Callable[[str], str]) -> AbstractContextManager[object]:

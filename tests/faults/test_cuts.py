@@ -88,7 +88,7 @@ def delete_before_closing(patch: pytest.MonkeyPatch) -> None:
 def ask_no_lease(patch: pytest.MonkeyPatch) -> None:
     """Land and finish whoever holds the lease."""
     _instead(
-        patch, "ledger/check_lease", "SELECT landings FROM canvas_ops.search WHERE id = $1 AND $2::uuid IS NOT NULL"
+        patch, "worklist/check_lease", "SELECT landings FROM canvas_ops.search WHERE id = $1 AND $2::uuid IS NOT NULL"
     )
 
 
@@ -111,7 +111,7 @@ def release_again(patch: pytest.MonkeyPatch) -> None:
 
 def forget_claims(patch: pytest.MonkeyPatch) -> None:
     """Take a search that is just being claimed for one that somebody walks."""
-    _instead(patch, "ledger/is_claimable", "SELECT $1::bigint IS NULL")
+    _instead(patch, "worklist/is_claimable", "SELECT $1::bigint IS NULL")
 
 
 def take_its_lock_for_anothers(patch: pytest.MonkeyPatch) -> None:

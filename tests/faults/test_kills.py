@@ -58,7 +58,7 @@ RunLock.ensure = ensure
 LEASE_NOT_LOOKED_AT = """
 from worker.load.database import Warehouse
 sql, always = Warehouse.sql, "SELECT 0 WHERE $1::bigint > 0 AND $2::uuid IS NOT NULL"
-Warehouse.sql = lambda self, name: always if name == "ledger/check_lease" else sql(self, name)
+Warehouse.sql = lambda self, name: always if name == "worklist/check_lease" else sql(self, name)
 """
 
 DRAINS_FOR_EVER = """

@@ -1,4 +1,4 @@
-"""The SQL files: all are used, all that are used exist, all say what they are for and can move to another schema."""
+"""The SQL: every statement is used, every one used exists, all say what they are for and can move to another schema."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import pytest
 
 import worker
 from worker.load import land
+from worker.load import statements as statements_module
 from worker.load.migrate import known_files
-from worker.load.statements import SQL_DIRECTORY, render, statement
+from worker.load.statements import SQL_DIRECTORY, render, statement, statements
 
 QUERIES = SQL_DIRECTORY / "queries"
-NAMES = sorted(path.relative_to(QUERIES).with_suffix("").as_posix() for path in QUERIES.rglob("*.sql"))
+NAMES = sorted(f"{path.stem}/{name}" for path in QUERIES.glob("*.sql") for name, _ in statements(path))
 ASKED_FOR = re.compile(r"""\b(?:sql|statement)\(\s*["']([^"']+)["']""")
 
 
@@ -22,8 +23,15 @@ def names_in_the_code() -> set[str]:
     return {name for file in files for name in ASKED_FOR.findall(file.read_text(encoding="utf-8"))}
 
 
-def test_every_query_is_used_and_every_one_used_exists() -> None:
+def test_every_statement_is_used_and_every_one_used_exists() -> None:
     assert sorted(names_in_the_code()) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_statement_begins_by_saying_what_it_does(name: str) -> None:
+    first, _, rest = statement(name, "canvas").partition("\n")
+    assert re.match(r"-- \S.{20,}", first)
+    assert rest.strip()
 
 
 @pytest.mark.parametrize("path", sorted(SQL_DIRECTORY.rglob("*.sql")), ids=lambda path: str(path.stem))
@@ -82,31 +90,49 @@ FROM_CANVAS = [column for column in STAGED if not column.startswith("_")]
 
 
 @pytest.mark.parametrize(
-    ("file", "columns", "forms"),
+    ("name", "columns", "forms"),
     [
-        ("queries/land/stage", STAGED, [r"^    {} "]),
+        ("land/stage", STAGED, [r"^    {} "]),
         (
-            "queries/land/insert_new",
+            "land/insert_new",
             STAGED,
             [r"INSERT INTO [^)]*\b{}\b", r"\)\nSELECT\n[\s\S]*\b{}\b[\s\S]*FROM pg_temp\.incoming"],
         ),
-        ("queries/land/update_changed", SAID, [r"^    {0} = i\.{0}\b"]),
-        ("queries/land/keep_history", STAGED, [r"INSERT INTO [^)]*\b{}\b", r"\bm\.{}\b"]),
-        ("queries/missing/keep_history", STAGED, [r"INSERT INTO [^)]*\b{}\b", r"\bm\.{}\b"]),
-        ("queries/replay/update_current", SAID, [r"^    {0} = i\.{0}\b"]),
-        ("queries/replay/update_past", SAID, [r"^    {0} = i\.{0}\b"]),
-        ("queries/verify/sight_usable", STAGED, [r"\bm\.{}\b", r"\bi\.{}\b"]),
-        ("views/live_message", FROM_CANVAS, [r"^    {},$", r"^COMMENT ON COLUMN canvas\.live_message\.{} "]),
+        ("land/update_changed", SAID, [r"^    {0} = i\.{0}\b"]),
+        ("land/keep_history", STAGED, [r"INSERT INTO [^)]*\b{}\b", r"\bm\.{}\b"]),
+        ("missing/keep_history", STAGED, [r"INSERT INTO [^)]*\b{}\b", r"\bm\.{}\b"]),
+        ("replay/update_current", SAID, [r"^    {0} = i\.{0}\b"]),
+        ("replay/update_past", SAID, [r"^    {0} = i\.{0}\b"]),
+        ("verify/sight_usable", STAGED, [r"\bm\.{}\b", r"\bi\.{}\b"]),
     ],
 )
-def test_every_field_of_a_message_is_wherever_fields_are(file: str, columns: list[str], forms: list[str]) -> None:
-    """One that is forgotten in a file is lost from history, is not compared, or is not seen, and nothing else tells."""
-    sql = re.sub(r"--[^\n]*", "", (SQL_DIRECTORY / f"{file}.sql").read_text(encoding="utf-8"))
+def test_every_field_of_a_message_is_wherever_fields_are(name: str, columns: list[str], forms: list[str]) -> None:
+    """One that is forgotten in a statement is lost from history, or is not compared, and nothing else tells."""
+    assert_has_fields(statement(name, "canvas"), columns, forms)
+
+
+def test_every_field_from_canvas_is_in_the_view_to_start_from() -> None:
+    sql = (SQL_DIRECTORY / "views" / "live_message.sql").read_text(encoding="utf-8")
+    assert_has_fields(sql, FROM_CANVAS, [r"^    {},$", r"^COMMENT ON COLUMN canvas\.live_message\.{} "])
+
+
+def assert_has_fields(sql: str, columns: list[str], forms: list[str]) -> None:
+    without_comments = re.sub(r"--[^\n]*", "", sql)
     for column in columns:
         for form in forms:
-            assert re.search(form.format(column), sql, re.MULTILINE), f"{column} is not in {file}.sql"
+            assert re.search(form.format(column), without_comments, re.MULTILINE), f"{column} is missing"
 
 
-def test_a_name_that_no_file_has_is_a_defect() -> None:
-    with pytest.raises(FileNotFoundError):
-        statement("no/such", "canvas")
+@pytest.mark.parametrize("name", ["no/such", "land/no_such", "land/", "land"])
+def test_a_name_that_is_not_there_is_a_defect(name: str) -> None:
+    with pytest.raises(LookupError, match=r"^0 statements are called .* in sql/queries/(no|land)\.sql"):
+        statement(name, "canvas")
+
+
+def test_a_name_that_is_there_twice_is_a_defect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "queries").mkdir()
+    twice = "-- name: one\n-- The first.\nSELECT 1;\n\n-- name: one\n-- The second.\nSELECT 2;\n"
+    (tmp_path / "queries" / "twice.sql").write_text(twice, encoding="utf-8")
+    monkeypatch.setattr(statements_module, "SQL_DIRECTORY", tmp_path)
+    with pytest.raises(LookupError, match=r"2 statements are called one in sql/queries/twice\.sql"):
+        statement("twice/one", "canvas")

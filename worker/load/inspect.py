@@ -41,7 +41,7 @@ async def inspect_hints(connection: Connection, warehouse: Warehouse) -> tuple[F
 
 
 def judge_hints(hints: Mapping[str, object], *, is_behind_pooler: bool) -> tuple[Finding, ...]:
-    """Return findings on the columns of `sql/queries/check/hints.sql`. Pure."""
+    """Return findings on the columns of `check/hints` in `sql/queries`. Pure."""
     findings = []
     if is_behind_pooler:
         findings.append(
@@ -93,7 +93,7 @@ async def may_write(connection: Connection, warehouse: Warehouse) -> bool:
 
 
 def judge_server(server: Mapping[str, object]) -> tuple[Finding, ...]:
-    """Return findings on the columns of `sql/queries/check/server.sql`. Pure."""
+    """Return findings on the columns of `check/server` in `sql/queries`. Pure."""
     version = int(str(server["version_num"])) // 10_000
     findings = [
         Finding(

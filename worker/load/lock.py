@@ -97,7 +97,7 @@ class HeldLock:
         may_have_it, self._was_asked_for = self._was_asked_for, True
         if await connection.fetchval("SELECT pg_try_advisory_lock($1)", self._key):
             return
-        holder = await connection.fetchrow(self._warehouse.sql("ledger/lock_holder"), self._key)
+        holder = await connection.fetchrow(self._warehouse.sql("session/lock_holder"), self._key)
         if may_have_it and holder and holder["application_name"] == self._name:
             # Which is tried again until MIRROR_PATIENCE ends.
             raise TimeoutError("the server has not noticed yet that our own connection is gone")
@@ -150,7 +150,7 @@ class RunLock(HeldLock):
             # under way waits for its end before its own first one.
             await connection.execute("SELECT pg_advisory_xact_lock($1)", self._turn_key)
             process_id = self._connection.backend_pid if self._connection is not None else 0
-            if not await connection.fetchval(self._warehouse.sql("ledger/holds_lock"), self._key, process_id):
+            if not await connection.fetchval(self._warehouse.sql("session/holds_lock"), self._key, process_id):
                 raise _NotHeld
             if self._was_lost and self.run_id is not None:
                 await refuse_closed(connection, self._warehouse, self.run_id)

@@ -31,7 +31,7 @@ class Mark:
 
 async def read_mark(connection: Connection, warehouse: Warehouse, search: Search) -> Mark:
     """Return the mark of a search; usable of it are the entries whose rows are alive and still hold just that."""
-    rows = await connection.fetch(warehouse.sql("mark/read"), search.parameter, search.value)
+    rows = await connection.fetch(warehouse.sql("fingerprint/read"), search.parameter, search.value)
     stored = {row["raw_hash"]: Seen(row["id"], row["content_hash"]) for row in rows}
     usable = {row["raw_hash"]: stored[row["raw_hash"]] for row in rows if row["usable"]}
     return Mark(stored, usable, rows[0]["total"] if rows else None)
@@ -42,7 +42,7 @@ async def write_mark(
 ) -> None:
     """Replace the mark of a search by what its accepted walk saw. In the caller's transaction."""
     await connection.execute(
-        warehouse.sql("mark/write"),
+        warehouse.sql("fingerprint/write"),
         search.parameter,
         search.value,
         [entry.id for entry in seen.values()],
@@ -55,5 +55,5 @@ async def write_mark(
 
 async def read_sizes(connection: Connection, warehouse: Warehouse) -> dict[tuple[str, str], int]:
     """Return (parameter, value) → how many messages the search had last time."""
-    rows = await connection.fetch(warehouse.sql("mark/read_sizes"))
+    rows = await connection.fetch(warehouse.sql("fingerprint/read_sizes"))
     return {(row["parameter"], row["value"]): row["size"] for row in rows}

@@ -43,7 +43,7 @@ async def read_status(connection: Connection, warehouse: Warehouse, *, runs: int
         "under_way": await _under_way(connection, warehouse),
         "not_accepted": _rows(await connection.fetch(sql("status/not_accepted"))),
         "quarantine": _rows(await connection.fetch(sql("status/quarantine_reasons"))),
-        "held_deletions": await connection.fetchval(sql("missing/count_held")),
+        "held_deletions": await connection.fetchval(sql("status/count_held")),
         "rows_by_older_rules": await count_older(connection, warehouse, rules_version, None),
         "sizes": _rows(await connection.fetch(sql("status/sizes"), schemas)),
     }
@@ -73,7 +73,7 @@ async def read_last_sync(connection: Connection, warehouse: Warehouse) -> LastSy
     """Return how long ago a full sync last began, by the warehouse's clock. There may be no schema yet."""
     if await connection.fetchval("SELECT to_regclass($1)", f"{warehouse.schema}_ops.run") is None:
         return LastSync(None, died=False)
-    row = await connection.fetchrow(warehouse.sql("ledger/last_begun"), lock_key(warehouse.schema, "run"))
+    row = await connection.fetchrow(warehouse.sql("status/last_begun"), lock_key(warehouse.schema, "run"))
     return LastSync(row["age"], died=row["died"])
 
 
@@ -110,7 +110,7 @@ async def _not_up_to_date(connection: Connection, warehouse: Warehouse, behind: 
 
 
 async def _read_holder(connection: Connection, warehouse: Warehouse) -> asyncpg.Record | None:
-    return await connection.fetchrow(warehouse.sql("ledger/lock_holder"), lock_key(warehouse.schema, "run"))
+    return await connection.fetchrow(warehouse.sql("session/lock_holder"), lock_key(warehouse.schema, "run"))
 
 
 async def _holder(connection: Connection, warehouse: Warehouse) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """A session with the warehouse: how its connection watches its other end, and what the session is set to.
 
-The settings, one list, are `sql/queries/session/set_up.sql`. They are applied by a statement, not while connecting: a
+The settings, one list, are `session/set_up` in `sql/queries`. They are applied by a statement, not while connecting: a
 pooler refuses start-up parameters that it does not know.
 """
 

@@ -87,18 +87,18 @@ async def plan_searches(
 ) -> datetime:
     """Write the work list, in the order in which it is to be claimed. Return when it was whole, for `close_run`."""
     await connection.execute(
-        warehouse.sql("ledger/plan_searches"),
+        warehouse.sql("worklist/plan_searches"),
         run_id,
         [search.parameter for search in searches],
         [search.value for search in searches],
     )
-    planned_at: datetime = await connection.fetchval(warehouse.sql("ledger/mark_planned"), run_id)
+    planned_at: datetime = await connection.fetchval(warehouse.sql("worklist/mark_planned"), run_id)
     return planned_at
 
 
 async def read_planned(connection: Connection, warehouse: Warehouse, run_id: int) -> set[Search]:
     """Return the searches for messages on the work list of a run, done or not."""
-    rows = await connection.fetch(warehouse.sql("ledger/read_planned"), run_id)
+    rows = await connection.fetch(warehouse.sql("worklist/read_planned"), run_id)
     return {Search(row["parameter"], row["value"]) for row in rows}
 
 
@@ -108,14 +108,14 @@ async def reopen_searches(connection: Connection, warehouse: Warehouse, run_id: 
     Too long ago is what was begun to be read more than `within` ago. The rest stays accepted.
     """
     await connection.execute(warehouse.sql("ledger/take_up_run"), run_id)
-    await connection.execute(warehouse.sql("ledger/release_searches"), run_id)
-    await connection.execute(warehouse.sql("ledger/retry_searches"), run_id, within)
+    await connection.execute(warehouse.sql("worklist/release_searches"), run_id)
+    await connection.execute(warehouse.sql("worklist/retry_searches"), run_id, within)
 
 
 async def save_roster_search(connection: Connection, warehouse: Warehouse, run_id: int, walked: RosterWalk) -> None:
     """Write down a roster search of this run."""
     await connection.execute(
-        warehouse.sql("ledger/save_roster_search"),
+        warehouse.sql("worklist/save_roster_search"),
         run_id,
         walked.resource,
         walked.parameter,
@@ -138,16 +138,16 @@ async def claim_search(
     Searches that others are claiming are passed over; if only such are left, waits for what becomes of them: a claim
     whose connection was lost is rolled back, and that search must not be forgotten.
     """
-    while (row := await connection.fetchrow(warehouse.sql("ledger/claim_search"), run_id, token, lease)) is None:
-        if not await connection.fetchval(warehouse.sql("ledger/is_claimable"), run_id):
+    while (row := await connection.fetchrow(warehouse.sql("worklist/claim_search"), run_id, token, lease)) is None:
+        if not await connection.fetchval(warehouse.sql("worklist/is_claimable"), run_id):
             return None
-        await connection.execute(warehouse.sql("ledger/wait_for_claim"), run_id)
+        await connection.execute(warehouse.sql("worklist/wait_for_claim"), run_id)
     return Claim(row["id"], run_id, Search(row["parameter"], row["value"]), token, lease)
 
 
 async def begin_walk(connection: Connection, warehouse: Warehouse, claim: Claim) -> int:
     """Note that the search is walked from its first page now. Return the number of its next batch. Raises LeaseLost."""
-    row = await connection.fetchrow(warehouse.sql("ledger/begin_walk"), claim.search_id, claim.token, claim.lease)
+    row = await connection.fetchrow(warehouse.sql("worklist/begin_walk"), claim.search_id, claim.token, claim.lease)
     if row is None:
         raise LeaseLost("The lease on a search was lost before its walk.")
     number: int = row["landings"]
@@ -160,19 +160,19 @@ async def walk_forgotten(connection: Connection, warehouse: Warehouse, run_id: i
     To be asked once all walks have ended, by whoever holds the run lock: a standby that lagged has taken over, and
     knows of the claim, and not of the end.
     """
-    return not (await connection.execute(warehouse.sql("ledger/release_searches"), run_id)).endswith(" 0")
+    return not (await connection.execute(warehouse.sql("worklist/release_searches"), run_id)).endswith(" 0")
 
 
 async def let_go(connection: Connection, warehouse: Warehouse, claim: Claim) -> None:
     """Let a search be claimed again. Without effect if somebody else has claimed it meanwhile."""
-    await connection.execute(warehouse.sql("ledger/let_go"), claim.search_id, claim.token)
+    await connection.execute(warehouse.sql("worklist/let_go"), claim.search_id, claim.token)
 
 
 async def renew_leases(
     connection: Connection, warehouse: Warehouse, run_id: int, tokens: Sequence[UUID], lease: timedelta
 ) -> None:
     """Let the leases of a run with these tokens last for another `lease`; those that were lost stay so."""
-    await connection.execute(warehouse.sql("ledger/renew_leases"), run_id, tokens, lease)
+    await connection.execute(warehouse.sql("worklist/renew_leases"), run_id, tokens, lease)
 
 
 async def land(warehouse: Warehouse, claim: Claim, batch: Batch, finish: Finish | None) -> Landed:
@@ -194,7 +194,7 @@ async def land_batch(
     Raises LeaseLost, which rolls everything back; also if a batch that had been landed is not there any more: a standby
     that lagged has taken over. A batch that was landed already (the commit arrived, its answer did not) is left alone.
     """
-    landings = await connection.fetchval(warehouse.sql("ledger/check_lease"), claim.search_id, claim.token)
+    landings = await connection.fetchval(warehouse.sql("worklist/check_lease"), claim.search_id, claim.token)
     if landings is None:
         raise LeaseLost("The lease on a search was lost during its walk.")
     if landings < batch.number:
@@ -208,7 +208,7 @@ async def land_batch(
     entries = [*batch.rejected, *map(rejected, refused), *(rejected(one, Reason.PARTIAL) for one in partial)]
     quarantined = await store_rejected(connection, warehouse, entries, claim.search, run_id=claim.run_id)
     await connection.execute(
-        warehouse.sql("ledger/add_landed"),
+        warehouse.sql("worklist/add_landed"),
         claim.search_id,
         landed.inserted,
         landed.updated,
@@ -222,7 +222,7 @@ async def land_batch(
                 connection, warehouse, claim.search, finish.seen, total=finish.total or 0, run_id=claim.run_id
             )
         await connection.execute(
-            warehouse.sql("ledger/finish_search"),
+            warehouse.sql("worklist/finish_search"),
             claim.search_id,
             "accepted" if finish.accepted else "not_accepted",
             finish.reason,
@@ -251,19 +251,19 @@ async def _land_messages(
 
 async def ask_for(connection: Connection, warehouse: Warehouse, run_id: int, ids: Sequence[str]) -> None:
     """Add a search by `_id` for each to the work list of the run."""
-    await connection.execute(warehouse.sql("ledger/add_searches"), run_id, ids)
+    await connection.execute(warehouse.sql("worklist/add_searches"), run_id, ids)
 
 
 async def walk_again(connection: Connection, warehouse: Warehouse, search_ids: Sequence[int]) -> None:
     """Make accepted searches claimable again."""
-    await connection.execute(warehouse.sql("ledger/walk_again"), search_ids)
+    await connection.execute(warehouse.sql("worklist/walk_again"), search_ids)
 
 
 async def take_back(connection: Connection, warehouse: Warehouse, search_ids: Sequence[int], reason: str) -> None:
     """Let accepted searches be not accepted after all."""
-    await connection.execute(warehouse.sql("ledger/take_back"), search_ids, reason)
+    await connection.execute(warehouse.sql("worklist/take_back"), search_ids, reason)
 
 
 async def give_up(connection: Connection, warehouse: Warehouse, run_id: int, reason: str) -> None:
     """Finish what is left of the work list as not accepted."""
-    await connection.execute(warehouse.sql("ledger/give_up_searches"), run_id, reason)
+    await connection.execute(warehouse.sql("worklist/give_up_searches"), run_id, reason)

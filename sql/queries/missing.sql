@@ -1,0 +1,178 @@
+-- Messages that the source no longer has: found, asked for once more by id, and then marked as deleted or held.
+
+-- name: has_outgrown
+-- Whether run $1 put more messages into the table than its statistics know of: a first load, most often.
+SELECT c.reltuples < (SELECT coalesce(sum(s.inserted), 0) FROM canvas_ops.search AS s WHERE s.run_id = $1)
+FROM pg_class AS c
+WHERE c.oid = 'canvas.message'::regclass;
+
+-- name: analyze
+-- Statistics of what a first load has filled: without, the planner takes the tables for empty.
+ANALYZE canvas.message, canvas_ops.communication, canvas_ops.mark, canvas_ops.search;
+
+-- name: find
+-- Live messages that run $1 should have been shown and was not: their own search was accepted (by sender, or by the
+-- first recipient), no accepted search's mark holds them, and no version of theirs that cannot be a row was served to it.
+-- Sets are taken from one another, rather than rows looked up: a table just filled has no statistics yet, and a nested
+-- loop over marks and messages would be quadratic.
+WITH accepted AS (
+    SELECT parameter, value
+    FROM canvas_ops.search
+    WHERE run_id = $1 AND resource = 'Communication' AND status = 'accepted'
+)
+(
+    SELECT m.id
+    FROM canvas.message AS m
+    WHERE m._deleted_at IS NULL
+      AND m.sender_type || '/' || m.sender_id IN (SELECT value FROM accepted WHERE parameter = 'sender')
+    UNION ALL
+    SELECT m.id
+    FROM canvas.message AS m
+    WHERE m._deleted_at IS NULL
+      AND m.recipient_type || '/' || m.recipient_id IN (SELECT value FROM accepted WHERE parameter = 'recipient')
+)
+EXCEPT
+SELECT unnest(k.ids)
+FROM canvas_ops.mark AS k
+JOIN accepted AS a ON a.parameter = k.parameter AND a.value = k.value
+EXCEPT
+SELECT message_id
+FROM canvas_ops.quarantine
+WHERE _last_run_id = $1 AND resolved_at IS NULL
+ORDER BY 1;
+
+-- name: find_hiding
+-- Searches of run $1 that were accepted though they hide something: a live message of theirs was shown by no search but the
+-- one by its id, and is just as it was. What this run changed may have been theirs before, and what lies open in quarantine
+-- was shown, only not as a row.
+WITH accepted AS (
+    SELECT id, parameter, value, entries
+    FROM canvas_ops.search
+    WHERE run_id = $1 AND resource = 'Communication' AND status = 'accepted'
+),
+shown_by_id_alone AS (
+    SELECT value AS id
+    FROM accepted
+    WHERE parameter = '_id' AND entries > 0
+    EXCEPT
+    SELECT unnest(k.ids)
+    FROM canvas_ops.mark AS k
+    JOIN accepted AS a ON a.parameter = k.parameter AND a.value = k.value
+    WHERE a.parameter <> '_id'
+),
+hidden AS (
+    SELECT m.sender_type || '/' || m.sender_id AS sender, m.recipient_type || '/' || m.recipient_id AS recipient
+    FROM canvas.message AS m
+    JOIN shown_by_id_alone AS s ON s.id = m.id
+    WHERE m._deleted_at IS NULL
+      AND m._run_id <> $1
+      AND NOT EXISTS (SELECT FROM canvas_ops.quarantine AS q WHERE q.message_id = m.id AND q.resolved_at IS NULL)
+)
+SELECT id
+FROM accepted
+WHERE (parameter = 'sender' AND value IN (SELECT sender FROM hidden))
+   OR (parameter = 'recipient' AND value IN (SELECT recipient FROM hidden))
+ORDER BY id;
+
+-- name: find_gone
+-- Which of the live messages $2 run $1 asked for by id, and was told that they are not there. What else it asked for so, for
+-- a verification that had wanted it, may have been shown by a search all the same.
+SELECT m.id
+FROM canvas.message AS m
+JOIN canvas_ops.search AS s ON s.value = m.id
+WHERE s.run_id = $1 AND s.parameter = '_id' AND s.status = 'accepted' AND s.entries = 0
+  AND m._deleted_at IS NULL
+  AND m.id = ANY ($2::text[]);
+
+-- name: pick_shown
+-- A few messages that run $1 was shown, of different searches first: the source must know one of them by id too, or its
+-- word on others is worth nothing. A few, since one may have been deleted meanwhile.
+SELECT shown.id
+FROM canvas_ops.mark AS k
+JOIN canvas_ops.search AS s ON s.parameter = k.parameter AND s.value = k.value
+CROSS JOIN LATERAL unnest(k.ids[1:3]) WITH ORDINALITY AS shown (id, place)
+WHERE s.run_id = $1 AND s.status = 'accepted' AND s.parameter <> '_id'
+ORDER BY shown.place, k.parameter, k.value
+LIMIT 3;
+
+-- name: pick_patients
+-- A few patients of whom run $1 was shown messages: the source must list one of them, or its word on others is worth nothing.
+SELECT DISTINCT m.patient_id
+FROM (
+    SELECT shown.id
+    FROM canvas_ops.mark AS k
+    JOIN canvas_ops.search AS s ON s.parameter = k.parameter AND s.value = k.value
+    CROSS JOIN LATERAL unnest(k.ids[1:3]) AS shown (id)
+    WHERE s.run_id = $1 AND s.status = 'accepted' AND s.parameter <> '_id'
+    LIMIT 100
+) AS shown
+JOIN canvas.message AS m ON m.id = shown.id
+WHERE m.patient_id IS NOT NULL AND m._deleted_at IS NULL AND m.patient_id <> ALL ($2::text[])
+ORDER BY 1
+LIMIT 3;
+
+-- name: read_gone
+-- Of these live messages ($1), which are gone: whose they are, and how many messages of that patient and of that practitioner
+-- are left. Sets are joined, as in missing/find.
+WITH
+    gone AS (SELECT id, patient_id, practitioner_id FROM canvas.message WHERE id = ANY ($1::text[]) AND _deleted_at IS NULL),
+    lefts AS (
+        SELECT m.patient_id, m.practitioner_id
+        FROM canvas.message AS m
+        LEFT JOIN gone AS g ON g.id = m.id
+        WHERE m._deleted_at IS NULL AND g.id IS NULL
+    ),
+    of_patient AS (SELECT patient_id AS id, count(*) AS messages FROM lefts GROUP BY 1),
+    of_practitioner AS (SELECT practitioner_id AS id, count(*) AS messages FROM lefts GROUP BY 1)
+SELECT
+    g.id,
+    g.patient_id,
+    g.practitioner_id,
+    coalesce(p.messages, 0) AS patient_left,
+    coalesce(d.messages, 0) AS practitioner_left
+FROM gone AS g
+LEFT JOIN of_patient AS p ON p.id = g.patient_id
+LEFT JOIN of_practitioner AS d ON d.id = g.practitioner_id
+ORDER BY g.id;
+
+-- name: count_live
+-- How many messages the source has, as far as the mirror knows.
+SELECT count(*) FROM canvas.message WHERE _deleted_at IS NULL;
+
+-- name: release
+-- What was held is decided anew.
+DELETE FROM canvas_ops.held;
+
+-- name: hold
+-- What run $1 holds ($2), in the place of what was held before. To be run after missing/release.
+INSERT INTO canvas_ops.held (id, _run_id) SELECT h.id, $1::bigint FROM unnest($2::text[]) AS h (id);
+
+-- name: keep_history
+-- The live versions of what run $1 found gone ($2), for canvas.message_history.
+INSERT INTO canvas.message_history (
+    id, status, delivery, direction, patient_id, practitioner_id, sender_type, sender_id, recipient_type, recipient_id,
+    sent_at, received_at, body_text, body_html, body_format, body_format_basis, payload_count,
+    _run_id, _known_from, _known_to, _deleted_at, _content_hash, _rules_version, _quality
+)
+SELECT
+    m.id, m.status, m.delivery, m.direction, m.patient_id, m.practitioner_id, m.sender_type, m.sender_id, m.recipient_type, m.recipient_id,
+    m.sent_at, m.received_at, m.body_text, m.body_html, m.body_format, m.body_format_basis, m.payload_count,
+    m._run_id, m._changed_at, greatest((SELECT canvas_ops.time_of_run($1)), m._changed_at + interval '1 microsecond'), m._deleted_at,
+    m._content_hash, m._rules_version, m._quality
+FROM canvas.message AS m
+JOIN canvas_ops.search AS s ON s.value = m.id
+WHERE s.run_id = $1 AND s.parameter = '_id' AND s.status = 'accepted' AND s.entries = 0 AND m._deleted_at IS NULL
+  AND m.id = ANY ($2::text[]);
+
+-- name: tombstone
+-- Marks what run $1 found gone ($2). The words stay: a deletion at the source is no wish to forget.
+UPDATE canvas.message AS m
+SET
+    _deleted_at = (SELECT canvas_ops.time_of_run($1)),
+    _changed_at = greatest((SELECT canvas_ops.time_of_run($1)), m._changed_at + interval '1 microsecond'),
+    _run_id = $1
+FROM canvas_ops.search AS s
+WHERE s.value = m.id
+  AND s.run_id = $1 AND s.parameter = '_id' AND s.status = 'accepted' AND s.entries = 0
+  AND m._deleted_at IS NULL
+  AND m.id = ANY ($2::text[]);

@@ -1,2 +1,0 @@
--- What was held is decided anew.
-DELETE FROM canvas_ops.held

@@ -1,0 +1,105 @@
+-- Rows derived anew from the stored resources, in place.
+
+-- name: count_older
+-- How many present and past versions were derived by other rules than $1 and sent since $2 (or whenever), or were found
+-- altered by a verification.
+SELECT
+    (
+        SELECT count(*) FROM canvas.message
+        WHERE (_rules_version <> $1 AND ($2::timestamptz IS NULL OR sent_at >= $2 OR sent_at IS NULL))
+           OR id IN (SELECT id FROM canvas_ops.altered)
+    ) + (
+        SELECT count(*) FROM canvas.message_history
+        WHERE _rules_version <> $1 AND ($2::timestamptz IS NULL OR sent_at >= $2 OR sent_at IS NULL)
+    );
+
+-- name: read_current
+-- The next $4 present versions after the id $3: derived by other rules than $1 and sent since $2 (or whenever), or found
+-- altered by a verification, whatever their row says of itself. First the ids, then their resources: joined the other way
+-- round, every batch reads both tables whole.
+SELECT c.id, c._content_hash, c.resource
+FROM (
+    SELECT id, _content_hash
+    FROM canvas.message
+    WHERE (
+            (_rules_version <> $1 AND ($2::timestamptz IS NULL OR sent_at >= $2 OR sent_at IS NULL))
+            OR id IN (SELECT id FROM canvas_ops.altered)
+        )
+      AND id > $3
+    ORDER BY id
+    LIMIT $4
+) AS m
+JOIN canvas_ops.communication AS c ON c.id = m.id AND c._content_hash = m._content_hash
+ORDER BY c.id;
+
+-- name: update_current
+-- Derived columns of present versions, in place: no version is made, and _changed_at stays. Returns the messages whose
+-- row still held this version.
+UPDATE canvas.message AS m
+SET
+    status = i.status,
+    delivery = i.delivery,
+    direction = i.direction,
+    patient_id = i.patient_id,
+    practitioner_id = i.practitioner_id,
+    sender_type = i.sender_type,
+    sender_id = i.sender_id,
+    recipient_type = i.recipient_type,
+    recipient_id = i.recipient_id,
+    sent_at = i.sent_at,
+    received_at = i.received_at,
+    body_text = i.body_text,
+    body_html = i.body_html,
+    body_format = i.body_format,
+    body_format_basis = i.body_format_basis,
+    payload_count = i.payload_count,
+    _rules_version = i._rules_version,
+    _quality = i._quality
+FROM pg_temp.incoming AS i
+WHERE i.id = m.id AND i._content_hash = m._content_hash
+RETURNING m.id;
+
+-- name: settle_altered
+-- The rows of the staged messages are what their resources say.
+DELETE FROM canvas_ops.altered AS a USING pg_temp.incoming AS i WHERE i.id = a.id;
+
+-- name: read_past
+-- The next $5 past versions derived by other rules than $1, sent since $2 (or whenever), after id $3 and hash $4. First which
+-- they are, then their resources, so that these are not sorted.
+SELECT c.id, c._content_hash, c.resource
+FROM (
+    SELECT DISTINCT id, _content_hash
+    FROM canvas.message_history
+    WHERE _rules_version <> $1
+      AND ($2::timestamptz IS NULL OR sent_at >= $2 OR sent_at IS NULL)
+      AND (id, _content_hash) > ($3::text, $4::bytea)
+    ORDER BY id, _content_hash
+    LIMIT $5
+) AS h
+JOIN canvas_ops.communication AS c ON c.id = h.id AND c._content_hash = h._content_hash
+ORDER BY c.id, c._content_hash;
+
+-- name: update_past
+-- Derived columns of past versions, in place.
+UPDATE canvas.message_history AS h
+SET
+    status = i.status,
+    delivery = i.delivery,
+    direction = i.direction,
+    patient_id = i.patient_id,
+    practitioner_id = i.practitioner_id,
+    sender_type = i.sender_type,
+    sender_id = i.sender_id,
+    recipient_type = i.recipient_type,
+    recipient_id = i.recipient_id,
+    sent_at = i.sent_at,
+    received_at = i.received_at,
+    body_text = i.body_text,
+    body_html = i.body_html,
+    body_format = i.body_format,
+    body_format_basis = i.body_format_basis,
+    payload_count = i.payload_count,
+    _rules_version = i._rules_version,
+    _quality = i._quality
+FROM pg_temp.incoming AS i
+WHERE i.id = h.id AND i._content_hash = h._content_hash;
