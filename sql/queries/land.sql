@@ -24,7 +24,7 @@ FOR UPDATE;
 -- name: stage
 -- Where a batch waits inside its transaction: the new and the changed messages, nothing else. Filled by COPY.
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
-    id                text        NOT NULL,
+    id                text        COLLATE "C" NOT NULL,
     status            text,
     delivery          text        NOT NULL,
     direction         text        NOT NULL,

@@ -85,12 +85,13 @@ async def test_an_edited_migration_is_refused(
     database_dsn: str, database: asyncpg.Connection, sql_directory: Path
 ) -> None:
     """A migration whose file changed after it was applied stops the worker, and nothing is changed."""
+    made_up = sql_directory / "migrations" / "9999_made_up.sql"
+    made_up.write_text("COMMENT ON TABLE canvas.message IS 'Made up.';\n", encoding="utf-8")
     async with warehouse_at(database_dsn) as warehouse:
         await migrate(warehouse)
         applied = await database.fetch(APPLIED)
-        first = min((sql_directory / "migrations").glob("*.sql"))
-        first.write_text(first.read_text() + "\nDROP TABLE canvas.message CASCADE;\n")
-        with pytest.raises(MigrationError, match=f"migrations/{first.stem}.sql was edited"):
+        made_up.write_text("DROP TABLE canvas.message CASCADE;\n", encoding="utf-8")
+        with pytest.raises(MigrationError, match=r"migrations/9999_made_up\.sql was edited"):
             await migrate(warehouse)
     assert await database.fetch(APPLIED) == applied
     assert await ids_of(database) == set()
@@ -111,7 +112,7 @@ async def test_a_failing_migration_leaves_nothing_behind(
     database_dsn: str, database: asyncpg.Connection, sql_directory: Path
 ) -> None:
     """All files of a call are one transaction: when the last fails, the first is undone too."""
-    broken = sql_directory / "migrations" / "9999_broken.sql"
+    broken = sql_directory / "views" / "zz_broken.sql"
     broken.write_text("CREATE TABLE canvas.half (id text);\nSELECT no_such_column FROM canvas.message;\n")
     async with warehouse_at(database_dsn) as warehouse:
         with pytest.raises(WarehouseRefused, match="42703"):
@@ -119,6 +120,37 @@ async def test_a_failing_migration_leaves_nothing_behind(
         assert await database.fetchval("SELECT to_regnamespace('canvas')") is None
         broken.unlink()
         assert await migrate(warehouse) == tuple(file.name for file in known_files())
+        before = await database.fetch(APPLIED)
+        (sql_directory / "migrations" / "9998_first.sql").write_text("CREATE TABLE canvas.half (id text);\n")
+        (sql_directory / "migrations" / "9999_second.sql").write_text("SELECT no_such_column FROM canvas.half;\n")
+        with pytest.raises(WarehouseRefused, match="42703"):
+            await migrate(warehouse)
+    assert await database.fetch(APPLIED) == before
+    assert await database.fetchval("SELECT to_regclass('canvas.half')") is None
+
+
+@pytest.mark.parametrize("command", ["migrate", "migrate --print", "sync", "check", "status"])
+async def test_a_schema_from_before_the_first_release_is_refused(
+    command: str, database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """Its migrations were squashed into the schema: exit 4, what to type, and nothing is read or changed."""
+    await database.execute(
+        "CREATE SCHEMA canvas; CREATE SCHEMA canvas_ops; CREATE TABLE canvas.message (id text PRIMARY KEY);"
+        " CREATE TABLE canvas_ops.migration (name text PRIMARY KEY, checksum text, applied_at timestamptz);"
+        " INSERT INTO canvas_ops.migration SELECT name, 'abc', now() FROM unnest(ARRAY['views/freshness',"
+        " 'migrations/0001_analyst_tables', 'migrations/0002_worker_tables', 'migrations/0023_over_caps']) AS name"
+    )
+    applied = await database.fetch(APPLIED)
+    async with SandboxServer(make_clinic(messages=10, practitioners=2, patients=2)) as server:
+        done = await run_command(environment(server.url, database_dsn), *command.split())
+        assert command == "check" or server.requests == 0
+    assert done.code == 4
+    told = done.out if command == "check" else done.err
+    assert "made by a version before the first release" in told
+    assert "Create an empty database, name it in WAREHOUSE_DSN" in told
+    assert "`message-mirror sync`" in told
+    assert "Traceback" not in done.err
+    assert await database.fetch(APPLIED) == applied
 
 
 @pytest.mark.parametrize("command", ["migrate", "sync", "status"])

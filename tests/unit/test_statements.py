@@ -77,7 +77,7 @@ def test_no_query_stays_behind_when_the_schema_moves(name: str) -> None:
     assert not re.search(r"\bcanvas(_ops)?\b\.", moved)
 
 
-def test_no_migration_or_view_stays_behind_when_the_schema_moves() -> None:
+def test_no_table_or_view_stays_behind_when_the_schema_moves() -> None:
     for file in known_files():
         assert not re.search(r"\bcanvas(_ops)?\.[a-z_]", render(file.text, "north")), file.name
 

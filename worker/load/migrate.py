@@ -1,7 +1,8 @@
-"""Brings the schemas up to date from the plain files `sql/migrations/*.sql` and `sql/views/*.sql`.
+"""Brings the schemas up to date from the plain files `sql/schema.sql`, `sql/migrations/*.sql` and `sql/views/*.sql`.
 
-Migrations run once, in the order of their names, all of a call in one transaction; their checksums are kept. Views
-are replaced whenever their file changes. Both under an advisory lock: two workers that start at once do not race.
+An empty database gets the schema as it is today; one that is there gets the migrations that it has not had yet, in the
+order of their names, each once; their checksums are kept. Views are replaced whenever their file changes. All of a call
+is one transaction, under an advisory lock: two workers that start at once do not race.
 """
 
 from __future__ import annotations
@@ -36,17 +37,22 @@ class SqlFile:
     checksum: str
 
     @property
-    def is_view(self) -> bool:
-        """Whether it is applied again whenever it changes."""
-        return self.name.startswith("views/")
+    def is_schema(self) -> bool:
+        """Whether it is what an empty database gets, all migrations of this version included."""
+        return self.name == "schema"
+
+    @property
+    def is_migration(self) -> bool:
+        """Whether it is applied once, to a schema that is there."""
+        return self.name.startswith("migrations/")
 
 
 def known_files() -> tuple[SqlFile, ...]:
-    """Return the migrations and then the views of this version, in the order they are applied."""
+    """Return the schema, the migrations and then the views of this version, in the order they are applied."""
     return tuple(
-        SqlFile(f"{folder}/{path.stem}", text, sha256(text.encode()).hexdigest())
-        for folder in ("migrations", "views")
-        for path in sorted((SQL_DIRECTORY / folder).glob("*.sql"))
+        SqlFile(path.relative_to(SQL_DIRECTORY).with_suffix("").as_posix(), text, sha256(text.encode()).hexdigest())
+        for pattern in ("schema.sql", "migrations/*.sql", "views/*.sql")
+        for path in sorted(SQL_DIRECTORY.glob(pattern))
         for text in [path.read_text(encoding="utf-8")]
     )
 
@@ -54,8 +60,18 @@ def known_files() -> tuple[SqlFile, ...]:
 def outstanding(known: tuple[SqlFile, ...], applied: dict[str, str]) -> tuple[SqlFile, ...]:
     """Return the files that are to be applied; `applied` maps names to checksums. Pure.
 
-    Raises MigrationError if an applied migration was edited, or if the schema has some that this version does not know.
+    Raises MigrationError if an applied migration was edited, if the schema has some that this version does not know, or
+    if it was made before there was a release.
     """
+    if not applied:
+        return tuple(file for file in known if not file.is_migration)
+    if "schema" not in applied:
+        raise MigrationError(
+            "This warehouse was made by a version before the first release, and cannot be brought up to date.",
+            safe="Nothing was changed.",
+            next="Create an empty database, name it in WAREHOUSE_DSN, then `message-mirror sync`. The embedded server's"
+            " data is removed by `message-mirror warehouse remove`.",
+        )
     newer = sorted(name for name in applied.keys() - {file.name for file in known} if not name.startswith("views/"))
     if newer:
         raise MigrationError(
@@ -64,13 +80,13 @@ def outstanding(known: tuple[SqlFile, ...], applied: dict[str, str]) -> tuple[Sq
             next="Install the version of canvas-message-mirror that last wrote there, or a newer one.",
         )
     for file in known:
-        if not file.is_view and applied.get(file.name, file.checksum) != file.checksum:
+        if file.is_migration and applied.get(file.name, file.checksum) != file.checksum:
             raise MigrationError(
                 f"The file sql/{file.name}.sql was edited after it had been applied.",
                 safe="Nothing was changed.",
                 next="Restore the file and put the change into a new migration.",
             )
-    return tuple(file for file in known if applied.get(file.name) != file.checksum)
+    return tuple(file for file in known if not file.is_schema and applied.get(file.name) != file.checksum)
 
 
 async def read_outstanding(warehouse: Warehouse) -> tuple[SqlFile, ...]:
@@ -104,15 +120,18 @@ def steps(files: tuple[SqlFile, ...], missing_schemas: Sequence[str], schema: st
     """Return the SQL that applies `files` and remembers them, in order, for this analysts' schema. Pure."""
     # Not CREATE SCHEMA IF NOT EXISTS: that needs CREATE on the database even where the schema is there.
     schemas = [f"CREATE SCHEMA {name};\n" for name in missing_schemas]
-    bootstrap = render((SQL_DIRECTORY / "bootstrap.sql").read_text(encoding="utf-8"), schema)
     remember = Template(statement("migrate/remember", schema))
     applied = [
         f"-- sql/{file.name}.sql\n{render(file.text, schema)}\n"
-        + remember.substitute(name=file.name, checksum=file.checksum)
-        + ";\n"
+        + "".join(f"{remember.substitute(name=one.name, checksum=one.checksum)};\n" for one in _contained(file))
         for file in files
     ]
-    return [_TIMEOUT, *schemas, bootstrap, *applied]
+    return [_TIMEOUT, *schemas, *applied]
+
+
+def _contained(file: SqlFile) -> tuple[SqlFile, ...]:
+    """Return what has been applied once this file has: the schema contains the migrations, too."""
+    return tuple(one for one in known_files() if one == file or (file.is_schema and one.is_migration))
 
 
 async def _read_script(connection: Connection, schema: str) -> str:

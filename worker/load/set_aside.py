@@ -104,5 +104,5 @@ async def _read_added(connection: Connection, warehouse: Warehouse) -> str:
 
 @cache
 def _ours() -> list[str]:
-    """Return the names of the indexes that the migrations make."""
+    """Return the names of the indexes that the schema and its migrations make."""
     return [name for file in known_files() for name in re.findall(r"CREATE (?:UNIQUE )?INDEX (\w+)", file.text)]
