@@ -44,7 +44,7 @@ check: $(READY) ## Format, lint, types, architecture
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-dictionary: $(READY) ## Renew the data dictionary in sql/README.md from the schema
+dictionary: $(READY) ## Renew the data dictionary, sql/DICTIONARY.md, from the schema
 	@UPDATE_DICTIONARY=1 $(BIN)/pytest --quiet tests/integration/test_dictionary.py
 
 format: $(READY) ## Format the code, and mend what ruff can mend

@@ -1,4 +1,4 @@
-"""The data dictionary in sql/README.md is what the schema says of itself."""
+"""The data dictionary, sql/DICTIONARY.md, is what the schema says of itself."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from pathlib import Path
 from worker.load.database import open_warehouse
 from worker.load.migrate import migrate
 
-README = Path(__file__).parents[2] / "sql" / "README.md"
-MARKER = "<!-- dictionary: what follows is made by `make dictionary` -->\n"
+DICTIONARY = Path(__file__).parents[2] / "sql" / "DICTIONARY.md"
+HEAD = """\
+# Data dictionary
+
+Made by `make dictionary` from the comments of the schema. What to know first is in [README.md](README.md).
+"""
 COLUMNS = """
 SELECT
     n.nspname || '.' || c.relname            AS relation,
@@ -31,9 +35,9 @@ async def dictionary(dsn: str) -> str:
     async with open_warehouse(dsn, "canvas", timedelta(seconds=30), pool_size=1) as warehouse:
         await migrate(warehouse)
         rows = await warehouse.work(lambda connection: connection.fetch(COLUMNS))
-    lines: list[str] = []
+    lines = HEAD.splitlines()
     for row in rows:
-        heading = f"### {row['relation']}"
+        heading = f"## {row['relation']}"
         if heading not in lines:
             lines += ["", heading, row["meaning"], "", "| column | type | meaning |", "|---|---|---|"]
         kind = row["type"].replace("timestamp with time zone", "timestamptz")
@@ -41,12 +45,10 @@ async def dictionary(dsn: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-async def test_the_readme_holds_the_schema_as_it_is(database_dsn: str) -> None:
+async def test_the_dictionary_holds_the_schema_as_it_is(database_dsn: str) -> None:
     """`make dictionary` sets UPDATE_DICTIONARY, which writes the file instead of comparing it."""
-    before, marker, present = README.read_text(encoding="utf-8").partition(MARKER)
     wanted = await dictionary(database_dsn)
     if os.environ.get("UPDATE_DICTIONARY"):
-        README.write_text(before + marker + wanted, encoding="utf-8")
+        DICTIONARY.write_text(wanted, encoding="utf-8")
         return
-    assert marker
-    assert present == wanted
+    assert DICTIONARY.read_text(encoding="utf-8") == wanted
