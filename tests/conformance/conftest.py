@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from worker.sandbox.population import Edition, make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from worker.sandbox.population import Edition
-    from worker.sandbox.server import SandboxServer
+    from worker.sandbox.sandbox_server import SandboxServer
 
 PATIENT = "Patient/4c21512185184e579b09bfac16dfdd2f"
 PRACTITIONER = "Practitioner/4150cd20de8a470aa570a852859ac87e"

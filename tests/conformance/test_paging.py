@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     import aiohttp
 
-    from worker.sandbox.server import SandboxServer
+    from worker.sandbox.sandbox_server import SandboxServer
 
 BUSIEST = "Practitioner/4150cd20de8a470aa570a852859ac87e"
 

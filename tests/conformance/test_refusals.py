@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from worker.sandbox.population import Edition
-    from worker.sandbox.server import SandboxServer
+    from worker.sandbox.sandbox_server import SandboxServer
 
 # The people of the documented example, whom every clinic has.
 PATIENT = {"reference": "Patient/4c21512185184e579b09bfac16dfdd2f", "type": "Patient"}

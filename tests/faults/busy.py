@@ -14,8 +14,8 @@ from aiohttp import web
 from tests.faults.proof import ProofResult
 from tests.faults.worlds import fresh_database
 from tests.integration.mirroring import PATIENT, PRACTITIONER, PlainSource, ids_of, message, mirror_settings
-from worker.jobs.acceptance import WALKS_MAX
-from worker.jobs.plan import Outcome
+from worker.jobs.run.acceptance import WALKS_MAX
+from worker.jobs.run.plan import Outcome
 from worker.jobs.sync import sync
 
 if TYPE_CHECKING:

@@ -28,9 +28,9 @@ from tests.faults.frozen import FIRST_PAGE
 from tests.faults.outages import embedded_server
 from tests.faults.processes import Doorbell
 from tests.faults.proof import ProofResult
-from worker.demo import PATIENTS as PATIENTS_OF_DEMO
+from worker.cli.demo import PATIENTS as PATIENTS_OF_DEMO
 from worker.sandbox.people import make_patients
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping

@@ -13,7 +13,7 @@ from tests.integration.mirroring import CHECKOUT
 from worker.load.embedded.home import find_home
 from worker.sandbox.people import EXAMPLE_PATIENT, EXAMPLE_PRACTITIONER, Patient, Practitioner
 from worker.sandbox.population import Clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -73,7 +73,7 @@ CREATE OR REPLACE TRIGGER speak BEFORE INSERT OR UPDATE ON canvas.message FOR EA
 SQLSTATES = {"53100": 4, "57014": 4, "22P02": 1, "XX000": 4, "P0001": 1}
 
 RAISES = """
-from worker.jobs import derive
+from worker.jobs.run import derive
 
 def to_messages(communications, rules, read):
     if communications:
@@ -86,7 +86,7 @@ derive.to_messages = to_messages
 # A library's warning, a task and a thread that nobody asks after, an error in a destructor and in a callback.
 SPEAKS_ASIDE = """
 import asyncio, gc, threading, warnings
-from worker.jobs import derive
+from worker.jobs.run import derive
 to_messages = derive.to_messages
 
 class Dying:

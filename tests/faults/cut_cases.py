@@ -14,11 +14,12 @@ from tests.faults.cut_messages import MessagesJob, ReplayJob, TakeoverJob
 from tests.faults.worlds import entry_bytes
 from tests.integration.mirroring import mirror_settings
 from worker.extract.entry import hash_entry, read_entry
-from worker.jobs import backfill, mirror, plan, replay, sync
-from worker.jobs.rules import rules_of
+from worker.jobs import backfill, replay, sync
+from worker.jobs.run import mirror, plan
+from worker.jobs.run.rules import rules_of
 from worker.records import Communication
 from worker.sandbox.population import Clinic, Resource, make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence

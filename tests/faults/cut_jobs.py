@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from worker.jobs import upgrade
-from worker.load.migrate import known_files
+from worker.jobs import migrate
+from worker.load.postgres.migrations import known_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,7 @@ class MigrateJob:
         """Nothing to note."""
 
     async def run(self, settings: Settings) -> object:
-        return await upgrade.upgrade(settings)
+        return await migrate.upgrade(settings)
 
     async def meanwhile(self, database: asyncpg.Connection) -> None:
         """Nothing: no other process takes part."""

@@ -11,9 +11,10 @@ from tests.faults.consistency import Chain, Row, View, look, torn
 from tests.faults.cut_jobs import locks_held
 from tests.faults.worlds import differences
 from tests.integration.mirroring import mirror_settings
-from worker.jobs import mirror, upgrade
+from worker.jobs import migrate
+from worker.jobs.run import mirror
 from worker.load import worklist
-from worker.load.database import Warehouse
+from worker.load.postgres.database import Warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -55,7 +56,7 @@ class MessagesJob:
     expected: dict[str, Chain] = field(default_factory=dict)
 
     async def prepare(self, dsn: str) -> None:
-        await upgrade.upgrade(mirror_settings(self.source_url, dsn))
+        await migrate.upgrade(mirror_settings(self.source_url, dsn))
         for step in self.earlier:
             await step(dsn)
 

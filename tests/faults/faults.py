@@ -24,8 +24,8 @@ from tests.faults.proof import ProofResult, be_quiet
 from tests.faults.worlds import open_world
 from tests.integration.loopback import FakeClock
 from worker.errors import AccessRefused, MirrorError, SettingsError, SourceAway
-from worker.jobs.mirror import RunResult
-from worker.jobs.plan import Outcome
+from worker.jobs.run.mirror import RunResult
+from worker.jobs.run.plan import Outcome
 from worker.sandbox import faults_answers
 from worker.sandbox.faults import FAULTS, Faults, Script
 from worker.telemetry import where

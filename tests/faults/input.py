@@ -22,7 +22,7 @@ from tests.faults.input_entries import communication, entry_of, hand_made, hypot
 from tests.faults.poison import POISON, failing, poisoned, stages
 from tests.faults.proof import ProofResult
 from tests.faults.worlds import open_world
-from worker.jobs.plan import Outcome
+from worker.jobs.run.plan import Outcome
 from worker.records import Reason
 from worker.sandbox.population import make_clinic
 from worker.telemetry import where

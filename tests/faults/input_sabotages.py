@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from worker.errors import PageFailed
 from worker.extract import bundle, client, entry
-from worker.jobs import entries
+from worker.jobs.run import entries
 from worker.load import worklist
 from worker.records import Aside, Communication, Page, Rejected
 

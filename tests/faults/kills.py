@@ -23,7 +23,7 @@ from tests.faults.processes import Doorbell, has_session, run_to_end, running
 from tests.faults.proof import ProofResult
 from tests.faults.worlds import fresh_database, open_world
 from tests.integration.mirroring import until
-from worker.load.migrate import known_files
+from worker.load.postgres.migrations import known_files
 from worker.sandbox.population import make_clinic
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from worker.load.embedded import EmbeddedServer
 from worker.load.embedded.home import find_home
 from worker.load.embedded.postmaster import postmaster
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

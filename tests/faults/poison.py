@@ -20,8 +20,9 @@ import msgspec
 from tests.integration.bare_source import letter
 from worker.defects import guarded
 from worker.extract import bundle, entry
-from worker.jobs import acceptance, differences
-from worker.jobs.plan import Selection
+from worker.jobs.run import acceptance
+from worker.jobs.run.plan import Selection
+from worker.jobs.verify import differences
 from worker.transform import bodies, message
 from worker.transform.fallback import text_without_structure
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from worker.extract.ahead import Ahead
-from worker.jobs.tally import Tally
+from worker.jobs.run.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from worker.jobs.tally import _Answer
+    from worker.jobs.run.tally import _Answer
     from worker.records import Page
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 from worker.extract.client import Source
-from worker.jobs.reading import read_search
-from worker.jobs.tally import Shown, Tally
+from worker.jobs.run.reading import read_search
+from worker.jobs.run.tally import Shown, Tally
 from worker.records import Page
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from tests.faults.states_machine import Stage, States
 from tests.faults.states_trial import units_struck
 from tests.faults.worlds import fresh_database
 from tests.integration.mirroring import mirror_settings
-from worker.jobs import plan, walk
-from worker.jobs.upgrade import upgrade
+from worker.jobs.migrate import upgrade
+from worker.jobs.run import plan, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from tests.faults import states_checks as checks
 from tests.faults.model import NEVER
 from tests.faults.states_rows import people_of
-from worker.jobs import plan
-from worker.jobs.mirror import RunResult
-from worker.jobs.plan import Outcome, Selection
 from worker.jobs.replay import Replayed
-from worker.jobs.verify import Verification
+from worker.jobs.run import plan
+from worker.jobs.run.mirror import RunResult
+from worker.jobs.run.plan import Outcome, Selection
+from worker.jobs.verify.job import Verification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

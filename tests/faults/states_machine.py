@@ -29,9 +29,9 @@ from tests.faults.states_trial import Blow, Place, Sleeper, Theatre, Trial
 from tests.faults.worlds import World
 from tests.integration.mirroring import mirror_settings
 from worker.extract.exchange import Bounds
-from worker.jobs.plan import Selection
+from worker.jobs.run.plan import Selection
 from worker.sandbox.faults import Faults, Script
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     import asyncio

@@ -10,18 +10,19 @@ from tests.faults.model import Change
 from tests.faults.states_incidents import Drift, Failure
 from tests.faults.states_machine import States
 from tests.faults.states_trial import Blow
-from worker.jobs import acceptance, compare
-from worker.jobs.differences import Verdict
-from worker.load import land, ledger, marks, rederive, worklist
-from worker.load.database import Warehouse
-from worker.load.lock import RunLock
+from worker.jobs.run import acceptance
+from worker.jobs.verify import compare
+from worker.jobs.verify.differences import Verdict
+from worker.load import fingerprints, land, ledger, rederive, worklist
+from worker.load.postgres.database import Warehouse
+from worker.load.run_lock import RunLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from tests.faults.states_machine import Stage
-    from worker.load.database import Connection
+    from worker.load.postgres.database import Connection
     from worker.records import Search
 
 _ANSWERED_NOTHING = (
@@ -47,13 +48,13 @@ def deletes_without_asking() -> Iterator[None]:
 @contextmanager
 def skips_by_raw_hash_alone() -> Iterator[None]:
     """Skip an entry because its bytes were seen before, whatever its row holds now."""
-    read_mark = marks.read_mark
+    read_mark = fingerprints.read_mark
 
-    async def not_joined(connection: Connection, warehouse: Warehouse, search: Search) -> marks.Mark:
+    async def not_joined(connection: Connection, warehouse: Warehouse, search: Search) -> fingerprints.Mark:
         mark = await read_mark(connection, warehouse, search)
-        return marks.Mark(mark.stored, mark.stored, mark.total)
+        return fingerprints.Mark(mark.stored, mark.stored, mark.total)
 
-    with patch.object(marks, "read_mark", not_joined):
+    with patch.object(fingerprints, "read_mark", not_joined):
         yield
 
 

@@ -13,8 +13,8 @@ from unittest.mock import patch
 from aiohttp import web
 
 from worker.errors import MirrorError
-from worker.load import lock
-from worker.load.database import Warehouse
+from worker.load.postgres import lock
+from worker.load.postgres.database import Warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
     from tests.faults.model import Change, Source
-    from worker.load.database import Connection
+    from worker.load.postgres.database import Connection
 
 Place = Literal["request", "before", "inside", "after"]
 Manner = Literal["cancelled", "killed", "cut", "asleep"]

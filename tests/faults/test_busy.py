@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.busy import PLACES, Inbox, Place, sync_first
-from worker.jobs.plan import Outcome
+from worker.jobs.run.plan import Outcome
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -22,7 +22,7 @@ SEED = 1
 
 LOGS_A_BODY = """
 from worker import telemetry
-from worker.jobs import derive
+from worker.jobs.run import derive
 to_messages = derive.to_messages
 
 def logging(communications, rules, read):
@@ -36,12 +36,12 @@ WORDS_OF_ERRORS = 'from worker import telemetry; telemetry.where = lambda error:
 INTERPRETER_SPEAKS = "from worker import telemetry; telemetry.withhold_unhandled = lambda: None\n"
 WORDS_OF_THE_SERVER = """
 from worker.errors import WarehouseRefused
-from worker.load import failures
-failures.refused = lambda error: WarehouseRefused(f"The warehouse refused: {error}")
+from worker.load.postgres import database_errors
+database_errors.refused = lambda error: WarehouseRefused(f"The warehouse refused: {error}")
 """
 WORDS_IN_A_NAME = f"""
-from worker.load import lock
-lock.RunLock.__init__.__globals__["socket"].gethostname = lambda: "{MARK}"
+from worker.load.postgres import lock
+lock.HeldLock.__init__.__globals__["socket"].gethostname = lambda: "{MARK}"
 """
 TALKATIVE = {
     "log_min_messages": "warning",

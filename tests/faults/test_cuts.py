@@ -12,13 +12,13 @@ from tests.faults.cut_cases import open_jobs
 from tests.faults.cutting_proxy import Cut
 from tests.faults.proof import ProofResult
 from worker.load import land, missing, worklist
-from worker.load.lock import RunLock
-from worker.load.statements import statement
+from worker.load.postgres.statements import statement
+from worker.load.run_lock import RunLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from worker.load.database import Connection, Warehouse
+    from worker.load.postgres.database import Connection, Warehouse
     from worker.records import Message
 
 Sabotage: TypeAlias = "Callable[[pytest.MonkeyPatch], None]"
@@ -127,7 +127,8 @@ def take_its_lock_for_anothers(patch: pytest.MonkeyPatch) -> None:
 
 def _instead(patch: pytest.MonkeyPatch, name: str, other: str) -> None:
     patch.setattr(
-        "worker.load.database.statement", lambda asked, schema: other if asked == name else statement(asked, schema)
+        "worker.load.postgres.database.statement",
+        lambda asked, schema: other if asked == name else statement(asked, schema),
     )
 
 

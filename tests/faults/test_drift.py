@@ -10,8 +10,8 @@ from aiohttp import web
 
 from tests.faults.worlds import open_world
 from tests.integration.mirroring import ids_of, message
-from worker.jobs import plan
-from worker.jobs.plan import Outcome
+from worker.jobs.run import plan
+from worker.jobs.run.plan import Outcome
 from worker.sandbox.faults import Faults, Script
 from worker.sandbox.population import Practitioner, make_clinic
 

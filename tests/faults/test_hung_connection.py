@@ -18,8 +18,8 @@ from tenacity import stop_after_delay
 
 from tests.faults.worlds import open_world
 from worker.errors import WarehouseAway
-from worker.jobs.plan import Outcome
-from worker.load import database, sessions
+from worker.jobs.run.plan import Outcome
+from worker.load.postgres import database, sessions
 from worker.sandbox.population import make_clinic
 
 if TYPE_CHECKING:

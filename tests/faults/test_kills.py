@@ -16,8 +16,8 @@ from tests.faults.kills import kill_once, kills, open_lane, two_at_once
 from tests.faults.outages import embedded_server, embedded_server_killed, outages
 from tests.faults.proof import ProofResult
 from tests.integration.test_lock import PATIENCE
-from worker.load.database import open_warehouse
 from worker.load.embedded.config import hba_config
+from worker.load.postgres.database import open_warehouse
 
 if TYPE_CHECKING:
     from worker.load.embedded import EmbeddedServer
@@ -42,12 +42,12 @@ worklist.land_batch, ledger.close_run = land_later, land_now
 """
 
 NEVER_RESUMED = """
-from worker.jobs import plan
+from worker.jobs.run import plan
 plan.resumption = lambda died, **_: plan.Resumption(None, tuple(run.id for run in died))
 """
 
 NO_RUN_LOCK = """
-from worker.load.lock import RunLock
+from worker.load.run_lock import RunLock
 
 async def ensure(self):
     return False
@@ -56,13 +56,13 @@ RunLock.ensure = ensure
 """
 
 LEASE_NOT_LOOKED_AT = """
-from worker.load.database import Warehouse
+from worker.load.postgres.database import Warehouse
 sql, always = Warehouse.sql, "SELECT 0 WHERE $1::bigint > 0 AND $2::uuid IS NOT NULL"
 Warehouse.sql = lambda self, name: always if name == "worklist/check_lease" else sql(self, name)
 """
 
 DRAINS_FOR_EVER = """
-from worker import process
+from worker.cli import process
 process.DRAIN_S = 3600
 """
 

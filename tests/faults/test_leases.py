@@ -15,8 +15,8 @@ from aiohttp import web
 from tests.faults.worlds import open_world
 from tests.integration.mirroring import until
 from worker.extract.exchange import Bounds
-from worker.jobs import claims
-from worker.jobs.plan import Outcome
+from worker.jobs.run import claims
+from worker.jobs.run.plan import Outcome
 from worker.load import worklist
 from worker.sandbox.faults import Faults
 from worker.sandbox.population import make_clinic

@@ -8,14 +8,14 @@ from unittest.mock import patch
 
 from tests.faults.worlds import open_world
 from worker.extract.roster import RosterSearch
-from worker.jobs.plan import Outcome
+from worker.jobs.run.plan import Outcome
 from worker.sandbox.faults import Faults, Script
 from worker.sandbox.population import make_clinic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.jobs.mirror import RunResult
+    from worker.jobs.run.mirror import RunResult
 
 IGNORED = Script(lasting=((1, "roster_filters_ignored"),))
 ROSTER = "SELECT value, status, reason FROM canvas_ops.search WHERE resource = 'Practitioner' ORDER BY id"

@@ -10,7 +10,7 @@ import pytest
 
 from worker.sandbox.faults import FAULTS, Faults, Script, SeededScript
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,8 +13,8 @@ import asyncpg
 from tests.faults.test_leases import LEASE, LEASED_UNTIL, WALKS, leases_are_not_renewed
 from tests.integration.bare_source import BareSource, letter
 from tests.integration.mirroring import mirror_settings
-from worker.jobs import claims
-from worker.jobs.plan import Outcome
+from worker.jobs.run import claims
+from worker.jobs.run.plan import Outcome
 from worker.jobs.sync import sync
 from worker.load import worklist
 from worker.reader import parent

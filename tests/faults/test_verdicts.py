@@ -13,18 +13,18 @@ from aiohttp import web
 from tests.faults.outages import embedded_server, kill_postmaster
 from tests.faults.worlds import open_world
 from tests.integration.mirroring import ids_of, message, mirror_settings, until
-from worker.display import show_verification
-from worker.jobs import verify as job
-from worker.jobs.begin import begin_anew
-from worker.jobs.compare import compare
-from worker.jobs.plan import Outcome
-from worker.json_output import verification_as_json
+from worker.cli.json_output import verification_as_json
+from worker.cli.terminal import show_verification
+from worker.jobs.run.begin import begin_anew
+from worker.jobs.run.plan import Outcome
+from worker.jobs.verify import job
+from worker.jobs.verify.compare import compare
 from worker.load.embedded.home import find_home
 from worker.load.embedded.postmaster import postmaster
 from worker.sandbox.faults import Faults, Script
 from worker.sandbox.faults_moment import documented_refusal
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
     from tests.faults.worlds import World
-    from worker.load.database import Warehouse
-    from worker.load.lock import RunLock
+    from worker.load.postgres.database import Warehouse
+    from worker.load.run_lock import RunLock
     from worker.sandbox.population import Clinic
 
 STRANGER = {"reference": "Practitioner/99990000aaaabbbbccccddddeeeeffff"}
@@ -286,7 +286,7 @@ async def test_a_walk_that_is_not_accepted_leaves_nothing(
     clinic: Clinic, warehouse_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a long walk had stored is forgotten with it: the pass is what its accepted walks saw."""
-    monkeypatch.setattr("worker.jobs.cover.BATCH_ENTRIES", 2)
+    monkeypatch.setattr("worker.jobs.verify.sweep.BATCH_ENTRIES", 2)
     gone, walked = str(next(iter(clinic))["id"]), iter([True])
     faults = Faults(clinic, page_max=3)
 

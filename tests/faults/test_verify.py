@@ -10,7 +10,7 @@ from tests.faults.proof import ProofResult
 SEED = 1
 
 HOARDS = """
-from worker.jobs import entries
+from worker.jobs.run import entries
 read, hoard = entries.read_entry, []
 
 def keep(entry, *others):
@@ -21,7 +21,7 @@ entries.read_entry = keep
 """
 
 TAKES_ALL_FOR_MOVED = """
-from worker.jobs import compare
+from worker.jobs.verify import compare
 compare.judge = lambda *_, **__: compare.Verdict.MOVED
 """
 
@@ -35,7 +35,7 @@ sightings.leave_for_sync = sightings.leave_for_replay = nothing
 """
 
 LOOKS_AT_IDS_ONLY = """
-from worker.load.database import Warehouse
+from worker.load.postgres.database import Warehouse
 sql = Warehouse.sql
 Warehouse.sql = lambda self, name: sql(self, name).replace("OR seen.row_differs", "")
 """

@@ -19,9 +19,10 @@ from tests.integration.loopback import FakeClock
 from tests.integration.mirroring import mirror_settings
 from worker.extract.client import Source
 from worker.extract.exchange import Bounds
-from worker.jobs import backfill, replay, sync, verify
-from worker.jobs.plan import Selection
-from worker.sandbox.server import SandboxServer
+from worker.jobs import backfill, replay, sync
+from worker.jobs.run.plan import Selection
+from worker.jobs.verify import job
+from worker.sandbox.sandbox_server import SandboxServer
 from worker.settings import derive_auth_url
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Middleware
 
-    from worker.jobs.mirror import RunResult
     from worker.jobs.replay import Replayed
-    from worker.jobs.verify import Verification
-    from worker.jobs.workplace import Connect
+    from worker.jobs.run.mirror import RunResult
+    from worker.jobs.run.workplace import Connect
+    from worker.jobs.verify.job import Verification
     from worker.sandbox.population import Clinic, Resource
     from worker.settings import Settings
 
@@ -71,7 +72,7 @@ class World:
 
     async def verify(self, *, sync_first: bool = True) -> Verification:
         """Run `verify`. Raises any MirrorError."""
-        return await verify.verify(self.settings, sync_first=sync_first, connect=self.connect)
+        return await job.verify(self.settings, sync_first=sync_first, connect=self.connect)
 
     async def replay(self) -> Replayed:
         """Run `replay`. Raises any MirrorError."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 from worker.settings import Settings, read_settings
 
 if TYPE_CHECKING:

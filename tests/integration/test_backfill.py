@@ -20,10 +20,10 @@ from tests.integration.mirroring import (
 )
 from worker.errors import SourceAway
 from worker.jobs.backfill import backfill, estimate
-from worker.jobs.plan import Outcome, Selection
+from worker.jobs.run.plan import Outcome, Selection
 from worker.jobs.sync import sync
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,7 +22,7 @@ from tests.integration.verdicts import (
     clinic_of_a_few,
 )
 from worker.errors import EXIT_OK, EXIT_USAGE, EXIT_WAREHOUSE
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 from worker.settings import KNOWN
 
 if TYPE_CHECKING:

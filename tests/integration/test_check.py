@@ -16,12 +16,12 @@ from tests.integration.mirroring import PlainSource, environment, run_command
 from tests.integration.verdicts import IMPATIENT, assert_told
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_SOURCE, EXIT_USAGE, EXIT_WAREHOUSE
 from worker.jobs.check import judge_roster
-from worker.jobs.people import People
+from worker.jobs.run.rosters import People
 from worker.load.embedded import EmbeddedServer
 from worker.load.embedded.home import find_home
 from worker.load.worklist import RosterWalk
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

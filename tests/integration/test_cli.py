@@ -30,13 +30,13 @@ from tests.integration.mirroring import (
 )
 from tests.integration.verdicts import assert_told
 from worker.errors import EXIT_INCOMPLETE, EXIT_LOCKED, EXIT_OK, EXIT_SIGNAL, EXIT_USAGE, EXIT_WAREHOUSE
-from worker.jobs import claims
+from worker.jobs.run import claims
 from worker.jobs.sync import sync
-from worker.load.database import open_warehouse
-from worker.load.lock import run_lock
+from worker.load.postgres.database import open_warehouse
+from worker.load.run_lock import run_lock
 from worker.sandbox.faults_moment import documented_refusal
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 from worker.settings import FIRST_PATIENCE
 
 if TYPE_CHECKING:

@@ -21,15 +21,15 @@ from tests.integration.loopback import Upstream
 from tests.integration.mirroring import run_command
 from tests.integration.verdicts import CANARY, assert_told
 from worker.errors import EXIT_USAGE, EXIT_WAREHOUSE, SettingsError, WarehouseAway, WarehouseRefused
-from worker.load.database import Warehouse, open_warehouse
-from worker.load.dsn import NOT_KNOWN, EmbeddedUrl, can_do_without_tls, connect_arguments, place_of
+from worker.load.postgres.database import Warehouse, open_warehouse
+from worker.load.postgres.dsn import NOT_KNOWN, EmbeddedUrl, can_do_without_tls, connect_arguments, place_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     import asyncpg
 
-    from worker.load.database import Connection
+    from worker.load.postgres.database import Connection
 
 # So long that a test which waits for it ends in its time-out.
 PATIENCE = timedelta(hours=1)

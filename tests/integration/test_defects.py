@@ -17,11 +17,11 @@ from worker.defects import guarded
 from worker.errors import PageFailed
 from worker.extract.client import Source
 from worker.jobs.backfill import backfill
-from worker.jobs.plan import Outcome, Selection
 from worker.jobs.replay import replay
+from worker.jobs.run.plan import Outcome, Selection
 from worker.jobs.status import status
 from worker.jobs.sync import sync
-from worker.jobs.verify import verify
+from worker.jobs.verify.job import verify
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

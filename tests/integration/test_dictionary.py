@@ -6,8 +6,8 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-from worker.load.database import open_warehouse
-from worker.load.migrate import migrate
+from worker.load.postgres.database import open_warehouse
+from worker.load.postgres.migrations import migrate
 
 DICTIONARY = Path(__file__).parents[2] / "sql" / "DICTIONARY.md"
 HEAD = """\

@@ -352,7 +352,8 @@ class TestFailures:
     def test_what_a_program_prints_becomes_what_to_do(
         self, running: EmbeddedServer, printed: str, what: str, then: str
     ) -> None:
-        error = program_failed("Starting", f"{printed}\npg_ctl: could not start server\n", home_of(running))
+        output = f"{printed}\npg_ctl: could not start server\n"
+        error = program_failed("Starting", output, home=running.directory, log=home_of(running).log)
         assert what in error.what
         assert then in error.next
         assert "pg_ctl" not in error.what

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from tests.integration.mirroring import CHECKOUT, run_command
 from worker import __version__
-from worker.cli import cli
+from worker.cli.commands import cli
 from worker.errors import EXIT_OK, EXIT_USAGE
 from worker.settings import KNOWN
 
@@ -83,7 +83,7 @@ def test_the_list_of_make_targets_is_aligned() -> None:
 
 def test_what_asks_nothing_of_the_source_starts_without_an_http_client() -> None:
     """Nor with what only the embedded server takes: these commands are typed often, and wait for nobody."""
-    loads = "import sys; from worker import display, json_output; from worker.jobs import replay, status, upgrade"
+    loads = "import sys; from worker.cli import json_output, terminal; from worker.jobs import migrate, replay, status"
     code = f"{loads}; print(*sorted({{'aiohttp', 'psutil', 'apscheduler'}} & set(sys.modules)))"
     loaded = subprocess.run(
         [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True

@@ -12,18 +12,18 @@ from tests.integration.bare_source import BareSource, letter
 from tests.integration.mirroring import ids_of, mirror_settings
 from tests.integration.test_ledger import FINISHED, claim, planned
 from tests.rows import row
-from worker.jobs.plan import Outcome
+from worker.jobs.run.plan import Outcome
 from worker.jobs.sync import sync
 from worker.load import ledger, worklist
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     import asyncpg
 
-    from worker.load.database import Connection, Warehouse
+    from worker.load.postgres.database import Connection, Warehouse
 
 _TO_WHAT_IS_SETTLED = "SELECT settled_at FROM canvas.freshness"
 _TO_THE_LATEST_ROW = "SELECT max(_changed_at) FROM canvas.message"

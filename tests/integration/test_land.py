@@ -12,9 +12,9 @@ import pytest
 
 from tests.integration.mirroring import PATIENT, places_of, until
 from tests.rows import row
-from worker.load.database import Warehouse, open_warehouse
 from worker.load.land import Landed, land_messages
-from worker.load.migrate import migrate
+from worker.load.postgres.database import Warehouse, open_warehouse
+from worker.load.postgres.migrations import migrate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

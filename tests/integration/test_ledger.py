@@ -16,22 +16,22 @@ from tests.integration.bare_source import BareSource, letter
 from tests.integration.mirroring import Watch, environment, ids_of, mirror_settings, run_command
 from tests.rows import row
 from worker.errors import EXIT_WAREHOUSE, LeaseLost, SourceAway, WarehouseWentBack
-from worker.jobs import walk
-from worker.jobs.plan import Outcome
+from worker.jobs.run import walk
+from worker.jobs.run.plan import Outcome
 from worker.jobs.sync import sync
 from worker.load import ledger, worklist
-from worker.load.database import open_warehouse
-from worker.load.migrate import migrate
+from worker.load.postgres.database import open_warehouse
+from worker.load.postgres.migrations import migrate
 from worker.load.worklist import land_batch
 from worker.records import Search
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from worker.load.database import Connection, Warehouse
     from worker.load.land import Landed
+    from worker.load.postgres.database import Connection, Warehouse
 
 LEASE = timedelta(minutes=10)
 PATIENCE = timedelta(seconds=5)

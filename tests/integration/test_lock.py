@@ -24,12 +24,13 @@ from tests.integration.mirroring import (
     until,
 )
 from worker.errors import RunLocked
-from worker.jobs.plan import Outcome
+from worker.jobs.run.plan import Outcome
 from worker.jobs.sync import sync
-from worker.load.database import open_warehouse
-from worker.load.lock import RunLock, lock_key, run_lock
+from worker.load.postgres.database import open_warehouse
+from worker.load.postgres.lock import lock_key
+from worker.load.run_lock import RunLock, run_lock
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,14 +13,14 @@ import pytest
 
 from tests.integration.mirroring import environment, ids_of, mirror_settings, run_command
 from worker.errors import MigrationError, WarehouseRefused
-from worker.jobs.plan import Outcome
+from worker.jobs.run.plan import Outcome
 from worker.jobs.sync import sync
-from worker.load import migrate as migrate_module
-from worker.load.database import open_warehouse
-from worker.load.migrate import known_files, migrate, read_outstanding
-from worker.load.statements import SQL_DIRECTORY
+from worker.load.postgres import migrations as migrate_module
+from worker.load.postgres.database import open_warehouse
+from worker.load.postgres.migrations import known_files, migrate, read_outstanding
+from worker.load.postgres.statements import SQL_DIRECTORY
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 from worker.setting_values import RESERVED
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from worker.load.database import Warehouse
+    from worker.load.postgres.database import Warehouse
 
 PATIENCE = timedelta(seconds=5)
 NOWHERE = "http://127.0.0.1:9"

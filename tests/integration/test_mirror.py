@@ -20,10 +20,10 @@ from tests.integration.mirroring import (
     searchset,
 )
 from worker.jobs.backfill import backfill
-from worker.jobs.plan import Outcome, Selection
+from worker.jobs.run.plan import Outcome, Selection
 from worker.jobs.sync import sync
 from worker.sandbox.population import Practitioner, make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 from worker.transform.innertext import inner_text
 from worker.transform.sanitize import safe_html
 

@@ -12,10 +12,10 @@ from structlog.testing import capture_logs
 from tests.integration.mirroring import mirror_settings
 from tests.integration.nights import At, Once, stop, until_said
 from worker.errors import WarehouseAway
-from worker.jobs.upgrade import upgrade
-from worker.load.database import open_warehouse
-from worker.load.lock import run_lock
+from worker.jobs.migrate import upgrade
+from worker.load.postgres.database import open_warehouse
 from worker.load.report import LastSync
+from worker.load.run_lock import run_lock
 from worker.service import leader, schedule
 from worker.service.schedule import serve
 from worker.settings import FIRST_PATIENCE

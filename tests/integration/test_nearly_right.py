@@ -10,7 +10,7 @@ import pytest
 from tests.integration.bare_source import BareSource, letter
 from tests.integration.mirroring import environment, mirror_settings, run_command
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK
-from worker.jobs.plan import Outcome
+from worker.jobs.run.plan import Outcome
 from worker.jobs.sync import sync
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import pytest
 
 from tests.integration.bare_source import PATIENT, BareSource, letter
 from tests.integration.mirroring import ids_of, mirror_settings
-from worker.jobs import mirror
-from worker.jobs.plan import Outcome
+from worker.jobs.run import mirror
+from worker.jobs.run.plan import Outcome
 from worker.jobs.sync import sync
 from worker.load import missing
 

@@ -16,11 +16,11 @@ import pytest
 from tests.integration.mirroring import PATIENT, environment, ids_of, mirror_settings, run_command, start_command
 from tests.integration.verdicts import assert_told
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE
-from worker.jobs.verify import verify
-from worker.load.database import open_warehouse
-from worker.load.lock import run_lock
+from worker.jobs.verify.job import verify
+from worker.load.postgres.database import open_warehouse
+from worker.load.run_lock import run_lock
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 from worker.settings import FIRST_PATIENCE
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from worker.jobs.progress import Progress
+    from worker.jobs.run.progress import Progress
 
 
 @asynccontextmanager

@@ -8,10 +8,10 @@ import pytest
 
 from tests.integration.bare_source import BareSource, letter
 from tests.integration.mirroring import mirror_settings
-from worker.jobs.plan import Outcome
 from worker.jobs.replay import replay
+from worker.jobs.run.plan import Outcome
 from worker.jobs.sync import sync
-from worker.jobs.verify import verify
+from worker.jobs.verify.job import verify
 from worker.load import worklist
 
 if TYPE_CHECKING:

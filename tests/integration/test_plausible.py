@@ -11,11 +11,11 @@ from aiohttp import web
 from tests.integration.bare_source import BareSource, letter
 from tests.integration.mirroring import environment, ids_of, mirror_settings, run_command
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE
-from worker.jobs import mirror, people, plan
 from worker.jobs.backfill import backfill
-from worker.jobs.plan import Outcome, Selection
+from worker.jobs.run import mirror, plan, rosters
+from worker.jobs.run.plan import Outcome, Selection
 from worker.jobs.sync import sync
-from worker.jobs.verify import verify
+from worker.jobs.verify.job import verify
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -108,7 +108,7 @@ async def test_a_list_of_no_patients_where_messages_name_some(source: BareSource
 async def test_sabotage_whatever_is_listed_is_believed(
     source: BareSource, database_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(people, "object_to", lambda lists, _reason: lists)
+    monkeypatch.setattr(rosters, "object_to", lambda lists, _reason: lists)
     source.practitioners = {}
     assert (await sync(mirror_settings(source.url, database_dsn))).outcome is Outcome.COMPLETE
 

@@ -14,14 +14,14 @@ from tests.integration.mirroring import environment, ids_of, run_command
 from tests.integration.pgbouncer import needs_pgbouncer, pgbouncer
 from tests.integration.verdicts import assert_told
 from worker.errors import EXIT_WAREHOUSE, SettingsError, WarehouseAway, WarehouseRefused
-from worker.load import database as database_module
-from worker.load import lock as lock_module
-from worker.load import sessions
-from worker.load.database import open_warehouse
-from worker.load.failures import connected
-from worker.load.lock import run_lock
+from worker.load import run_lock as run_lock_module
+from worker.load.postgres import database as database_module
+from worker.load.postgres import sessions
+from worker.load.postgres.database import open_warehouse
+from worker.load.postgres.database_errors import connected
+from worker.load.run_lock import run_lock
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +86,7 @@ async def test_a_lock_that_is_never_held_is_given_up(database_dsn: str, monkeypa
         return int(connection.get_server_pid())
 
     monkeypatch.setattr(database_module, "read_backend_pid", of_the_protocol)
-    monkeypatch.setattr(lock_module, "PAUSE_S", 0.0)
+    monkeypatch.setattr(run_lock_module, "PAUSE_S", 0.0)
     with pgbouncer(database_dsn) as pooler, capture_logs() as logs:
         async with open_warehouse(pooler.dsn, "canvas", PATIENCE) as warehouse, run_lock(warehouse, "sync") as lock:
             with pytest.raises(WarehouseRefused, match="The run lock was taken 8 times"):

@@ -14,10 +14,10 @@ from tests.integration.mirroring import message
 from tests.rows import to_message
 from tests.unit.corpus import written_messages
 from worker.extract.entry import read_resource
-from worker.jobs.rules import rules_of
-from worker.load.database import Warehouse, open_warehouse
+from worker.jobs.run.rules import rules_of
 from worker.load.land import land_messages
-from worker.load.migrate import migrate
+from worker.load.postgres.database import Warehouse, open_warehouse
+from worker.load.postgres.migrations import migrate
 from worker.records import Communication
 from worker.settings import read_settings
 from worker.transform.bodies import ReadHtml

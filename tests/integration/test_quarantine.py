@@ -21,10 +21,10 @@ from tests.integration.mirroring import (
     searchset,
 )
 from worker.jobs.backfill import backfill
-from worker.jobs.plan import Outcome, Selection
+from worker.jobs.run.plan import Outcome, Selection
 from worker.jobs.sync import sync
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     import asyncpg

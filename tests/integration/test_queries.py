@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from worker.load.database import open_warehouse
-from worker.load.migrate import migrate
-from worker.load.statements import SQL_DIRECTORY, statement, statements
+from worker.load.postgres.database import open_warehouse
+from worker.load.postgres.migrations import migrate
+from worker.load.postgres.statements import SQL_DIRECTORY, statement, statements
 
 if TYPE_CHECKING:
-    from worker.load.database import Connection
+    from worker.load.postgres.database import Connection
 
 NAMES = [
     f"{path.stem}/{name}" for path in sorted((SQL_DIRECTORY / "queries").glob("*.sql")) for name, _ in statements(path)

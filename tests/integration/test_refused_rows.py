@@ -11,12 +11,12 @@ from tests.integration.bare_source import BareSource, letter
 from tests.integration.mirroring import environment, ids_of, mirror_settings, run_command
 from tests.integration.verdicts import CANARY
 from worker.errors import EXIT_OK
-from worker.jobs.plan import Outcome
 from worker.jobs.replay import replay
+from worker.jobs.run.plan import Outcome
 from worker.jobs.sync import sync
-from worker.load.failures import RowRefused
+from worker.load.postgres.database_errors import RowRefused
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     import asyncpg

@@ -10,17 +10,17 @@ from tests.faults.worlds import World, entry_bytes, open_world
 from tests.integration.mirroring import message, mirror_settings
 from worker.errors import RunLocked
 from worker.extract.entry import hash_entry
-from worker.jobs.plan import Outcome
+from worker.jobs.run.plan import Outcome
 from worker.load import land, rederive
-from worker.load.database import open_warehouse
-from worker.load.lock import RunLock
+from worker.load.postgres.database import open_warehouse
+from worker.load.run_lock import RunLock
 from worker.sandbox.population import make_clinic
 from worker.transform.message import RULES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from worker.load.database import Connection, Warehouse
+    from worker.load.postgres.database import Connection, Warehouse
     from worker.records import Message
 
 CUT = (

@@ -17,11 +17,11 @@ import pytest
 
 from tests.integration.mirroring import environment, ids_of, run_command
 from worker.errors import EXIT_OK
-from worker.load.database import open_warehouse
 from worker.load.embedded.binaries import find_binaries
-from worker.load.migrate import read_outstanding
+from worker.load.postgres.database import open_warehouse
+from worker.load.postgres.migrations import read_outstanding
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

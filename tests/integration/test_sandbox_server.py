@@ -12,7 +12,7 @@ from aiohttp import web
 
 from worker.errors import SettingsError
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer, serve_forever
+from worker.sandbox.sandbox_server import SandboxServer, serve_forever
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler

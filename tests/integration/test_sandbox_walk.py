@@ -18,7 +18,7 @@ from tests.integration.verdicts import assert_told
 from worker.errors import EXIT_OK, EXIT_USAGE
 from worker.sandbox.faults import Faults, Script
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     import asyncpg

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults.worlds import fresh_database
-from worker.load import migrate as migrate_module
-from worker.load.database import open_warehouse
-from worker.load.migrate import migrate
-from worker.load.statements import SQL_DIRECTORY
+from worker.load.postgres import migrations as migrate_module
+from worker.load.postgres.database import open_warehouse
+from worker.load.postgres.migrations import migrate
+from worker.load.postgres.statements import SQL_DIRECTORY
 
 if TYPE_CHECKING:
-    from worker.load.database import Connection
+    from worker.load.postgres.database import Connection
 
 # schema.sql as it was before the first migration. Who writes that one makes this file: git show HEAD:sql/schema.sql.
 BEFORE = Path(__file__).parent / "schema_before_migrations.sql"

@@ -22,10 +22,10 @@ from worker.errors import EXIT_OK, EXIT_USAGE, AccessRefused, MirrorError, RunLo
 from worker.jobs.replay import replay
 from worker.jobs.status import status
 from worker.jobs.sync import sync
-from worker.load import lock
+from worker.load.postgres import lock
 from worker.sandbox.faults_moment import documented_refusal
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 from worker.service import leader, schedule
 from worker.service.leader import Leader
 from worker.service.schedule import ATTEMPTS_MAX, RETRY_AFTER_S, serve
@@ -229,7 +229,7 @@ SERVE_WHEN_TOLD = """
 import asyncio, sys
 from datetime import UTC, datetime, timedelta
 from worker.jobs.sync import sync
-from worker.process import run_command, run_job
+from worker.cli.process import run_command, run_job
 from worker.service.schedule import serve
 from worker.settings import read_settings
 from worker.telemetry import configure_logging

@@ -14,20 +14,20 @@ from structlog.testing import capture_logs
 
 from tests.integration.mirroring import environment, run_command, until
 from worker.errors import EXIT_OK, SettingsError, WarehouseAway, WarehouseRefused
-from worker.load import database as database_module
-from worker.load import waiting
-from worker.load.database import open_warehouse
 from worker.load.embedded import EmbeddedServer
-from worker.load.lock import run_lock
+from worker.load.postgres import database as database_module
+from worker.load.postgres import waiting
+from worker.load.postgres.database import open_warehouse
+from worker.load.run_lock import run_lock
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 from worker.setting_values import Secret
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from worker.load.database import Connection
+    from worker.load.postgres.database import Connection
 
 # So long that a test which waits for it ends in its time-out.
 PATIENCE = timedelta(hours=1)

@@ -13,7 +13,7 @@ from tests.integration.mirroring import CHECKOUT, Finished, environment, ids_of,
 from tests.integration.verdicts import assert_told
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

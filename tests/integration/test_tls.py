@@ -19,8 +19,8 @@ from cryptography.x509.oid import NameOID
 
 from worker.errors import SettingsError
 from worker.extract.transport import tls_context
-from worker.load.database import open_warehouse
-from worker.load.dsn import connect_arguments, is_local
+from worker.load.postgres.database import open_warehouse
+from worker.load.postgres.dsn import connect_arguments, is_local
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

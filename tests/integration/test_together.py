@@ -12,12 +12,12 @@ from aiohttp import web
 from tests.integration.mirroring import GONE_FOR_A_DAY, message, mirror_settings
 from worker.errors import SourceAway
 from worker.jobs.backfill import estimate
-from worker.jobs.plan import Selection
+from worker.jobs.run.plan import Selection
+from worker.jobs.run.together import together
 from worker.jobs.sync import sync
-from worker.jobs.together import together
-from worker.jobs.verify import verify
+from worker.jobs.verify.job import verify
 from worker.sandbox.population import make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,9 +10,9 @@ import pytest
 from tests.integration.bare_source import BareSource, letter
 from tests.integration.mirroring import environment, mirror_settings, run_command
 from worker.errors import EXIT_OK, EXIT_USAGE
-from worker.jobs.plan import Outcome, changed_unseen
+from worker.jobs.run.plan import Outcome, changed_unseen
 from worker.jobs.sync import sync
-from worker.jobs.verify import verify
+from worker.jobs.verify.job import verify
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.integration.mirroring import PRACTITIONER, Finished, message
 from worker.sandbox.population import Clinic, make_clinic
-from worker.sandbox.server import SandboxServer
+from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:
     import asyncpg

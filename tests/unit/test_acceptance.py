@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.test_plan import message
-from worker.jobs.acceptance import belongs, is_worth_another_reading, looks_unchanged, objection
-from worker.jobs.tally import Shown, Tally
-from worker.load.marks import Mark, Seen
+from worker.jobs.run.acceptance import belongs, is_worth_another_reading, looks_unchanged, objection
+from worker.jobs.run.tally import Shown, Tally
+from worker.load.fingerprints import Mark, Seen
 from worker.records import Reference, Search
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from worker.advice import TABLE, advise
 from worker.extract.answers import Means, judge, reason, said_in_fhir, said_in_oauth
-from worker.extract.outcome import ISSUE_TYPES, TRANSIENT
+from worker.extract.operation_outcome import ISSUE_TYPES, TRANSIENT
 
 STATUSES = (*range(200, 209), *range(300, 309), *range(400, 432), 451, 499, *range(500, 512), 520, 530, 599)
 NO_FHIR = {

@@ -15,12 +15,13 @@ import pytest
 import yaml
 
 from worker import errors
-from worker.cli import cli
+from worker.cli.commands import cli
 from worker.extract.entry import ENTRY_BYTES_MAX, NESTING_MAX
 from worker.extract.patience import CERTIFICATE
-from worker.jobs import differences, plan
-from worker.load.database import open_warehouse
-from worker.load.migrate import known_files, migrate
+from worker.jobs.run import plan
+from worker.jobs.verify import differences
+from worker.load.postgres.database import open_warehouse
+from worker.load.postgres.migrations import known_files, migrate
 from worker.records import Reason
 from worker.settings import KNOWN, read_settings
 
@@ -234,7 +235,7 @@ def reasons_in_the_code() -> set[str]:
         differences.FORBIDDEN,
     }
     found |= {differences.SIGHTINGS_LOST, differences.NOT_ANSWERED, differences.SYNC_NOT_COMPLETE}
-    for path in (*(TOP / "worker" / "extract").glob("*.py"), *(TOP / "worker" / "jobs").glob("*.py")):
+    for path in (*(TOP / "worker" / "extract").glob("*.py"), *(TOP / "worker" / "jobs").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
                 case ast.Call(func=ast.Name(id="PageFailed"), args=[reason, *_]):

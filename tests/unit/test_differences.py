@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.jobs.differences import Answer, Verdict, advice, doubt, judge
+from worker.jobs.run.ask import Answer
+from worker.jobs.verify.differences import Verdict, advice, doubt, judge
 from worker.load.sightings import Difference
 
 BEGAN = datetime(2024, 3, 1, 12, tzinfo=UTC)

@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from worker import display, json_output
+from worker.cli import json_output, terminal
+from worker.cli.progress_bar import progress_report
 from worker.errors import EXIT_INCOMPLETE, MirrorError
 from worker.jobs.backfill import Estimate
 from worker.jobs.check import Check
-from worker.jobs.compare import Found
-from worker.jobs.mirror import RunResult
-from worker.jobs.plan import Deletions, Outcome
-from worker.jobs.progress import Progress
+from worker.jobs.run.mirror import RunResult
+from worker.jobs.run.plan import Deletions, Outcome
+from worker.jobs.run.progress import Progress
 from worker.jobs.status import refuse_stale, remaining_s
-from worker.jobs.verify import Verification
+from worker.jobs.verify.compare import Found
+from worker.jobs.verify.job import Verification
 from worker.load.ledger import RunSums
-from worker.progress_bar import progress_report
 
 NOON = datetime(2024, 3, 1, 12, 30, 15, tzinfo=UTC)
 WHAT_IS_HERE = "every message that did not change at the source since then is in the mirror"
@@ -39,7 +39,7 @@ def result(outcome: Outcome = Outcome.COMPLETE, **changes: Any) -> RunResult:
 
 
 def test_a_complete_run_is_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
-    display.show_run(result())
+    terminal.show_run(result())
     captured = capsys.readouterr()
     assert captured.err == ""
     assert captured.out.splitlines() == [
@@ -52,7 +52,7 @@ def test_a_complete_run_is_summed_up(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_an_incomplete_run_says_why_and_what_to_type_next(capsys: pytest.CaptureFixture[str]) -> None:
-    display.show_run(
+    terminal.show_run(
         result(Outcome.INCOMPLETE, accepted=1, as_of=None, resumed=True, reasons={"not_json": 2, "total_changed": 1})
     )
     out = capsys.readouterr().out
@@ -89,13 +89,13 @@ def test_an_incomplete_run_says_why_and_what_to_type_next(capsys: pytest.Capture
 def test_it_is_said_what_is_here_only_where_it_is(
     outcome: Outcome, scope: str, said: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    display.show_run(result(outcome, scope=scope))
+    terminal.show_run(result(outcome, scope=scope))
     out = capsys.readouterr().out
     assert "as of" not in out if said is None else said in out
 
 
 def test_a_flood_into_quarantine_says_that_another_run_would_not_help(capsys: pytest.CaptureFixture[str]) -> None:
-    display.show_run(result(Outcome.INCOMPLETE, quarantined=3000))
+    terminal.show_run(result(Outcome.INCOMPLETE, quarantined=3000))
     assert capsys.readouterr().out.splitlines()[-3:] == [
         "Incomplete because 3,000 entries went to quarantine.",
         "Nothing that was landed is lost. deploy/README.md explains the words.",
@@ -104,7 +104,7 @@ def test_a_flood_into_quarantine_says_that_another_run_would_not_help(capsys: py
 
 
 def test_a_flood_beside_searches_not_accepted_says_both(capsys: pytest.CaptureFixture[str]) -> None:
-    display.show_run(result(Outcome.INCOMPLETE, accepted=3, quarantined=3000, reasons={"not_json": 1}))
+    terminal.show_run(result(Outcome.INCOMPLETE, accepted=3, quarantined=3000, reasons={"not_json": 1}))
     out = capsys.readouterr().out
     assert "3,000 entries went to quarantine" in out
     assert [line.partition(":")[0] for line in out.splitlines()[-2:]] == ["Next (quarantine)", "Next (not_json)"]
@@ -113,7 +113,7 @@ def test_a_flood_beside_searches_not_accepted_says_both(capsys: pytest.CaptureFi
 def test_where_asking_stopped_is_no_count_of_what_is_gone(capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever accepts deletions gets to know how many messages that may mark."""
     reasons = {"too_many_missing": 2949}
-    display.show_run(result(Outcome.INCOMPLETE, gone=51, reasons=reasons, deletions=Deletions.TOO_MANY))
+    terminal.show_run(result(Outcome.INCOMPLETE, gone=51, reasons=reasons, deletions=Deletions.TOO_MANY))
     out = capsys.readouterr().out
     said = "at least 51 messages the source no longer knows, 2,949 more not asked for, 0 marked as deleted"
     assert f"  gone        {said}\n" in out
@@ -127,14 +127,14 @@ def test_where_asking_stopped_is_no_count_of_what_is_gone(capsys: pytest.Capture
 def test_deletions_that_are_not_believed_ask_for_the_operators_word(
     deletions: Deletions, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    display.show_run(result(Outcome.INCOMPLETE, gone=900, deleted=0, deletions=deletions))
+    terminal.show_run(result(Outcome.INCOMPLETE, gone=900, deleted=0, deletions=deletions))
     out = capsys.readouterr().out
     assert "900 messages the source no longer knows, 0 marked as deleted" in out
     assert out.splitlines()[-1].endswith("message-mirror sync --accept-deletions.")
 
 
 def test_a_message_served_twice_does_not_count_below_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    display.show_run(result(entries=5, inserted=5, updated=1))
+    terminal.show_run(result(entries=5, inserted=5, updated=1))
     assert "5 served: 5 new, 1 changed, 0 unchanged, 0 outside" in capsys.readouterr().out
 
 
@@ -160,7 +160,7 @@ def test_a_verification_says_what_it_found_and_what_to_type_next(
     reason: str | None, differences: dict[str, int], verdict: str, last: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = Found(differences, {kind: ["a", "b"] for kind in differences}, moved=3, gone=2, unknown=1)
-    display.show_verification(Verification(8, None, 2, reason, 4, 12345, found, agreed=True))
+    terminal.show_verification(Verification(8, None, 2, reason, 4, 12345, found, agreed=True))
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [
         f"Verification, run 8: {verdict}",
@@ -174,20 +174,20 @@ def test_a_verification_says_what_it_found_and_what_to_type_next(
 
 def test_where_no_passes_agreed_nothing_is_said_to_have_moved(capsys: pytest.CaptureFixture[str]) -> None:
     verification = Verification(8, None, 4, "passes_differ", 4, 12345, Found(moved=9000), agreed=False)
-    display.show_verification(verification)
+    terminal.show_verification(verification)
     assert "moved" not in capsys.readouterr().out
     assert json_output.verification_as_json(verification)["moved"] is None
 
 
 def test_where_asking_stopped_is_no_count_of_differences(capsys: pytest.CaptureFixture[str]) -> None:
     found = Found({"extra": 200}, {"extra": ["a"]}, denied=200)
-    display.show_verification(Verification(8, None, 2, "too_many", 4, 0, found, agreed=True))
+    terminal.show_verification(Verification(8, None, 2, "too_many", 4, 0, found, agreed=True))
     assert "  extra: at least 200, such as a\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("unknown", "said"), [(0, False), (2, True)])
 def test_an_estimate_says_that_nothing_was_landed(unknown: int, said: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    display.show_estimate(Estimate(searches=1200, messages=20000, requests=1500, unknown=unknown))
+    terminal.show_estimate(Estimate(searches=1200, messages=20000, requests=1500, unknown=unknown))
     out = capsys.readouterr().out
     assert "nothing was landed" in out
     assert "1,200" in out
@@ -205,12 +205,12 @@ def test_an_estimate_says_that_nothing_was_landed(unknown: int, said: bool, caps
     ],
 )
 def test_a_check_is_a_line(check: Check, line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    display.show_check(check)
+    terminal.show_check(check)
     assert capsys.readouterr().out == f"{line}\n"
 
 
 def test_a_long_check_is_not_broken_into_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    display.show_check(Check(False, "word " * 60, "word " * 60))
+    terminal.show_check(Check(False, "word " * 60, "word " * 60))
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
@@ -225,7 +225,7 @@ def test_rows_are_a_table_with_readable_values(capsys: pytest.CaptureFixture[str
         },
         {"direction": "[b]raw[/b]", "message_count": 1, "last_sent_at": None, "age": timedelta(), "x": 1.5},
     ]
-    display.show_rows("By direction", rows)
+    terminal.show_rows("By direction", rows)
     out = capsys.readouterr().out
     for text in ("By direction", "message count", "12,345", "2024-03-01 12:30:15 UTC", "0:01:01", "–", "1.5"):
         assert text in out
@@ -233,7 +233,7 @@ def test_rows_are_a_table_with_readable_values(capsys: pytest.CaptureFixture[str
 
 
 def test_no_rows_are_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
-    display.show_rows("Quarantine", [])
+    terminal.show_rows("Quarantine", [])
     assert capsys.readouterr().out == "Quarantine: none\n"
 
 
@@ -275,7 +275,7 @@ def status(**freshness: Any) -> dict[str, Any]:
 
 
 def test_the_status_tells_how_fresh_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    display.show_status(status())
+    terminal.show_status(status())
     out = capsys.readouterr().out
     assert out.startswith("As of 2024-03-01 12:30:15 UTC (3:00:00 ago), by run 7.\n12,345 messages")
     for text in ("Last runs", "12,345", "no_id", "12 MB"):
@@ -288,7 +288,7 @@ def test_no_column_of_the_last_runs_is_cut_where_there_is_no_terminal(capsys: py
     found = status()
     found["runs"][0] |= {"run_id": 1234, "job": "backfill", "scope": "selected", "outcome": "interrupted"}
     found["runs"][0] |= {"searches": 1_220, "searches_accepted": 1_218, "seconds": 40_000.0}
-    display.show_status(found)
+    terminal.show_status(found)
     out = capsys.readouterr().out
     assert "…" not in out
     for text in ("backfill", "interrupted", "2024-03-01 12:30", "1,218 of", "1,220", "11:06:40", "10,000"):
@@ -298,7 +298,7 @@ def test_no_column_of_the_last_runs_is_cut_where_there_is_no_terminal(capsys: py
 def test_the_status_advises_on_the_newest_run_only(capsys: pytest.CaptureFixture[str]) -> None:
     found = status()
     found["runs"].append(found["runs"][0] | {"run_id": 6, "outcome": "incomplete", "reason": "too_many"})
-    display.show_status(found)
+    terminal.show_status(found)
     out = capsys.readouterr().out
     assert "Run 6 was incomplete: too_many" in out
     assert "Next:" not in out
@@ -307,13 +307,13 @@ def test_the_status_advises_on_the_newest_run_only(capsys: pytest.CaptureFixture
 def test_the_status_tells_why_a_run_was_not_complete(capsys: pytest.CaptureFixture[str]) -> None:
     found = status()
     found["runs"][0] |= {"outcome": "incomplete", "reason": "too_many"}
-    display.show_status(found)
+    terminal.show_status(found)
     out = capsys.readouterr().out
     assert "Run 7 was incomplete: too_many (deploy/README.md explains the word).\nNext: look at the source." in out
 
 
 def test_the_status_tells_why_searches_were_not_accepted(capsys: pytest.CaptureFixture[str]) -> None:
-    display.show_status(status() | {"not_accepted": [{"run_id": 7, "reason": "not_json", "searches": 2}]})
+    terminal.show_status(status() | {"not_accepted": [{"run_id": 7, "reason": "not_json", "searches": 2}]})
     out = capsys.readouterr().out
     assert "Searches not accepted" in out
     assert re.search(r"│ +7 │ not_json +│ +2 │", out), out
@@ -336,7 +336,7 @@ def test_an_open_run_is_said_to_be_open_and_whose_it_is(
     """A run under way and one that died look the same in the ledger; the lock tells them apart."""
     found = status() | {"lock": lock}
     found["runs"][0]["outcome"] = None
-    display.show_status(found)
+    terminal.show_status(found)
     out = capsys.readouterr().out
     assert re.search(r"\bopen\b.*", out)
     assert said in out
@@ -355,7 +355,7 @@ def test_the_status_tells_how_far_a_run_is(
     found = status() | {"lock": {"holder": "message-mirror sync host:7", "since": NOON}}
     found["under_way"] = found["runs"][0] | {"searches": 122, "searches_done": 35, "entries": 5120, "new": 120}
     found["under_way"] |= {"changed": 3, "requests": 210, "expected_entries": expected, "remaining_seconds": left}
-    display.show_status(found)
+    terminal.show_status(found)
     out = capsys.readouterr().out
     assert f"Run 7 (sync, full) is under way for 0:01:01: 35 of 122 searches, {said}\n" in out
 
@@ -405,32 +405,32 @@ def test_the_json_of_a_run_says_why_and_what_next() -> None:
 
 def test_the_status_of_an_empty_warehouse(capsys: pytest.CaptureFixture[str]) -> None:
     empty = status(as_of=None, age=None, last_complete_run_id=None, messages=0) | {"runs": [], "quarantine": []}
-    display.show_status(empty)
+    terminal.show_status(empty)
     out = capsys.readouterr().out
     assert out.startswith("No full run was complete yet.\n0 messages")
     assert "Last runs: none" in out
 
 
 def test_an_error_says_what_is_safe_and_what_to_type_next(capsys: pytest.CaptureFixture[str]) -> None:
-    display.show_error(MirrorError("It [broke].", safe="Nothing was lost.", next="message-mirror sync"))
+    terminal.show_error(MirrorError("It [broke].", safe="Nothing was lost.", next="message-mirror sync"))
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "It [broke].\n  Safe: Nothing was lost.\n  Next: message-mirror sync\n"
 
 
 def test_an_error_says_no_more_than_there_is(capsys: pytest.CaptureFixture[str]) -> None:
-    display.show_error(MirrorError("It broke."))
+    terminal.show_error(MirrorError("It broke."))
     assert capsys.readouterr().err == "It broke.\n"
 
 
 def test_a_long_error_is_not_broken_into_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    display.show_error(MirrorError("word " * 100))
+    terminal.show_error(MirrorError("word " * 100))
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_progress_without_a_terminal_is_a_log_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 1000.0
-    monkeypatch.setattr("worker.progress_bar.time.monotonic", lambda: now_s)
+    monkeypatch.setattr("worker.cli.progress_bar.time.monotonic", lambda: now_s)
     with progress_report() as report, capture_logs() as logged:
         for second in range(25):
             now_s = 1000.0 + second

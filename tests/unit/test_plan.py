@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.jobs.plan import (
+from worker.jobs.run.plan import (
     Deletions,
     Outcome,
     Resumption,

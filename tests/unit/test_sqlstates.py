@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from worker.load.sqlstates import MEANINGS, Then, meaning_of
+from worker.load.postgres.sqlstates import MEANINGS, Then, meaning_of
 
 WAITED_FOR = (
     *("08000", "08006", "08P01", "57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "25006", "53300"),

@@ -9,9 +9,9 @@ import pytest
 
 import worker
 from worker.load import land
-from worker.load import statements as statements_module
-from worker.load.migrate import known_files
-from worker.load.statements import SQL_DIRECTORY, render, statement, statements
+from worker.load.postgres import statements as statements_module
+from worker.load.postgres.migrations import known_files
+from worker.load.postgres.statements import SQL_DIRECTORY, render, statement, statements
 
 QUERIES = SQL_DIRECTORY / "queries"
 NAMES = sorted(f"{path.stem}/{name}" for path in QUERIES.glob("*.sql") for name, _ in statements(path))

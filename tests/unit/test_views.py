@@ -11,7 +11,7 @@ from hashlib import sha256
 import pytest
 
 from worker.errors import MigrationError
-from worker.load.migrate import SqlFile, known_files, outstanding
+from worker.load.postgres.migrations import SqlFile, known_files, outstanding
 
 # The schema and all views as they were when the newest migration was the one named. When this fails, add a migration
 # (for a view, a comment that says which one changed and why will do) and a line below. Lines that are there stay: they

@@ -26,7 +26,7 @@ from typing import TypeVar
 
 import msgspec
 
-from worker.extract.outcome import TRANSIENT, issue_codes
+from worker.extract.operation_outcome import TRANSIENT, issue_codes
 
 THROTTLING = frozenset({429, 503})
 _TIMING = frozenset({408, 425})

@@ -19,7 +19,8 @@ from worker.extract.exchange import Answer, Request
 from worker.extract.patience import REFUSED_TOKEN_S, Failure
 
 if TYPE_CHECKING:
-    from worker.extract.connection import Connection, Server
+    from worker.extract.connection import Connection
+    from worker.extract.server import Server
     from worker.setting_values import Secret
     from worker.settings import Settings
 

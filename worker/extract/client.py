@@ -18,10 +18,11 @@ from worker.extract import answers
 from worker.extract.ahead import Ahead
 from worker.extract.auth import TokenSource
 from worker.extract.bundle import decode_page
-from worker.extract.connection import Clock, Connection, Server
+from worker.extract.connection import Clock, Connection
 from worker.extract.exchange import Answer, Bounds, Request
 from worker.extract.links import first_url, mismatch, next_url
 from worker.extract.patience import Failure, Patience
+from worker.extract.server import Server
 from worker.extract.transport import proxy_of
 from worker.settings import SOURCE_FIRST_PATIENCE
 

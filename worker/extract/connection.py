@@ -10,9 +10,9 @@ import asyncio
 import random
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 import aiohttp
 
@@ -20,28 +20,26 @@ from worker import __version__
 from worker.errors import MirrorError, PageFailed
 from worker.extract.answers import Means
 from worker.extract.exchange import Answer, Bounds, Request, exchange
-from worker.extract.failures import source_away
-from worker.extract.pace import Pace, next_slot, parse_retry_after
+from worker.extract.pace import next_slot, parse_retry_after
 from worker.extract.patience import (
     Attempts,
     Decision,
     Failure,
     GiveUpPage,
     GiveUpToken,
-    Patience,
     Probe,
-    Reach,
     Renew,
     Wait,
     decide,
 )
-from worker.extract.transport import Proxy, tls_context
+from worker.extract.source_errors import source_away
+from worker.extract.transport import tls_context
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from worker.extract.auth import TokenSource
+    from worker.extract.server import Server
     from worker.settings import Settings
 
 Judged = TypeVar("Judged")
@@ -68,24 +66,24 @@ class Clock:
     jitter: Callable[[], float] = random.random
 
 
-@dataclass(slots=True)
-class Server:
-    """A server that is asked, and how it has been answering.
+class Tokens(Protocol):
+    """The bearer tokens of requests, as `worker.extract.auth` hands them out."""
 
-    `name`, `setting` and `speaks` are for messages. `probe_url` is something small to ask for when it must be found out
-    whether the server is gone, or one request hangs for ever.
-    """
+    @property
+    def is_given(self) -> bool:
+        """Whether the token is a ready one: there is no fresh one to be had."""
 
-    name: str
-    setting: str
-    speaks: str
-    patience: Patience
-    proxy: Proxy | None = None
-    probe_url: str | None = None
-    reach: Reach = field(default_factory=Reach)
-    pace: Pace = field(default_factory=Pace)
-    said_at: float | None = None
-    """When somebody last said that it does not answer; None if it has answered since."""
+    async def get(self) -> str:
+        """Return a token that should be accepted now. Raises AccessRefused, SourceAway or SettingsError."""
+
+    def can_replace(self, token: str) -> bool:
+        """Tell whether another token than `token` can be had."""
+
+    def invalidate(self, token: str) -> None:
+        """Take note that the source refused `token` (401)."""
+
+    def refusal(self) -> MirrorError:
+        """Return what to tell a person if the source refuses our tokens (401)."""
 
 
 class Connection:
@@ -123,7 +121,7 @@ class Connection:
         server: Server,
         request: Request,
         judge: Callable[[Answer], Judged | Failure],
-        tokens: TokenSource | None = None,
+        tokens: Tokens | None = None,
     ) -> Judged:
         """Send `request` until `judge` makes something of its answer, and return that.
 
@@ -158,7 +156,7 @@ class Connection:
                 case _:
                     raise source_away(server, outcome, attempts.failed, self.clock.monotonic() - first_began)
 
-    def _noted(self, attempts: Attempts, failure: Failure, tokens: TokenSource | None, token: str) -> Attempts:
+    def _noted(self, attempts: Attempts, failure: Failure, tokens: Tokens | None, token: str) -> Attempts:
         """Return the attempts with one more that failed, and what its token came to."""
         if tokens is None or failure.means is not Means.RENEW:
             return replace(attempts, failed=attempts.failed + 1, refused_since=None)
@@ -170,7 +168,7 @@ class Connection:
         server: Server,
         request: Request,
         judge: Callable[[Answer], Judged | Failure],
-        tokens: TokenSource | None,
+        tokens: Tokens | None,
         bounds: Bounds,
     ) -> tuple[Judged | Failure, str]:
         """Return what came of one attempt, and the token that it showed."""
@@ -209,7 +207,7 @@ class Connection:
             get_logger().info("source answers again", seconds=round(now - silent_since))
 
     async def _probe(
-        self, server: Server, request: Request, judge: Callable[[Answer], Judged | Failure], tokens: TokenSource | None
+        self, server: Server, request: Request, judge: Callable[[Answer], Judged | Failure], tokens: Tokens | None
     ) -> None:
         """Ask for something small, once, unless that is what was asked for."""
         if server.probe_url is None or server.probe_url == request.url:
@@ -218,7 +216,7 @@ class Connection:
         with suppress(PageFailed):
             await self._attempt(server, Request(server.probe_url), judge, tokens, quick)
 
-    async def _take_turn(self, server: Server, tokens: TokenSource) -> str:
+    async def _take_turn(self, server: Server, tokens: Tokens) -> str:
         """Wait for a slot, and return the token of that moment: one that was taken before may be stale by now."""
         await tokens.get()  # before the line: if a first token cannot be had, that is one failure for all who wait
         async with self._line:

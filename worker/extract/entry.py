@@ -14,7 +14,7 @@ import msgspec
 from worker.defects import guarded
 from worker.extract.dates import Instant, read_instant
 from worker.extract.ignored import without_ignored
-from worker.extract.outcome import is_outcome, says_not_whole
+from worker.extract.operation_outcome import is_outcome, says_not_whole
 from worker.records import FHIR_ID, Aside, Communication, Quality, Reason, Reference, Rejected
 
 ENTRY_BYTES_MAX = 32 * 1024 * 1024

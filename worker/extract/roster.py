@@ -13,7 +13,7 @@ import msgspec
 
 from worker.defects import guarded
 from worker.extract.entry import hash_entry
-from worker.extract.outcome import is_outcome, says_not_whole
+from worker.extract.operation_outcome import is_outcome, says_not_whole
 from worker.records import FHIR_ID, Practitioner
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from worker.errors import PageFailed, SourceAway, WarehouseAway
 from worker.extract import roster
 from worker.extract.client import Source
-from worker.jobs import mirror, people, plan
-from worker.jobs.progress import Progress, Report, no_report
-from worker.jobs.together import together
-from worker.jobs.workplace import Connect, known_practitioners, open_source, open_workplace
+from worker.jobs.run import mirror, plan, rosters
+from worker.jobs.run.progress import Progress, Report, no_report
+from worker.jobs.run.together import together
+from worker.jobs.run.workplace import Connect, known_practitioners, open_source, open_workplace
 from worker.load.report import count_in_vain
 
 if TYPE_CHECKING:
@@ -100,12 +100,12 @@ async def _total(source: Source, search: Search) -> int | None:
 async def _searches(source: Source, selection: plan.Selection, seen: list[str]) -> tuple[list[Search], int]:
     practitioners, patients, requests = selection.practitioners, selection.patients, 0
     if selection.everyone:
-        lists = await people.read_practitioners(source)
+        lists = await rosters.read_practitioners(source)
         practitioners = tuple(roster.everyone((p for one in lists for p in one.practitioners), seen))
-        # The active ones are read once more (`people.read_practitioners`).
+        # The active ones are read once more (`rosters.read_practitioners`).
         requests = sum(requests_for(one.walked.total or 0) for one in (*lists, lists[0]))
         if selection.by_patient:
-            listed = await people.read_patients(source, ())
+            listed = await rosters.read_patients(source, ())
             patients = listed.ids
             requests += requests_for(listed.walked.total or 0)
     return plan.searches_for(practitioners, patients, selection.ids), requests

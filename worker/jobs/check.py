@@ -11,21 +11,21 @@ from worker.advice import advise
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE, EXIT_WAREHOUSE, MirrorError, PageFailed
 from worker.extract.client import Source
 from worker.extract.roster import PATIENTS
-from worker.jobs import people
 from worker.jobs.check_search import fault_of_a_search
-from worker.jobs.differences import FORBIDDEN
-from worker.jobs.warehouse import warehouse_dsn
-from worker.jobs.workplace import open_source
-from worker.load.database import open_warehouse, read_dsn
-from worker.load.inspect import Finding, inspect_hints, inspect_server, may_migrate, may_write, weak_transport
+from worker.jobs.run import rosters
+from worker.jobs.run.warehouse import warehouse_dsn
+from worker.jobs.run.workplace import open_source
+from worker.jobs.verify.differences import FORBIDDEN
 from worker.load.ledger import check_instance
-from worker.load.migrate import read_outstanding
+from worker.load.postgres.database import open_warehouse, read_dsn
+from worker.load.postgres.inspect import Finding, inspect_hints, inspect_server, may_migrate, may_write, weak_transport
+from worker.load.postgres.migrations import read_outstanding
 from worker.settings import FIRST_PATIENCE, unknown_variables
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from worker.load.database import Warehouse
+    from worker.load.postgres.database import Warehouse
     from worker.settings import Settings
 
 
@@ -66,7 +66,7 @@ async def _source(settings: Settings) -> AsyncIterator[Check]:
         yield Check(True, f"the source's settings are sound; the instance is {instance}")
         async with open_source(settings, partial(Source.open, first_patience=FIRST_PATIENCE)) as source:
             yield Check(True, "the source answers, and lets us search for messages")
-            lists = await people.read_practitioners(source)
+            lists = await rosters.read_practitioners(source)
             yield judge_roster(lists)
             if practitioners := [one for listed in lists for one in listed.ids]:
                 yield await _search(source, practitioners)
@@ -97,7 +97,7 @@ async def _patients(source: Source) -> Check:
     return Check(True, "the source lists patients, as verify and backfill need")
 
 
-def judge_roster(lists: Sequence[people.People]) -> Check:
+def judge_roster(lists: Sequence[rosters.People]) -> Check:
     """Return what the active and the inactive list of practitioners come to. Pure."""
     reasons = sorted({one.walked.reason for one in lists if one.walked.reason is not None})
     if reasons:

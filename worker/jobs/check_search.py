@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from worker.advice import advise
 from worker.errors import PageFailed
-from worker.jobs import plan
-from worker.jobs.walk import RESOURCE
+from worker.jobs.run import plan
+from worker.jobs.run.walk import RESOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

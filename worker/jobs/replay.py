@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from worker.extract.entry import read_entry, read_resource
-from worker.jobs import plan
-from worker.jobs.begin import begin_anew
-from worker.jobs.derive import derive
-from worker.jobs.progress import Progress, Report, no_report
-from worker.jobs.rules import rules_of
-from worker.jobs.warehouse import open_locked
+from worker.jobs.run import plan
+from worker.jobs.run.begin import begin_anew
+from worker.jobs.run.derive import derive
+from worker.jobs.run.progress import Progress, Report, no_report
+from worker.jobs.run.rules import rules_of
+from worker.jobs.run.warehouse import open_locked
 from worker.load import ledger, rederive
 from worker.reader.parent import open_reader
 from worker.records import Communication
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from datetime import datetime
 
-    from worker.load.database import Connection, Warehouse
-    from worker.load.lock import RunLock
+    from worker.load.postgres.database import Connection, Warehouse
+    from worker.load.run_lock import RunLock
     from worker.reader.parent import Reader
     from worker.settings import Settings
 

@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from worker.errors import MirrorError
-from worker.jobs.rules import rules_of
-from worker.jobs.warehouse import existing_warehouse_dsn, warehouse_dsn
+from worker.jobs.run.rules import rules_of
+from worker.jobs.run.warehouse import existing_warehouse_dsn, warehouse_dsn
 from worker.load import report
-from worker.load.database import open_warehouse
+from worker.load.postgres.database import open_warehouse
 from worker.transform.message import rules_version
 
 if TYPE_CHECKING:

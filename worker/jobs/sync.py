@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from worker.extract.client import Source
-from worker.jobs import mirror
-from worker.jobs.plan import Selection
-from worker.jobs.progress import Report, no_report
-from worker.jobs.workplace import Connect, open_workplace
+from worker.jobs.run import mirror
+from worker.jobs.run.plan import Selection
+from worker.jobs.run.progress import Report, no_report
+from worker.jobs.run.workplace import Connect, open_workplace
 
 if TYPE_CHECKING:
     from worker.settings import Settings

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from worker.load.database import Connection, Warehouse
+    from worker.load.postgres.database import Connection, Warehouse
 
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """A run that was never closed, as `worker.jobs.plan` weighs it. `age` is by the warehouse's clock."""
+    """A run that was never closed, as `worker.jobs.run.plan` weighs it. `age` is by the warehouse's clock."""
 
     id: int
     job: str

@@ -10,7 +10,7 @@ from worker.load.quarantine import resolve_gone
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from worker.load.database import Connection, Warehouse
+    from worker.load.postgres.database import Connection, Warehouse
 
 
 @dataclass(frozen=True, slots=True)

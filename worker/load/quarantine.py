@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from worker.load.database import Connection, Warehouse
+    from worker.load.postgres.database import Connection, Warehouse
     from worker.records import Message, Rejected, Search
 
 FLOOR, SHARE = 10, 0.01

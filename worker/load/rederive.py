@@ -12,7 +12,7 @@ from worker.load.set_aside import find_partial, write_in_parts
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from worker.load.database import Connection, Warehouse
+    from worker.load.postgres.database import Connection, Warehouse
     from worker.records import Message
 
 Rewrite: TypeAlias = "Callable[[Connection, Warehouse, Sequence[Message]], Awaitable[None]]"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from worker.errors import MigrationError
-from worker.load.lock import lock_key, told_holder
-from worker.load.migrate import read_outstanding_in
+from worker.load.postgres.lock import lock_key, told_holder
+from worker.load.postgres.migrations import read_outstanding_in
 from worker.load.rederive import count_older
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from worker.load.database import Connection, Warehouse
+    from worker.load.postgres.database import Connection, Warehouse
 
 
 @dataclass(frozen=True, slots=True)

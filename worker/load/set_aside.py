@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from worker.load.migrate import known_files
-from worker.load.sqlstates import Then, meaning_of
+from worker.load.postgres.migrations import known_files
+from worker.load.postgres.sqlstates import Then, meaning_of
 from worker.records import Quality, Reason, Rejected
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from worker.load.database import Connection, Warehouse
+    from worker.load.postgres.database import Connection, Warehouse
     from worker.records import Message
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from worker.load.database import Connection, Warehouse
+    from worker.load.postgres.database import Connection, Warehouse
     from worker.records import Message, Rejected
 
 

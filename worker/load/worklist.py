@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from worker.errors import LeaseLost
-from worker.load.failures import RowRefused
+from worker.load.fingerprints import Seen, write_mark
 from worker.load.land import Landed, land_messages, total
-from worker.load.marks import Seen, write_mark
+from worker.load.postgres.database_errors import RowRefused
 from worker.load.quarantine import resolve, store_rejected
 from worker.load.set_aside import find_partial, rejected, write_in_parts
 from worker.records import Message, Reason, Rejected, Search
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from uuid import UUID
 
-    from worker.load.database import Connection, Warehouse
+    from worker.load.postgres.database import Connection, Warehouse
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from worker.sandbox.outcome import Refused
+from worker.sandbox.refusals import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from worker.sandbox.outcome import Refused, operation_outcome
+from worker.sandbox.refusals import Refused, operation_outcome
 
 if TYPE_CHECKING:
     from worker.sandbox.messages import Resource

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from worker.sandbox.faults_moment import documented_refusal, json_answer
-from worker.sandbox.outcome import operation_outcome
+from worker.sandbox.refusals import operation_outcome
 
 if TYPE_CHECKING:
     from worker.sandbox.faults_moment import Moment

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from worker.sandbox.outcome import documented
+from worker.sandbox.refusals import documented
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

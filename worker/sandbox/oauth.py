@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 
-from worker.sandbox.outcome import Refused
+from worker.sandbox.refusals import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

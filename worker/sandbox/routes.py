@@ -11,7 +11,7 @@ from aiohttp import web
 from worker.sandbox.capability import capability_statement
 from worker.sandbox.create import check_precondition, new_communication
 from worker.sandbox.edit import edited
-from worker.sandbox.outcome import Refused, documented, operation_outcome, unknown_resource
+from worker.sandbox.refusals import Refused, documented, operation_outcome, unknown_resource
 from worker.sandbox.searchset import (
     COMMUNICATION_PARAMETERS,
     PATIENT_PARAMETERS,

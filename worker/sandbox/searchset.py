@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from worker.sandbox.messages import scattered
-from worker.sandbox.outcome import Refused
+from worker.sandbox.refusals import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, NoReturn
 
 from worker.errors import MirrorError, RunLocked
-from worker.jobs.warehouse import warehouse_dsn
-from worker.load.database import Warehouse
-from worker.load.lock import HeldLock
+from worker.jobs.run.warehouse import warehouse_dsn
+from worker.load.postgres.database import Warehouse
+from worker.load.postgres.lock import HeldLock
 from worker.telemetry import get_logger, log_error, where
 
 if TYPE_CHECKING:

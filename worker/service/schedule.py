@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from worker.advice import advise, again_of
 from worker.errors import EXIT_LOCKED, EXIT_SOURCE, EXIT_WAREHOUSE, MirrorError
-from worker.jobs.plan import QUARANTINE, Outcome
+from worker.jobs.run.plan import QUARANTINE, Outcome
 from worker.jobs.status import last_sync
 from worker.jobs.sync import sync
 from worker.service.cron import Schedule, due, schedule_of
@@ -23,7 +23,7 @@ from worker.telemetry import get_logger, log_error, where
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from worker.jobs.mirror import RunResult
+    from worker.jobs.run.mirror import RunResult
     from worker.load.report import LastSync
     from worker.settings import Settings
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from worker.load.embedded.home import PORT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
 ROLE = "mirror"
 DATABASE = "canvas"
-PORT = 5432  # names the socket file; nothing listens on TCP
 IDENT_MAP = "mirror"
 
 # Patients' words reach a server's log in the failing statement, its parameters, DETAIL and CONTEXT, and in

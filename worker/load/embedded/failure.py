@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from worker.load.embedded.home import Home
-
 LAST_LINES = 6
 SAFE = "What was in the warehouse is still there."
 
@@ -37,17 +35,17 @@ KNOWN_CAUSES = (
 )
 
 
-def program_failed(doing: str, output: str, home: Home) -> EmbeddedServerError:
+def program_failed(doing: str, output: str, *, home: Path, log: Path) -> EmbeddedServerError:
     """Return the error for a program of PostgreSQL that failed, from the lines it printed."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     said = "\n".join([line for line in lines if not line.startswith("pg_ctl: ")][-LAST_LINES:])
     for sign, what, then in KNOWN_CAUSES:
         if sign in output:
-            return EmbeddedServerError(f"{doing} failed. {what}\n{said}", safe=SAFE, next=then.format(home=home.path))
+            return EmbeddedServerError(f"{doing} failed. {what}\n{said}", safe=SAFE, next=then.format(home=home))
     return EmbeddedServerError(
         f"{doing} failed:\n{said}",
         safe=SAFE,
-        next=f"More may stand in {home.log}. Or set WAREHOUSE_DSN to a PostgreSQL that runs elsewhere.",
+        next=f"More may stand in {log}. Or set WAREHOUSE_DSN to a PostgreSQL that runs elsewhere.",
     )
 
 

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 from worker.errors import EmbeddedServerError
 from worker.load.embedded.account import Account, server_account
-from worker.load.embedded.config import PORT
 from worker.load.embedded.failure import SAFE
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 ELSEWHERE = Path("/var/lib/canvas-message-mirror")
 POINTER = "server-is-at"
 LOCK = "start.lock"
+PORT = 5432  # names the socket file; nothing listens on TCP
 
 # sun_path of sockaddr_un holds 108 bytes on Linux and 104 on macOS, the closing NUL included.
 SOCKET_PATH_MAX_BYTES = 103

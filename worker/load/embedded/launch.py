@@ -96,16 +96,16 @@ def _start_postmaster(home: Home, binaries: Binaries) -> None:
         raise postmaster.not_ready(home, READY_WITHIN_S)
     if "FATAL" not in said:
         said += _log_of_last_start(home)
-    raise program_failed("Starting the embedded PostgreSQL", said, home)
+    raise program_failed("Starting the embedded PostgreSQL", said, home=home.path, log=home.log)
 
 
 def _run(home: Home, doing: str, command: Sequence[str | Path], stdin: str = "") -> None:
     try:
         done = home.account.run(command, stdin=stdin, timeout_s=INITDB_WITHIN_S)
     except subprocess.TimeoutExpired:
-        raise program_failed(doing, f"no end after {INITDB_WITHIN_S} s", home) from None
+        raise program_failed(doing, f"no end after {INITDB_WITHIN_S} s", home=home.path, log=home.log) from None
     if done.returncode != 0:
-        raise program_failed(doing, done.stdout, home)
+        raise program_failed(doing, done.stdout, home=home.path, log=home.log)
 
 
 def _remove_old_logs(home: Home) -> None:

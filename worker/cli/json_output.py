@@ -1,0 +1,68 @@
+"""What `--json` prints: one document on stdout, for programs."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from worker.advice import advise, again_of
+
+if TYPE_CHECKING:
+    from worker.jobs.run.mirror import RunResult
+    from worker.jobs.verify.job import Verification
+
+
+def verification_as_json(result: Verification) -> dict[str, Any]:
+    """Return what `verify --json` prints: counts, and the ids of messages that differ. No reference to anybody.
+
+    `moved` is None if no two passes agreed: then nobody knows.
+    """
+    return {
+        "run_id": result.run_id,
+        "proven": result.proven,
+        "reason": result.reason,
+        "clean": result.clean,
+        "passes": result.passes,
+        "patients": result.patients,
+        "entries": result.entries,
+        "moved": result.found.moved if result.agreed else None,
+        "gone": result.found.gone,
+        "held": result.found.held,
+        "denied": result.found.denied,
+        "unknown": result.found.unknown,
+        "differences": result.found.differences,
+        "ids": result.found.ids,
+    }
+
+
+def run_as_json(result: RunResult) -> dict[str, Any]:
+    """Return what `sync --json` and `backfill --json` print: the run as in `status --json`, and how it ended.
+
+    `reasons` says why it was not complete: how many searches for each reason, None for a reason of the run as a whole.
+    `next` says what to type, a sentence each; nothing after a complete run.
+    """
+    complete = result.outcome == "complete"
+    return {
+        **result.figures,
+        "resumed": result.resumed,
+        "reasons": {} if complete else {reason: result.reasons.get(reason) for reason in result.why},
+        "gone": result.gone,
+        "not_asked": result.not_asked,
+        "held": result.held,
+        "not_listed": result.sums.not_listed,
+        "not_found": result.in_vain,
+        "next": [] if complete else list(advise(result.why, again_of(result.job)) or [f"{again_of(result.job)}."]),
+    }
+
+
+def document(content: dict[str, Any]) -> str:
+    """Return a JSON document; instants are ISO 8601, durations seconds."""
+    return json.dumps(content, default=value_as_json, indent=2)
+
+
+def value_as_json(value: object) -> str | float:
+    """Return what JSON has no form for, as `status --json` prints it: ISO 8601, and seconds."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value.total_seconds() if isinstance(value, timedelta) else str(value)

@@ -1,0 +1,231 @@
+"""The commands that need no Canvas: quarantine, the sandbox, the embedded warehouse, and the demo of the last two.
+
+As in `worker.cli.commands`, everything heavy is imported inside the commands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from worker.cli.process import end_shown, run_job
+from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted, RunLocked, SettingsError, WrongInstance
+from worker.records import Reason
+from worker.settings import log_form, read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.load.embedded import EmbeddedServer
+
+Command = TypeVar("Command", bound="Callable[..., Any]")
+
+AT_LEAST_ONE = click.IntRange(1)
+
+
+class Group(click.Group):
+    """A group whose help lists each command with its whole first sentence, however long."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands; lines that are too long are wrapped rather than cut."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, self.commands[name].get_short_help_str(limit=1000)) for name in self.list_commands(ctx)]
+            )
+
+
+def _count(option: str, default: int, meaning: str) -> Callable[[Command], Command]:
+    """Return the decorator of an option that takes a number from 1."""
+    return click.option(option, type=AT_LEAST_ONE, metavar="N", default=default, show_default=True, help=meaning)
+
+
+@click.command()
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    default=8090,
+    show_default=True,
+    help="0 picks a free one.",
+)
+@click.option(
+    "--edition",
+    type=click.Choice(["seed", "current"]),
+    default="current",
+    show_default=True,
+    help="Which edition of Canvas's documentation to follow.",
+)
+@_count("--messages", 20_000, "Messages of the clinic.")
+@_count("--practitioners", 60, "Its practitioners.")
+@_count("--patients", 2_000, "Its patients.")
+@click.option("--seed", metavar="N", default=1, show_default=True, help="The same seed makes the same clinic.")
+@click.option(
+    "--latency-ms",
+    type=click.IntRange(0),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Time that each request takes at least.",
+)
+@click.option("--faults", type=int, metavar="SEED", help="Spoil one request in twenty, or let messages move meanwhile.")
+def sandbox(
+    port: int,
+    edition: Any,
+    messages: int,
+    practitioners: int,
+    patients: int,
+    seed: int,
+    latency_ms: int,
+    faults: int | None,
+) -> None:
+    """Run a local Communication server with a made-up clinic."""
+    from worker.sandbox.faults import Faults, SeededScript
+    from worker.sandbox.population import make_clinic
+    from worker.sandbox.sandbox_server import SandboxServer, serve_forever
+    from worker.telemetry import configure_logging
+
+    configure_logging(log_form(os.environ))
+    clinic = make_clinic(messages=messages, practitioners=practitioners, patients=patients, seed=seed, edition=edition)
+    spoilers = () if faults is None else (Faults(clinic, SeededScript(faults), faults).middleware,)
+    with contextlib.suppress(Interrupted):
+        run_job(serve_forever(SandboxServer(clinic, latency_ms=latency_ms, middlewares=spoilers), port))
+
+
+@click.group(cls=Group)
+def warehouse() -> None:
+    """Start, stop and enter the embedded PostgreSQL in WAREHOUSE_DIR."""
+
+
+@warehouse.command("start")
+def warehouse_start() -> None:
+    """Start it, if it does not run, and print its URL; makes it the first time."""
+    server, _ = _embedded()
+    click.echo(server.start())
+
+
+@warehouse.command("stop")
+def warehouse_stop() -> None:
+    """Stop it. Its data stay."""
+    server, _ = _embedded()
+    click.echo("stopped" if server.stop() else "was not running")
+
+
+@warehouse.command("dsn")
+def warehouse_dsn() -> None:
+    """Print a URL without secrets, for asyncpg, libpq and SQLAlchemy; starts a server that is stopped."""
+    server, _ = _embedded()
+    click.echo(server.start_again())
+    end_shown()
+
+
+@warehouse.command("psql", context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def warehouse_psql(arguments: tuple[str, ...]) -> None:
+    """Start psql on it, to read, with any ARGUMENTS of psql's.
+
+    Tables of WAREHOUSE_SCHEMA are found by their bare names. To write, type SET ROLE NONE first.
+    """
+    server, schema = _embedded()
+    server.psql(schema, arguments)
+
+
+@warehouse.command("remove")
+@click.confirmation_option(prompt="Delete the embedded server's data for good?", help="Do not ask.")
+def warehouse_remove() -> None:
+    """Stop it and delete its data, for good."""
+    server, _ = _embedded()
+    server.remove()
+    click.echo("removed")
+
+
+def _embedded() -> tuple[EmbeddedServer, str]:
+    """Return the server of the settings, and the analysts' schema in it."""
+    from worker.load.embedded import EmbeddedServer
+    from worker.telemetry import configure_logging, withhold_unhandled
+
+    # The server can be stopped whatever is wrong with the source's settings.
+    settings = read_settings({name: value for name, value in os.environ.items() if name.startswith("WAREHOUSE_")})
+    configure_logging(settings.log)
+    withhold_unhandled()
+    if settings.dsn is not None:
+        raise SettingsError(
+            "WAREHOUSE_DSN is set: this is about the embedded server, which is not in use.",
+            next="Unset WAREHOUSE_DSN (and WAREHOUSE_DSN_FILE) for this command, or use psql with that URL.",
+        )
+    return EmbeddedServer(settings.warehouse_dir), settings.schema
+
+
+@click.group(cls=Group)
+def quarantine() -> None:
+    """Say of entries in quarantine that they are known."""
+
+
+@quarantine.command("accept")
+@click.argument("reason")
+def quarantine_accept(reason: str) -> None:
+    """Let what lies there for REASON be no reason for an incomplete run any more.
+
+    It is kept and counted as before; who accepted it, and when, is noted. What comes to it later is judged by itself.
+    `message-mirror status` names the reasons.
+    """
+    from worker.jobs.accept_quarantine import accept
+    from worker.telemetry import configure_logging, withhold_unhandled
+
+    if reason not in {*Reason}:
+        known = ", ".join(Reason)
+        raise SettingsError(
+            f"There is no such reason. Reasons are: {known}.", next="message-mirror status names those of now."
+        )
+    settings = read_settings()
+    configure_logging(settings.log)
+    withhold_unhandled()
+    accepted = run_job(accept(settings, Reason(reason)))
+    if accepted:
+        click.echo(f"Accepted: {accepted:,} entries ({reason}). They stay in quarantine, and make no run incomplete.")
+    else:
+        click.echo(f"Nothing lies in quarantine for {reason} that was not accepted before.")
+
+
+@click.command()
+@_count("--messages", 20_000, "Size of the made-up clinic.")
+@click.option("--seed", metavar="N", default=1, show_default=True, help="The same seed makes the same clinic.")
+def demo(messages: int, seed: int) -> None:
+    """Mirror a made-up clinic into an embedded PostgreSQL of its own, .warehouse-demo, and query it.
+
+    No setting of the environment is looked at: your warehouse is left alone.
+    """
+    from worker.cli import terminal
+    from worker.cli.demo import DIRECTORY
+    from worker.cli.demo import demo as job
+    from worker.cli.progress_bar import progress_report
+    from worker.telemetry import configure_logging, withhold_unhandled
+
+    configure_logging()
+    withhold_unhandled()
+    program = Path(sys.argv[0]) if not sys.argv[0].endswith("__main__.py") else Path("python -m worker")
+    unset = "".join(f"{name}= " for name in ("WAREHOUSE_DSN", "WAREHOUSE_DSN_FILE") if os.environ.get(name))
+    here = f"{unset}WAREHOUSE_DIR={DIRECTORY} {_shown(program)} warehouse"
+    anew = f"`{here} remove`, then the same command again"
+    with progress_report() as report:
+        try:
+            result, rows = run_job(job(messages, seed, report))
+        except WrongInstance:
+            what = f"{DIRECTORY} holds another made-up clinic, of other --messages, --seed or version."
+            raise WrongInstance(what, safe="Nothing was changed.", next=f"For this one: {anew}.") from None
+        except RunLocked as locked:
+            again = "Wait for that demo to end, then the same command again."
+            raise RunLocked(locked.what, safe=locked.safe, next=again) from None
+    terminal.show_run(result, again=anew, believe=anew)
+    terminal.show_rows("canvas.live_message by direction", rows)
+    click.echo(f"Go on in psql:\n  {here} psql")
+    sys.exit(EXIT_OK if result.outcome == "complete" else EXIT_INCOMPLETE)
+
+
+def _shown(program: Path) -> str:
+    here = Path.cwd()
+    return str(program.relative_to(here)) if program.is_absolute() and program.is_relative_to(here) else str(program)

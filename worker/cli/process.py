@@ -1,0 +1,211 @@
+"""A command as a process: signals, and how it ends. Everything heavy is imported inside, as in `cli`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import resource
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from worker.cli import streams
+from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE, Interrupted, MirrorError, SettingsError
+from worker.settings import log_form
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from types import FrameType
+
+T = TypeVar("T")
+
+# A terminal that closes ends what it started, but for what was started with nohup.
+_HANGS_UP = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if _HANGS_UP else []))
+_NAME = re.compile(r"(?=.{1,20}$)(?:--?)?[a-z]+(?:-[a-z]+)*")
+DRAIN_S = 8.0
+AGAIN = "The same command again."
+TAKEN_UP = "The same command takes it up again."
+
+
+def run_job(work: Coroutine[Any, Any, T], *, again: str = AGAIN) -> T:
+    """Run a job; the first of `STOP_SIGNALS` cancels it, and it gives back what it holds. Raises Interrupted then.
+
+    Further signals change nothing. What is not given back within `DRAIN_S` is given up: a killed run is as safe.
+    `again` is what to type next after a signal.
+    """
+    import asyncio
+
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        task = loop.create_task(work)
+
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            _on_stop_signals(_take_no_notice)
+            last_resort = threading.Timer(DRAIN_S, _give_up, (again,))
+            last_resort.daemon = True
+            last_resort.start()
+            loop.call_soon_threadsafe(task.cancel)
+
+        # Not the loop's own handlers: when it closes they leave a moment in which a second signal kills.
+        _on_stop_signals(stop)
+        try:
+            return loop.run_until_complete(task)
+        except asyncio.CancelledError:
+            raise _interrupted(again) from None
+        finally:
+            if signal.getsignal(signal.SIGTERM) is stop:
+                _on_stop_signals(_abort)
+
+
+def _on_stop_signals(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> None:
+    for signum in STOP_SIGNALS:
+        signal.signal(signum, handler)
+
+
+def _abort(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """End a command at once while no job runs: it has nothing to give back.
+
+    Not by an exception, which an import that is under way may swallow.
+    """
+    told = b"Interrupted.\n"
+    if log_form(os.environ) == "json":
+        told = b'{"event": "the command failed", "level": "error", "error": "Interrupted", "exit_code": 130}\n'
+    with contextlib.suppress(OSError):
+        os.write(2, told)
+    os._exit(Interrupted.exit_code)
+
+
+def _take_no_notice(_signal: int, _frame: FrameType | None) -> None:
+    """Let a further signal pass. Not SIG_IGN: set while one is on its way, that makes the interpreter complain."""
+
+
+def _interrupted(again: str) -> Interrupted:
+    return Interrupted("Interrupted.", safe="What had been landed is kept.", next=again)
+
+
+def _give_up(again: str) -> NoReturn:
+    """End the process at once, as its end has been waited for long enough."""
+    _show(_interrupted(again))
+    sys.stdout.flush()
+    os._exit(Interrupted.exit_code)
+
+
+def _show(error: MirrorError, kind: str = "") -> None:
+    """Show an error on stderr: as one line if the log is JSON, where `kind` is its name if that is not its type's."""
+    from worker.telemetry import log_error, logs_json
+
+    if logs_json():
+        log_error("the command failed", error, kind=kind)
+        return
+    from worker.cli.terminal import show_error
+
+    show_error(error)
+
+
+def run_command(command: Callable[[], object]) -> NoReturn:
+    """Run a click command, given without its standalone mode, and exit with the codes of `worker.errors`.
+
+    A failure never ends in a traceback: its values could be a patient's words. Nor does a stdout or stderr that cannot
+    be written change how a job ends; only of stdout it is said.
+    """
+    _on_stop_signals(_abort)
+    # What is in memory is patients' words and secrets: a process that crashes leaves none of it in a file.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    streams.never_fail()
+    code = _exit_code(command)
+    _say_what_is_lost()
+    # It has ended as it has: a signal while the interpreter takes its leave would tell otherwise.
+    _on_stop_signals(signal.SIG_IGN)
+    sys.exit(code)
+
+
+def end_shown() -> NoReturn:
+    """End a command that shows something and does nothing else: its exit code tells whether stdout could be written."""
+    sys.exit(EXIT_INCOMPLETE if streams.lost() else EXIT_OK)
+
+
+def _say_what_is_lost() -> None:
+    why = streams.lost()
+    if why is not None:
+        _show(
+            MirrorError(
+                f"stdout could not be written: {why}.",
+                safe="What a job did; its exit code is its own.",
+                next="`message-mirror status` shows how runs ended.",
+            )
+        )
+
+
+def _exit_code(command: Callable[[], object]) -> int | str | None:
+    try:
+        command()
+    except SystemExit as exit_:
+        return exit_.code
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        _show_usage(error)
+        return EXIT_USAGE
+    except click.Abort:
+        return Interrupted.exit_code
+    except MirrorError as error:
+        return _fail(error, error)
+    except Exception as error:  # noqa: BLE001 - a defect of ours; its message could hold a patient's words
+        from worker.telemetry import where
+
+        what = f"A defect of the mirror: {where(error)}"
+        return _fail(error, MirrorError(what, safe="What was committed is kept.", next="Report these lines."))
+    return EXIT_OK
+
+
+def _show_usage(error: click.ClickException) -> None:
+    """Show on stderr what is wrong with what was typed, or the help if nothing was."""
+    typed_nothing = isinstance(error, click.exceptions.NoArgsIsHelpError)
+    context = getattr(error, "ctx", None)
+    if log_form(os.environ) == "json":
+        from worker.telemetry import configure_logging
+
+        configure_logging("json")
+        what = "No command was named." if typed_nothing else _discreetly(error)
+        _show(SettingsError(what, next=f"{context.command_path if context else 'message-mirror'} --help"), "UsageError")
+    elif typed_nothing:
+        error.show()
+    else:
+        click.UsageError(_discreetly(error), context).show()
+
+
+def _discreetly(error: click.ClickException) -> str:
+    """Say what is wrong with what was typed, and nothing of it: it may be a patient's id, and end in a journal."""
+    if isinstance(error, click.BadParameter) and error.param is not None:
+        name = " / ".join(error.param.opts)
+        if isinstance(error, click.MissingParameter):
+            return f"Missing {name}."
+        why = error.__context__.strerror if isinstance(error.__context__, OSError) else None
+        return f"{name}: {why}." if why else f"Invalid value for {name}: it takes {_taken_by(error.param, error.ctx)}."
+    if isinstance(error, click.BadOptionUsage):
+        return error.format_message()  # the name of an option that there is
+    # A name that is none was most likely meant to be one, if it looks like one.
+    typed = getattr(error, "option_name", None) or getattr(error, "command_name", None)
+    if typed is not None and _NAME.fullmatch(typed):
+        return error.format_message()
+    return "There is no such command, option or argument."
+
+
+def _taken_by(parameter: click.Parameter, context: click.Context | None) -> str:
+    if isinstance(parameter.type, click.IntRange):
+        low, high = parameter.type.min, parameter.type.max
+        return f"a whole number from {low}" + (f" to {high}" if high is not None else "")
+    if isinstance(parameter.type, click.DateTime):
+        return "a day such as 2024-01-31"
+    return parameter.make_metavar(context or click.Context(click.Command(None)))
+
+
+def _fail(error: Exception, told: MirrorError) -> int:
+    """Show what is told of an error. Return the exit code."""
+    _show(told, type(error).__name__)
+    return told.exit_code

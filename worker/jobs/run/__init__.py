@@ -1,0 +1,1 @@
+"""A run, from its beginning to its outcome, and where it works."""

@@ -1,0 +1,278 @@
+"""A run: roster, plan, walks, close (see "A run" in worker/README.md).
+
+Whatever ends it early leaves it open in the ledger, and the next run that asks for the same takes it up again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from worker import __version__
+from worker.extract import roster
+from worker.jobs.run import plan, rosters
+from worker.jobs.run.ask import knows_one_of
+from worker.jobs.run.begin import begin_or_resume
+from worker.jobs.run.claims import walk_all
+from worker.jobs.run.hold import implausible
+from worker.jobs.run.progress import Progress, Report
+from worker.jobs.run.rules import rules_of
+from worker.jobs.run.walk import Walker
+from worker.load import fingerprints, land, ledger, missing, quarantine, sightings, worklist
+from worker.load.report import read_run
+from worker.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from worker.jobs.run.workplace import Workplace
+    from worker.records import Search
+
+
+LOGGED = (
+    *("job", "run_id", "scope", "outcome", "seconds", "searches", "searches_accepted"),
+    *("entries", "new", "changed", "unseen", "unchanged", "outside", "quarantined", "deleted", "held", "requests"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A closed run: its number and outcome, what its searches come to, and why some were not accepted."""
+
+    run_id: int
+    job: str
+    scope: str
+    outcome: plan.Outcome
+    resumed: bool
+    sums: ledger.RunSums
+    reasons: dict[str, int]
+    requests: int
+    gone: int
+    deleted: int
+    deletions: plan.Deletions
+    held: int = 0  # of what is gone: how many messages were not marked as deleted, as that looks like a smaller scope
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    """The run's row, by the names that `status --json` and the log use."""
+    in_vain: int = 0  # of the people and messages that a backfill names: how many were not found
+
+    @property
+    def why(self) -> list[str]:
+        """Why it is not complete, in the words of `worker.advice`: of its searches, and of the run as a whole."""
+        whole = [self.deletions.value] if self.deletions in plan.UNBELIEVED else []
+        flooded = [plan.QUARANTINE] if plan.quarantine_flooded(self.sums) else []
+        return [*self.reasons, *whole, *flooded]
+
+    @property
+    def not_asked(self) -> int:
+        """How many messages more may be gone: asking by id ended once more were than a run may mark."""
+        return self.reasons.get(plan.TOO_MANY_MISSING, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Walked:
+    """What walking came to: when the work list was whole, and which messages are gone, with the verdict on them."""
+
+    planned_at: datetime
+    verdict: plan.Deletions
+    gone: list[str]
+    held: list[str]
+
+
+async def run(
+    workplace: Workplace,
+    *,
+    job: str,
+    selection: plan.Selection,
+    resume_within: timedelta | None,
+    report: Report,
+    restart: bool = False,
+    accept_deletions: bool = False,
+    accept_roster: bool = False,
+) -> RunResult:
+    """Run `selection` to its end and close it. Raises any MirrorError, after which the run can be resumed."""
+    warehouse = workplace.warehouse
+    run_id, resumed = await begin_or_resume(workplace, job, selection, resume_within, restart=restart)
+    log = get_logger().bind(job=job, run_id=run_id)
+    log.info("run resumed" if resumed else "run begun", scope=selection.scope, version=__version__)
+    progress = Progress(run_id=run_id)
+    progress.expected, planned_at, listed = await _plan(workplace, run_id, selection, accept_roster=accept_roster)
+    progress.searches = (await warehouse.work(ledger.sum_run, warehouse, run_id)).open
+    report(progress)
+    rules = rules_of(workplace.settings)
+    walker = Walker(workplace.source, warehouse, selection, rules, workplace.reader, progress, report)
+    walker.listed = listed
+    walker.requests_before = await warehouse.work(ledger.read_requests, warehouse, run_id)
+    walked = await _walk_everything(workplace, run_id, walker, planned_at, accept_deletions=accept_deletions)
+    await workplace.hold(run_id)
+    await workplace.lock.work(sightings.settle_wanted, warehouse, run_id)
+    if not selection.quick:
+        await workplace.lock.work(quarantine.resolve_unserved, warehouse, run_id)
+    sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
+    outcome = plan.outcome(sums, walked.verdict)
+    sums, deleted = await warehouse.work(
+        ledger.close_run,
+        warehouse,
+        run_id,
+        outcome.value,
+        gone=sorted({*walked.gone} - {*walked.held}) if walked.verdict is plan.Deletions.MARK else (),
+        held=walked.held if plan.decides_on_held(selection.scope, sums, walked.verdict) else None,
+        planned_at=walked.planned_at,
+        reason=plan.reason(sums, walked.verdict),
+        requests=walker.requests,
+    )
+    result = RunResult(
+        run_id=run_id,
+        job=job,
+        scope=selection.scope,
+        outcome=outcome,
+        resumed=resumed,
+        sums=sums,
+        reasons=await warehouse.work(ledger.count_reasons, warehouse, run_id),
+        requests=walker.requests,
+        gone=len(walked.gone),
+        deleted=deleted,
+        held=len(walked.held),
+        deletions=walked.verdict,
+        figures=await warehouse.work(read_run, warehouse, run_id),
+    )
+    log_closed("run closed", result.figures, result.why)
+    return result
+
+
+def log_closed(event: str, figures: Mapping[str, Any], reasons: Sequence[str]) -> None:
+    """Log how a run ended, with its figures as `status --json` has them: as a warning if it was not complete."""
+    level = "info" if figures["outcome"] == plan.Outcome.COMPLETE else "warning"
+    more = {"reasons": list(reasons)} if reasons else {}
+    getattr(get_logger(), level)(event, **{name: figures[name] for name in LOGGED}, **more)
+
+
+async def _plan(
+    workplace: Workplace, run_id: int, selection: plan.Selection, *, accept_roster: bool
+) -> tuple[int, datetime, frozenset[str] | None]:
+    """Write the work list. Return how many messages its searches had last time, when it was whole, and who is listed.
+
+    Nobody knows who is listed (None) if no roster was asked for, or it is not believed.
+    """
+    practitioners, patients, listed = selection.practitioners, selection.patients, None
+    if selection.everyone:
+        practitioners, listed = await _read_roster(workplace, run_id, accept_roster=accept_roster)
+        patients = tuple(await _read_patients(workplace, run_id)) if selection.by_patient else ()
+    warehouse = workplace.warehouse
+    sizes = await warehouse.work(fingerprints.read_sizes, warehouse)
+    wanted = await warehouse.work(sightings.read_wanted, warehouse) if selection.scope == "full" else []
+    searches = plan.longest_first(plan.searches_for(practitioners, patients, (*selection.ids, *wanted)), sizes)
+    planned_at = await workplace.lock.work(worklist.plan_searches, warehouse, run_id, searches)
+    return sum(sizes.get((search.parameter, search.value), 0) for search in searches), planned_at, listed
+
+
+async def _walk_everything(
+    workplace: Workplace, run_id: int, walker: Walker, planned_at: datetime, *, accept_deletions: bool
+) -> _Walked:
+    """Walk the work list, look for what is missing, and go on while somebody was met for the first time.
+
+    Of what is gone, what is not plausible is held, unless the operator accepts deletions.
+    """
+    while True:
+        await walk_all(workplace, run_id, walker)
+        verdict, gone = await _look_for_missing(workplace, run_id, walker, accept_deletions=accept_deletions)
+        searches = await _of_newly_met(workplace, run_id, walker.selection)
+        if not searches:
+            believes = verdict is plan.Deletions.MARK and not accept_deletions
+            held = await implausible(workplace, run_id, gone) if believes else []
+            return _Walked(planned_at, verdict, gone, held)
+        walker.progress.searches += len(searches)
+        planned_at = await workplace.lock.work(worklist.plan_searches, workplace.warehouse, run_id, searches)
+
+
+async def _read_roster(
+    workplace: Workplace, run_id: int, *, accept_roster: bool
+) -> tuple[tuple[str, ...], frozenset[str] | None]:
+    """Return whom to search for, and who is listed: None if the roster is not accepted, or not believed."""
+    warehouse, keep_names = workplace.warehouse, workplace.settings.practitioner_names
+    lists = await rosters.read_practitioners(workplace.source)
+    listed_once = {p.id: p if keep_names else plan.without_name(p) for one in lists for p in one.practitioners}
+    if all(one.walked.accepted for one in lists):
+        before = await warehouse.work(land.read_roster_size, warehouse)
+        lists = rosters.object_to(
+            lists, plan.roster_objection(listed=len(listed_once), before=before, accepted_by_operator=accept_roster)
+        )
+    for listed in lists:
+        await workplace.lock.work(worklist.save_roster_search, warehouse, run_id, listed.walked)
+    whole = all(one.walked.accepted for one in lists)
+    listed_people = list(listed_once.values())
+    await workplace.lock.work(land.save_roster, warehouse, listed_people, run_id=run_id, whole=whole)
+    seen = await warehouse.work(land.read_practitioners, warehouse)
+    return tuple(roster.everyone(listed_people, seen)), frozenset(listed_once) if whole else None
+
+
+async def _of_newly_met(workplace: Workplace, run_id: int, selection: plan.Selection) -> list[Search]:
+    """Return the searches of practitioners first seen in this run: their older messages belong to it, too."""
+    if not selection.everyone:
+        return []
+    warehouse = workplace.warehouse
+    known = await warehouse.work(land.read_practitioners, warehouse)
+    planned = await warehouse.work(worklist.read_planned, warehouse, run_id)
+    return [search for search in plan.searches_for(known, (), ()) if search not in planned]
+
+
+async def _read_patients(workplace: Workplace, run_id: int) -> tuple[str, ...]:
+    met = await workplace.warehouse.work(sightings.known_patients, workplace.warehouse)
+    listed = await rosters.read_patients(workplace.source, met)
+    await workplace.lock.work(worklist.save_roster_search, workplace.warehouse, run_id, listed.walked)
+    return listed.ids
+
+
+async def _look_for_missing(
+    workplace: Workplace, run_id: int, walker: Walker, *, accept_deletions: bool
+) -> tuple[plan.Deletions, list[str]]:
+    """Ask by id for what the run should have been shown and was not. Return the verdict on what is gone, and its ids.
+
+    Asking ends as soon as more are gone than a run may mark: then none will be.
+    """
+    warehouse, selection = workplace.warehouse, walker.selection
+    if selection.windowed or selection.quick:
+        return plan.Deletions.NONE_FOUND, []
+    ids = await warehouse.work(missing.find_missing, warehouse, run_id)
+    live = await warehouse.work(missing.count_live, warehouse) if ids else 0
+    if ids:
+        await workplace.lock.work(worklist.ask_for, warehouse, run_id, ids)
+        # What a verification wanted, and the source no longer has, is no row that could be marked.
+        walker.gone.intersection_update(ids)
+        walker.progress.searches += len(ids)
+        await walk_all(workplace, run_id, walker, gone_max=None if accept_deletions else plan.deletions_max(live))
+        await workplace.lock.work(worklist.give_up, warehouse, run_id, plan.TOO_MANY_MISSING)
+        await _walk_what_hid_some(workplace, run_id, walker)
+        # What is shown by now is not gone, whatever its id answered before.
+        ids = await warehouse.work(missing.find_missing, warehouse, run_id)
+    gone = await warehouse.work(missing.find_gone, warehouse, run_id, ids)
+    sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
+    verdict = plan.deletions(
+        gone=len(gone),
+        live=live,
+        scope=selection.scope,
+        all_accepted=sums.accepted == sums.searches,
+        source_knows_ids=not gone or await _knows_what_it_showed(workplace, run_id),
+        accepted_by_operator=accept_deletions,
+    )
+    return verdict, gone
+
+
+async def _walk_what_hid_some(workplace: Workplace, run_id: int, walker: Walker) -> None:
+    """Walk the searches again that did not show what the source has by id; those that hide it still are not accepted.
+
+    Whoever hides what is known may hide what is new.
+    """
+    warehouse = workplace.warehouse
+    hiding = await warehouse.work(missing.find_hiding, warehouse, run_id)
+    if hiding:
+        await workplace.lock.work(worklist.walk_again, warehouse, hiding)
+        walker.progress.searches += len(hiding)
+        await walk_all(workplace, run_id, walker)
+        hiding = await warehouse.work(missing.find_hiding, warehouse, run_id)
+        await workplace.lock.work(worklist.take_back, warehouse, hiding, plan.HIDES_MESSAGES)
+
+
+async def _knows_what_it_showed(workplace: Workplace, run_id: int) -> bool:
+    shown = await workplace.warehouse.work(missing.pick_shown, workplace.warehouse, run_id)
+    return await knows_one_of(workplace.source, shown)

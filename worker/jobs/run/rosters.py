@@ -1,0 +1,123 @@
+"""Walks the people searches of a run — practitioners, patients — by the same rules as the searches for messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from worker.extract import roster
+from worker.extract.entry import hash_entry
+from worker.jobs.run import acceptance, plan
+from worker.jobs.run.reading import read_search
+from worker.jobs.run.tally import Shown, Tally
+from worker.load.worklist import RosterWalk
+from worker.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from worker.extract.client import Source
+    from worker.records import Page, Practitioner
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who was listed by a people search, in the order of the pages, and how the walk went, for the ledger."""
+
+    ids: tuple[str, ...]
+    practitioners: tuple[Practitioner, ...]
+    walked: RosterWalk
+
+
+async def read_practitioners(source: Source) -> list[People]:
+    """Read the roster: once active, once inactive practitioners, the non-schedulable among them.
+
+    Whoever is made active between the two is on neither list: the active ones are read once more at the end.
+    """
+    active, inactive = [await _read(source, search, roster.read_practitioner) for search in roster.PRACTITIONERS]
+    again = await _read(source, roster.PRACTITIONERS[0], roster.read_practitioner)
+    return [_either(active, again), inactive]
+
+
+def _either(one: People, other: People) -> People:
+    """Return everybody whom either of two readings of a list shows; accepted if both were."""
+    return People(
+        ids=tuple(dict.fromkeys(one.ids + other.ids)),
+        practitioners=tuple({p.id: p for p in one.practitioners + other.practitioners}.values()),
+        walked=one.walked if one.walked.reason is not None else replace(other.walked, started_at=one.walked.started_at),
+    )
+
+
+def object_to(lists: Sequence[People], reason: str | None) -> list[People]:
+    """Return the lists as not accepted for `reason`, unless that is None."""
+    if reason is None:
+        return [*lists]
+    return [replace(one, walked=replace(one.walked, accepted=False, reason=reason)) for one in lists]
+
+
+async def read_patients(source: Source, met: Collection[str]) -> People:
+    """Read the ids of all patients, active and inactive. A list of nobody is not accepted if messages name some."""
+    listed = await _read(source, roster.PATIENTS, roster.read_patient)
+    if listed.ids or not met or not listed.walked.accepted:
+        return listed
+    return object_to([listed], plan.ROSTER_EMPTY)[0]
+
+
+async def _read(source: Source, search: roster.RosterSearch, decode: Callable[[bytes], roster.RosterEntry]) -> People:
+    parameter, value = search.parameters[-1] if search.parameters else ("", "")
+    for attempt in range(1, acceptance.WALKS_MAX + 1):
+        await source.pause(acceptance.PAUSES_S[attempt - 1])
+        started_at = datetime.now(UTC)
+        walk = _Walk(search, decode)
+        reason = await walk.to_the_end(source)
+        if reason is None:
+            break
+        get_logger().warning("a roster walk was not accepted", reason=reason, attempt=attempt)
+    return People(
+        ids=tuple(walk.listed),
+        practitioners=tuple(entry.practitioner for entry in walk.listed.values() if entry.practitioner is not None),
+        walked=RosterWalk(
+            resource=search.resource,
+            parameter=parameter,
+            value=value,
+            accepted=reason is None,
+            reason=reason,
+            walks=attempt,
+            started_at=started_at,
+            total=walk.tally.total,
+            pages=walk.tally.pages,
+            entries=walk.tally.entries,
+        ),
+    )
+
+
+class _Walk:
+    """One walk of a people search: what it was shown (`tally`), and whom it listed, by id."""
+
+    def __init__(self, search: roster.RosterSearch, decode: Callable[[bytes], roster.RosterEntry]) -> None:
+        self.tally = Tally()
+        self.listed: dict[str, roster.RosterEntry] = {}
+        self._nobody = False
+        self._search = search
+        self._decode = decode
+
+    async def to_the_end(self, source: Source) -> str | None:
+        reason = await read_search(source, self._search.resource, self._search.parameters, self.tally, self._take)
+        # An entry that names nobody may be somebody whose messages would be missed.
+        return reason or ("unusable_entry" if self._nobody else None)
+
+    async def _take(self, page: Page) -> Shown:
+        decoded = [(self._decode(entry), hash_entry(entry)) for entry in page.entries]
+        matches = [(entry, raw_hash) for entry, raw_hash in decoded if not entry.aside]
+        self.listed |= {entry.id: entry for entry, _ in matches if entry.id is not None}
+        self._nobody = self._nobody or any(entry.id is None for entry, _ in matches)
+        return Shown(
+            keys=[entry.key for entry, _ in matches],
+            raw_hashes=[raw_hash for _, raw_hash in matches],
+            strangers=sum(self._is_stranger(entry) for entry, _ in matches),
+            is_whole=not any(entry.not_whole for entry, _ in decoded),
+        )
+
+    def _is_stranger(self, entry: roster.RosterEntry) -> bool:
+        return entry.practitioner is not None and not self._search.asked_for(entry.practitioner)

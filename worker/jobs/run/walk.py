@@ -1,0 +1,226 @@
+"""One search, walked from its first page to its last, and landed on the way: extract → transform → load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from worker.defects import guarded
+from worker.errors import PageFailed
+from worker.extract.entry import hash_entry, read_entry
+from worker.jobs.run import acceptance, plan
+from worker.jobs.run.derive import derive
+from worker.jobs.run.entries import Entries
+from worker.jobs.run.reading import read_search
+from worker.load import fingerprints, worklist
+from worker.records import Aside, Communication, Page, Rejected
+from worker.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from uuid import UUID
+
+    from worker.extract.client import Source
+    from worker.jobs.run.progress import Progress, Report
+    from worker.jobs.run.tally import Shown, Tally
+    from worker.load.postgres.database import Warehouse
+    from worker.reader.parent import Reader
+    from worker.transform.message import Rules
+
+BATCH_ENTRIES = 1000
+BATCH_BYTES = 8 * 1024 * 1024
+RESOURCE = "Communication"
+NOT_KNOWN = frozenset({"http_404", "http_410"})
+"""A search by `_id` that is refused so is answered: there is no such resource (FHIR R4 §3.1.0.1.8, of a read)."""
+
+
+@dataclass(slots=True)
+class Walker:
+    """What every walk of a run needs."""
+
+    source: Source
+    warehouse: Warehouse
+    selection: plan.Selection
+    rules: Rules
+    reader: Reader
+    progress: Progress
+    report: Report
+    gone: set[str] = field(default_factory=set)
+    """Ids asked for by `_id` that the source does not know."""
+    walking: set[UUID] = field(default_factory=set)
+    """Tokens of the searches being walked, for whoever renews their leases."""
+    listed: frozenset[str] | None = None
+    """Ids of the practitioners on a roster that is believed; None if there is none."""
+    requests_before: int = 0
+    """Requests of the run that other processes made, which died."""
+
+    @property
+    def requests(self) -> int:
+        """How many requests the run has made so far."""
+        return self.requests_before + self.source.requests
+
+    async def walk(self, claim: worklist.Claim) -> None:
+        """Walk a claimed search until it is accepted, `WALKS_MAX` times at most, and finish it in the ledger.
+
+        Raises LeaseLost, SourceAway, WarehouseAway and AccessRefused; a page that cannot be had only fails its walk.
+        """
+        self.walking.add(claim.token)
+        try:
+            await self._walk(claim)
+        finally:
+            self.walking.discard(claim.token)
+
+    async def _walk(self, claim: worklist.Claim) -> None:
+        for attempt in range(1, acceptance.WALKS_MAX + 1):
+            await self.source.pause(acceptance.PAUSES_S[attempt - 1])
+            batch_number = await self.warehouse.work(worklist.begin_walk, self.warehouse, claim)
+            # Anew for each walk: the one before may have landed what makes an entry of the mark unusable.
+            mark = await self.warehouse.work(fingerprints.read_mark, self.warehouse, claim.search)
+            walk = _Walk(self, claim, mark, batch_number)
+            reason = await walk.to_the_end()
+            if plan.is_refused_by_name(claim.search, reason, walk.tally.pages, self.listed):
+                await walk.finish(plan.NOT_LISTED)
+                return
+            if reason is None or attempt == acceptance.WALKS_MAX:
+                await walk.finish(reason)
+                return
+            await walk.land()
+            get_logger().warning(
+                "a walk was not accepted, walking again", search_id=claim.search_id, reason=reason, attempt=attempt
+            )
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One walk: what it was shown (`tally`), and what of it waits to be landed."""
+
+    walker: Walker
+    claim: worklist.Claim
+    mark: fingerprints.Mark
+    batch_number: int
+    entries: Entries = field(init=False)
+    seen: dict[bytes, fingerprints.Seen] = field(default_factory=dict)
+    communications: list[Communication] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    outside: set[bytes] = field(default_factory=set)
+    """Hashes of the entries that lie outside of the days that are asked for."""
+    waiting_bytes: int = 0
+    first_glance_only: bool = False
+
+    def __post_init__(self) -> None:
+        known = frozenset(seen.id for seen in self.mark.stored.values())
+        self.entries = Entries(self.claim.search, known, ignored=self.walker.rules.ignored)
+
+    @property
+    def tally(self) -> Tally:
+        """What the walk was shown."""
+        return self.entries.tally
+
+    async def to_the_end(self) -> str | None:
+        """Read every page, landing batches on the way. Return why the walk is not accepted, or None if it is."""
+        source, first = self.walker.source, None
+        parameters = [(self.claim.search.parameter, self.claim.search.value)]
+        if self.walker.selection.quick:
+            try:
+                first = await source.first_page(RESOURCE, parameters)
+            except PageFailed as failed:
+                return failed.reason
+            if self._looks_unchanged(first):
+                self.first_glance_only = True
+                self.tally.add(self._take(first), first.total, requested=first.requested, arrived=first.arrived)
+                return None
+        reason = await read_search(source, RESOURCE, parameters, self.tally, self._take_and_land, first=first)
+        is_answer = self.claim.search.parameter == "_id" and reason in NOT_KNOWN and not self.tally.entries
+        return None if is_answer else reason
+
+    async def land(self) -> None:
+        """Land what waits, without finishing the search."""
+        await self._land(None)
+
+    async def finish(self, reason: str | None) -> None:
+        """Land the rest together with the end of the search."""
+        wants_mark = (
+            reason is None
+            and not self.walker.selection.windowed
+            and not self.first_glance_only
+            and (self.seen != self.mark.stored or self.tally.total != (self.mark.total or 0))
+        )
+        await self._land(
+            worklist.Finish(
+                accepted=reason is None,
+                reason=reason,
+                total=self.tally.total,
+                pages=self.tally.pages,
+                entries=self.tally.entries,
+                outside=len(self.outside),
+                seen=self.seen if wants_mark else None,
+            )
+        )
+        if reason is None and self.claim.search.parameter == "_id" and not self.tally.entries:
+            self.walker.gone.add(self.claim.search.value)
+        self.walker.progress.searches_done += 1
+        self.walker.report(self.walker.progress)
+
+    async def _take_and_land(self, page: Page) -> Shown:
+        if self._batch_is_full():
+            await self.land()
+        return self._take(page)
+
+    def _take(self, page: Page) -> Shown:
+        before = len(self.entries.keys)
+        shown, records = self.entries.look(page, self.mark.usable)
+        held = {raw_hash: self.mark.usable[raw_hash] for raw_hash in shown.raw_hashes if raw_hash in self.mark.usable}
+        self.seen |= held
+        if self.walker.selection.windowed:
+            self._note_outside(page, held.keys())
+        self._keep(records)
+        self.walker.progress.entries += len(self.entries.keys) - before
+        self.walker.report(self.walker.progress)
+        return shown
+
+    def _keep(self, records: list[Communication | Rejected]) -> None:
+        """Let records wait to be landed, but for those that lie outside of what is asked for."""
+        wanted = []
+        for record in records:
+            if isinstance(record, Rejected):
+                self.rejected.append(record)
+                self.waiting_bytes += len(record.entry)
+            elif self._is_wanted(record):
+                wanted.append(record)
+                self.seen[record.raw_hash] = fingerprints.Seen(record.id, record.content_hash)
+                self.waiting_bytes += len(record.resource)
+            else:
+                self.outside.add(record.raw_hash)
+        self.communications += wanted
+
+    def _note_outside(self, page: Page, held: Collection[bytes]) -> None:
+        for entry in page.entries:
+            raw_hash = hash_entry(entry)
+            if raw_hash in held and not self._is_wanted(read_entry(entry, raw_hash)):
+                self.outside.add(raw_hash)
+
+    def _is_wanted(self, record: Communication | Rejected | Aside) -> bool:
+        """Tell whether a record lies within what is asked for. What cannot be judged does."""
+        if not isinstance(record, Communication):
+            return True
+        return guarded(partial(self.walker.selection.wants, record), lambda: True)
+
+    def _looks_unchanged(self, page: Page) -> bool:
+        return acceptance.looks_unchanged(
+            page.total, map(hash_entry, page.entries), self.mark, is_only=page.next_url is None
+        )
+
+    def _batch_is_full(self) -> bool:
+        return len(self.communications) + len(self.rejected) >= BATCH_ENTRIES or self.waiting_bytes >= BATCH_BYTES
+
+    async def _land(self, finish: worklist.Finish | None) -> None:
+        if finish is None and not self.communications and not self.rejected:
+            return
+        messages = await derive(self.communications, self.walker.rules, self.walker.reader)
+        batch = worklist.Batch(messages, self.rejected, self.batch_number)
+        landed = await worklist.land(self.walker.warehouse, self.claim, batch, finish)
+        self.communications, self.rejected, self.waiting_bytes = [], [], 0
+        self.batch_number += 1
+        self.walker.progress.new += landed.inserted
+        self.walker.progress.changed += landed.updated

@@ -1,0 +1,65 @@
+"""Where the warehouse is, and how a job opens it.
+
+Apart from `workplace`, which opens the source, too: what only reads the warehouse starts without an HTTP client, and
+what has a server of its own without the embedded one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from worker.load.ledger import check_instance
+from worker.load.postgres.database import open_warehouse
+from worker.load.postgres.inspect import refuse_unfit
+from worker.load.postgres.migrations import migrate
+from worker.load.run_lock import run_lock
+from worker.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from worker.load.postgres.database import Dsn, Warehouse
+    from worker.load.run_lock import RunLock
+    from worker.settings import Settings
+
+
+async def warehouse_dsn(settings: Settings) -> Dsn:
+    """Return the DSN to write to, starting the embedded server if it is to be used. Raises EmbeddedServerError."""
+    if settings.dsn is not None:
+        return settings.dsn.read
+    settings.need_warehouse_place()
+    from worker.load.embedded import EmbeddedServer
+
+    return await asyncio.to_thread(EmbeddedServer(settings.warehouse_dir).start)
+
+
+async def existing_warehouse_dsn(settings: Settings) -> Dsn:
+    """Return the DSN to read from, starting an embedded server that is stopped. Raises EmbeddedServerError, as above.
+
+    None is made anew: in a directory that was mistyped it would be empty, and look like a mirror that lost everything.
+    """
+    if settings.dsn is not None:
+        return settings.dsn.read
+    settings.need_warehouse_place()
+    from worker.load.embedded import EmbeddedServer
+
+    return await asyncio.to_thread(EmbeddedServer(settings.warehouse_dir).start_again)
+
+
+@asynccontextmanager
+async def open_locked(settings: Settings, job: str) -> AsyncIterator[tuple[Warehouse, RunLock]]:
+    """Open the warehouse, take the run lock, and bring the schema up to date: not under the run of an older version.
+
+    Raises WrongInstance if the schema is not this source's; a job that needs no source may have none configured.
+    """
+    async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
+        await warehouse.work(refuse_unfit)
+        async with run_lock(warehouse, job) as lock:
+            applied = await migrate(warehouse)
+            if applied:
+                get_logger().info("schema brought up to date", schema=settings.schema, migrations=len(applied))
+            if settings.instance is not None:
+                await warehouse.work(check_instance, warehouse, settings.instance)
+            yield warehouse, lock

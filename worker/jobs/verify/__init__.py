@@ -1,0 +1,1 @@
+"""Verify: reads everything the other way, and compares."""

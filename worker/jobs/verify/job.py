@@ -1,0 +1,113 @@
+"""Proves the mirror against the other cover: every patient's searches instead of every practitioner's.
+
+Each message lies in a search of either cover (Canvas serves only messages between one practitioner and one patient),
+so what one cover lost the other shows. Nothing is repaired here: what is found is left for the next sync to ask for, or
+for the next replay to write anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from worker.extract.client import Source
+from worker.jobs.run import mirror, plan, rosters
+from worker.jobs.run.begin import begin_anew
+from worker.jobs.run.progress import Report, no_report
+from worker.jobs.run.workplace import Connect, Workplace, open_workplace
+from worker.jobs.verify.compare import Found, compare
+from worker.jobs.verify.differences import DIFFERENCES_FOUND, SYNC_NOT_COMPLETE
+from worker.jobs.verify.sweep import Cover
+from worker.load import ledger, sightings, worklist
+from worker.load.report import read_run
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The outcome. `proven`: two passes over the other cover agreed, and every difference could be judged.
+
+    Otherwise `reason` says why not, in a word. `agreed`: whether two passes did. If not, whatever the last one was not
+    shown looks as if it had moved.
+    """
+
+    run_id: int
+    sync: mirror.RunResult | None
+    passes: int
+    reason: str | None
+    patients: int
+    entries: int
+    found: Found
+    agreed: bool
+
+    @property
+    def proven(self) -> bool:
+        """Whether there is no reason why not."""
+        return self.reason is None
+
+    @property
+    def clean(self) -> bool:
+        """Whether the mirror is proven equal to the source, but for what moved."""
+        return self.proven and not self.found.differences
+
+
+async def verify(
+    settings: Settings, report: Report = no_report, *, sync_first: bool = True, connect: Connect = Source.open
+) -> Verification:
+    """Sync (unless told not to), read the other cover until two passes agree, and compare. Raises any MirrorError."""
+    async with open_workplace(settings, "verify", connect) as workplace:
+        began_at = datetime.now(UTC)
+        synced = await _sync(workplace, report) if sync_first else None
+        requests_before = workplace.source.requests
+        run_id = await begin_anew(workplace.warehouse, workplace.lock, "verify", "full")
+        patients, not_listed = await _read_patients(workplace, run_id)
+        cover = Cover(workplace, run_id, report)
+        unread = await cover.read_until_two_agree(patients)
+        # That nobody is listed says least: what the source denies by id says more of what is wrong.
+        reason = unread or (None if not_listed == plan.ROSTER_EMPTY else not_listed)
+        if synced is not None and synced.outcome is not plan.Outcome.COMPLETE:
+            reason = reason or SYNC_NOT_COMPLETE
+        # What a sync has from the one that it went on with was shown before this verification began: no sign of moving.
+        fresh = synced.run_id if synced is not None and not synced.resumed else None
+        found, doubt = await compare(workplace, cover, synced=fresh, began_at=began_at)
+        await workplace.hold(run_id)
+        result = Verification(
+            run_id=run_id,
+            sync=synced,
+            passes=cover.passes,
+            reason=reason or doubt or not_listed,
+            patients=len(patients),
+            entries=cover.entries,
+            found=found,
+            agreed=unread is None,
+        )
+        outcome = plan.Outcome.COMPLETE if result.clean else plan.Outcome.INCOMPLETE
+        await workplace.lock.work(
+            ledger.close_run,
+            workplace.warehouse,
+            run_id,
+            outcome.value,
+            as_of=cover.as_of,
+            requests=workplace.source.requests - requests_before,
+            reason=result.reason or (None if result.clean else DIFFERENCES_FOUND),
+        )
+        figures = await workplace.warehouse.work(read_run, workplace.warehouse, run_id)
+        mirror.log_closed("verification closed", figures, [figures["reason"]] if figures["reason"] else [])
+        return result
+
+
+async def _sync(workplace: Workplace, report: Report) -> mirror.RunResult:
+    within = workplace.settings.resume_within
+    return await mirror.run(workplace, job="sync", selection=plan.Selection(), resume_within=within, report=report)
+
+
+async def _read_patients(workplace: Workplace, run_id: int) -> tuple[list[str], str | None]:
+    """Return everybody to ask for — listed, or met in messages — and why the list was not accepted, None if it was."""
+    warehouse = workplace.warehouse
+    met = await warehouse.work(sightings.known_patients, warehouse)
+    listed = await rosters.read_patients(workplace.source, met)
+    await workplace.lock.work(worklist.save_roster_search, warehouse, run_id, listed.walked)
+    return sorted({*listed.ids, *met}), listed.walked.reason

@@ -1,0 +1,168 @@
+"""The other cover: every patient's searches, read in passes until two in a row agree.
+
+What a pass saw lies in the warehouse (`load/sightings`), so that memory stays flat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from worker.jobs.run import acceptance, plan
+from worker.jobs.run.derive import derive
+from worker.jobs.run.entries import Entries
+from worker.jobs.run.progress import Progress, Report
+from worker.jobs.run.reading import read_search
+from worker.jobs.run.rules import rules_of
+from worker.jobs.run.together import together
+from worker.jobs.run.walk import BATCH_BYTES, BATCH_ENTRIES, RESOURCE
+from worker.load import sightings
+from worker.records import Communication, Page, Rejected, Search
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from worker.jobs.run.tally import Shown
+    from worker.jobs.run.workplace import Workplace
+    from worker.transform.message import Rules
+
+PASSES_MAX = 4
+
+
+class Cover:
+    """The passes of one verification. Of the last: its number, its distinct entries, and when it began (`as_of`)."""
+
+    def __init__(self, workplace: Workplace, run_id: int, report: Report) -> None:
+        self.run_id = run_id
+        self.passes = 0
+        self.entries = 0
+        self.as_of: datetime | None = None
+        self._shown = 0
+        self._workplace = workplace
+        self._warehouse = workplace.warehouse
+        self._rules = rules_of(workplace.settings)
+        self._report = report
+        self._progress = Progress(run_id=run_id)
+
+    async def read_until_two_agree(self, patients: list[str]) -> str | None:
+        """Return why the cover is not proven, or None: all searches accepted, and two passes in a row the same."""
+        reason: str | None = None
+        while self.passes < PASSES_MAX:
+            self.passes += 1
+            before = self.passes - 1
+            await self._warehouse.work(sightings.clear_sightings, self._warehouse, self.run_id, before)
+            self.as_of = datetime.now(UTC)
+            reason = await self._pass(plan.searches_for((), patients, ()))
+            if reason is None and before:
+                agreed = await self._warehouse.work(
+                    sightings.passes_agree, self._warehouse, self.run_id, before, self.passes
+                )
+                if agreed:
+                    return None
+                reason = "passes_differ"
+        return reason or "passes_differ"
+
+    async def is_whole(self) -> bool:
+        """Tell whether what the last pass saw is stored: as many entries as its accepted searches showed.
+
+        The table is not logged. A warehouse that crashed has lost all of it.
+        """
+        stored = await self._warehouse.work(sightings.count_sightings, self._warehouse, self.run_id, self.passes)
+        self.entries = max(self.entries, stored.entries)
+        return stored.sightings == self._shown
+
+    async def _pass(self, searches: list[Search]) -> str | None:
+        # Of two passes at least, so that what is done never falls back; a third and a fourth are more to do.
+        self._progress.searches = max(2, self.passes) * len(searches)
+        waiting = iter(enumerate(searches))
+        concurrency = self._workplace.settings.concurrency
+        self._shown = self.entries = 0
+        reasons = await together(self._some(waiting) for _ in range(concurrency))
+        whole = await self.is_whole()
+        return next((reason for reason in reasons if reason is not None), None if whole else "totals_differ")
+
+    async def _some(self, waiting: Iterator[tuple[int, Search]]) -> str | None:
+        worst: str | None = None
+        for number, search in waiting:
+            await self._workplace.hold(self.run_id)
+            reason = await self._walk(number, search)
+            worst = worst or reason
+            self._progress.searches_done += 1
+            self._report(self._progress)
+        return worst
+
+    async def _walk(self, number: int, search: Search) -> str | None:
+        reason: str | None = None
+        for pause_s in acceptance.PAUSES_S:
+            await self._workplace.source.pause(pause_s)
+            walk = _Walk(self._workplace, self._rules, self.run_id, self.passes, number, search)
+            reason = await walk.to_the_end(self._progress)
+            if reason is None:
+                self._shown += walk.entries.tally.entries
+                return None
+        return reason
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One walk of a search: what it was shown (`entries`), and what of it waits to be stored."""
+
+    workplace: Workplace
+    rules: Rules
+    run_id: int
+    number: int
+    search_number: int
+    search: Search
+    entries: Entries = field(init=False)
+    communications: list[Communication] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    waiting_bytes: int = 0
+    has_stored: bool = False
+
+    def __post_init__(self) -> None:
+        self.entries = Entries(self.search, ignored=self.rules.ignored)
+
+    async def to_the_end(self, progress: Progress) -> str | None:
+        """Read the search completely. Return why it is not accepted: then none of it is stored."""
+
+        async def take(page: Page) -> Shown:
+            if len(self.communications) + len(self.rejected) >= BATCH_ENTRIES or self.waiting_bytes >= BATCH_BYTES:
+                await self._store()
+            shown, records = self.entries.look(page, {})
+            self._keep(records)
+            progress.entries += len(records)
+            return shown
+
+        parameters = [(self.search.parameter, self.search.value)]
+        reason = await read_search(self.workplace.source, RESOURCE, parameters, self.entries.tally, take)
+        if reason is None:
+            await self._store()
+        elif self.has_stored:
+            await self._forget()
+        return reason
+
+    def _keep(self, records: list[Communication | Rejected]) -> None:
+        usable = [record for record in records if isinstance(record, Communication)]
+        unusable = [record for record in records if isinstance(record, Rejected)]
+        self.communications += usable
+        self.rejected += unusable
+        self.waiting_bytes += sum(len(one.resource) for one in usable) + sum(len(one.entry) for one in unusable)
+
+    async def _store(self) -> None:
+        warehouse = self.workplace.warehouse
+        messages = await derive(self.communications, self.rules, self.workplace.reader)
+        await warehouse.work(
+            sightings.store_sightings,
+            warehouse,
+            self.run_id,
+            self.number,
+            self.search_number,
+            messages,
+            self.rejected,
+        )
+        self.communications, self.rejected, self.waiting_bytes, self.has_stored = [], [], 0, True
+
+    async def _forget(self) -> None:
+        warehouse = self.workplace.warehouse
+        await warehouse.work(sightings.forget_sightings, warehouse, self.run_id, self.number, self.search_number)

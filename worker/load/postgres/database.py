@@ -1,0 +1,284 @@
+"""The pool of connections to the warehouse, and the one place where its failures are retried.
+
+A unit of work is a function of a connection, run in one transaction. It may be run again: after a lost connection
+nobody knows whether the commit arrived, so each unit is written to be repeatable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeAlias, TypeVar
+
+import asyncpg
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
+
+from worker.errors import SettingsError, WarehouseAway
+from worker.load.postgres.database_errors import AWAY, Away, connected, mapped
+from worker.load.postgres.dsn import can_do_without_tls, connect_arguments, place_of, what_to_check
+from worker.load.postgres.pooler import is_behind_pooler, refuse_transaction_pooler
+from worker.load.postgres.sessions import COMMAND_TIMEOUT_S, CONNECT_TIMEOUT_S, Session, read_backend_pid, set_up
+from worker.load.postgres.sqlstates import MORE_CONNECTIONS
+from worker.load.postgres.statements import statement
+from worker.load.postgres.waiting import Waits
+from worker.settings import FIRST_PATIENCE
+from worker.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from datetime import timedelta
+
+    from tenacity import RetryCallState
+
+T = TypeVar("T")
+P = ParamSpec("P")
+Connection: TypeAlias = asyncpg.Connection
+
+Dsn: TypeAlias = "str | Callable[[], str]"
+"""`WAREHOUSE_DSN`, or what reads it: asked anew for each connection, so that a rotated secret needs no restart."""
+
+SAID_EVERY_S = 10.0
+"""How often it is said that the warehouse does not answer."""
+
+
+def read_dsn(dsn: Dsn) -> str:
+    """Return what `WAREHOUSE_DSN` says now. Raises SettingsError if its file cannot be read."""
+    return dsn() if callable(dsn) else dsn
+
+
+class Warehouse:
+    """A warehouse schema one can work in. Make one with `open_warehouse`."""
+
+    def __init__(self, dsn: Dsn, schema: str, patience: timedelta, pool_size: int) -> None:
+        at_first = read_dsn(dsn)
+        self.schema = schema
+        self.place = place_of(at_first)
+        self.is_behind_pooler = False
+        self._dsn = dsn
+        self._connect_arguments = connect_arguments(at_first)
+        self._patience_s = patience.total_seconds()
+        self._can_do_without_tls = can_do_without_tls(at_first)
+        self._what_to_check = what_to_check(at_first)
+        self._pool_size = pool_size
+        self._waits = Waits(partial(self._open, "message-mirror watch"))
+        self._pool: asyncpg.Pool | None = None
+        self._silent_since: float | None = None
+        self._said_at: float | None = None
+
+    def sql(self, name: str) -> str:
+        """Return the named query for this schema."""
+        return statement(name, self.schema)
+
+    async def connect(self) -> None:
+        """Connect for the first time. Raises WarehouseAway after `FIRST_PATIENCE` at most, WarehouseRefused at once.
+
+        Refused is also a pooler whose connections do not keep their sessions.
+        """
+
+        async def connect() -> None:
+            # min_size 0: the pool is not to reconnect on its own account, beside the units that wait for the server.
+            pool = await asyncpg.create_pool(
+                connect=self._open_for_pool,
+                reset=_keep_settings,
+                min_size=0,
+                max_size=self._pool_size,
+            )
+            try:
+                async with pool.acquire() as connection:
+                    self.is_behind_pooler = is_behind_pooler(connection)
+                    await refuse_transaction_pooler(connection, partial(self._open, "message-mirror"))
+                    self._pool = pool
+            except BaseException:
+                pool.terminate()
+                raise
+
+        await self._retried(min(FIRST_PATIENCE.total_seconds(), self._patience_s), connect)
+
+    async def close(self) -> None:
+        """Give the connections back; does not wait long for a server that is not there."""
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), timeout=5)
+            except (TimeoutError, *AWAY):
+                self._pool.terminate()
+
+    async def work(
+        self, unit: Callable[Concatenate[Connection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `unit(connection, …)` in one transaction and return its result.
+
+        Run again after a lost connection (until `MIRROR_PATIENCE`) or a deadlock. Raises WarehouseAway or
+        WarehouseRefused, and what `unit` raises of its own.
+        """
+
+        async def once() -> T:
+            pool = self._pool
+            if pool is None:
+                raise Away("not connected")
+            try:
+                async with pool.acquire(timeout=CONNECT_TIMEOUT_S * 6) as connection:
+                    with self._waits.watched(connection.backend_pid):
+                        async with connection.transaction():
+                            return await unit(connection, *args, **kwargs)
+            except asyncpg.ReadOnlySQLTransactionError:
+                # The name of the server may lead to another by now: no session with this one is of use.
+                await pool.expire_connections()
+                raise
+
+        return await self._retried(self._patience_s, once)
+
+    async def single(self, application_name: str, prepare: Callable[[Session], Awaitable[None]]) -> Session:
+        """Return a connection of its own, outside the pool, as locks need it, after `prepare` has had it.
+
+        Raises WarehouseAway or WarehouseRefused, and what `prepare` raises of its own; then it is closed.
+        """
+
+        async def connect() -> Session:
+            connection = await self._open(application_name)
+            try:
+                await prepare(connection)
+            except BaseException:
+                connection.terminate()
+                raise
+            return connection
+
+        return await self._retried(self._patience_s, connect)
+
+    async def _open_for_pool(self, *_: object, **_of_the_pool: object) -> Session:
+        return await self._open("message-mirror")
+
+    async def _open(self, application_name: str) -> Session:
+        """Connect by what WAREHOUSE_DSN says now. A file that is just being written counts as what it said before."""
+        with contextlib.suppress(SettingsError):
+            self._connect_arguments = connect_arguments(read_dsn(self._dsn))
+        session: Session = await connected(
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            connection_class=Session,
+            **self._connect_arguments,
+        )
+        try:
+            await set_up(session, application_name)
+            session.backend_pid = await read_backend_pid(session)
+        except TimeoutError:
+            session.terminate()
+            raise Away("it let us in, and gave us no session", next=MORE_CONNECTIONS) from None
+        except BaseException:
+            session.terminate()
+            raise
+        return session
+
+    async def _retried(self, patience_s: float, attempt: Callable[[], Awaitable[T]]) -> T:
+        retrying = AsyncRetrying(
+            stop=_stop_after_silence(patience_s),
+            wait=wait_random_exponential(multiplier=0.2, max=10),
+            retry=retry_if_exception_type(Away),
+            before_sleep=self._note_silence,
+            reraise=True,
+        )
+        try:
+            async for this in retrying:
+                with this, mapped(can_do_without_tls=self._can_do_without_tls):
+                    result = await attempt()
+                    self._note_answer()
+                    return result
+        except Away as away:
+            if away.final is not None:
+                raise away.final from None
+            raise self._given_up(away, patience_s) from None
+        raise AssertionError("the retry loop returns or raises")
+
+    def _given_up(self, away: Away, patience_s: float) -> WarehouseAway:
+        safe = "What had been committed is kept."
+        if self._waits.reason:
+            return WarehouseAway(
+                f"The warehouse did nothing for {patience_s:.0f} s: {self._waits.reason}.",
+                safe=safe,
+                next="End what holds the lock (pg_terminate_backend), or bring the standby back, or take it out of"
+                " synchronous_standby_names. Then the same command again.",
+            )
+        return WarehouseAway(
+            f"The warehouse cannot be reached ({away}), for {patience_s:.0f} s now.",
+            safe=safe,
+            next=away.next or self._what_to_check,
+        )
+
+    def _note_silence(self, state: RetryCallState) -> None:
+        failure = state.outcome.exception() if state.outcome is not None else None
+        if isinstance(failure, Away) and failure.final is not None:
+            return  # it did answer, and is asked once more
+        now = time.monotonic()
+        self._silent_since = now if self._silent_since is None else self._silent_since
+        # All units of work meet the same outage: one of them says so.
+        if self._said_at is None or now - self._said_at >= SAID_EVERY_S:
+            self._said_at = now
+            get_logger().warning(
+                "the warehouse did not answer, will try again",
+                attempt=state.attempt_number,
+                wait_seconds=round(state.upcoming_sleep, 1),
+                reason=self._waits.reason or str(failure),
+            )
+
+    def _note_answer(self) -> None:
+        if self._silent_since is not None:
+            seconds = time.monotonic() - self._silent_since
+            # Not _said_at: a server that answers every other time would be said to be away as often.
+            self._silent_since = None
+            if seconds >= SAID_EVERY_S:
+                get_logger().info("the warehouse answers again", seconds=round(seconds))
+
+
+async def is_alive(connection: asyncpg.Connection) -> bool:
+    """Tell whether the server at the other end still answers, within `CONNECT_TIMEOUT_S`."""
+    try:
+        await connection.fetchval("SELECT 1", timeout=CONNECT_TIMEOUT_S)
+    except (TimeoutError, asyncpg.PostgresError, *AWAY):
+        return False
+    return True
+
+
+async def close_quietly(connection: asyncpg.Connection) -> None:
+    """Close a connection whose server may be gone."""
+    try:
+        await connection.close(timeout=5)
+    except (TimeoutError, asyncpg.PostgresError, *AWAY):
+        connection.terminate()
+
+
+def _stop_after_silence(patience_s: float) -> Callable[[RetryCallState], bool]:
+    """Return a condition that holds once the server has been away for `patience_s`, or what is final came twice.
+
+    A statement may hang on one connection for as long as the patience while the server answers on all others: of a
+    first attempt no more is counted than connecting may take.
+    """
+    silent_since: float | None = None
+    finals = 0
+
+    def stop(state: RetryCallState) -> bool:
+        nonlocal silent_since, finals
+        failure = state.outcome.exception() if state.outcome is not None else None
+        finals += isinstance(failure, Away) and failure.final is not None
+        now = state.outcome_timestamp or state.start_time
+        if silent_since is None:
+            silent_since = max(state.start_time, now - CONNECT_TIMEOUT_S)
+        return finals > 1 or now - silent_since >= patience_s
+
+    return stop
+
+
+async def _keep_settings(_connection: Connection) -> None:
+    """Release a connection as it is. By default the pool would send RESET ALL, and undo what `set_up` has set."""
+
+
+@asynccontextmanager
+async def open_warehouse(dsn: Dsn, schema: str, patience: timedelta, *, pool_size: int = 4) -> AsyncIterator[Warehouse]:
+    """Connect to the warehouse, and close the connections at the end. Raises as `Warehouse.connect`."""
+    warehouse = Warehouse(dsn, schema, patience, pool_size)
+    try:
+        await warehouse.connect()
+        yield warehouse
+    finally:
+        await warehouse.close()
