@@ -10,8 +10,8 @@ from collections import Counter
 from pathlib import Path
 
 from tests.unit.corpus import judged_messages
-from worker.transform.innertext import inner_text
-from worker.transform.sanitize import safe_html
+from worker.transform.safe_html.sanitize import safe_html
+from worker.transform.text.innertext import inner_text
 
 
 def report(file: Path) -> str:

@@ -12,8 +12,8 @@ from tests.browser.generator import random_markup
 from tests.browser.judge import shown_texts
 from tests.browser.letters import Letter, letter
 from tests.unit.corpus import inner_text_cases, written_messages
-from worker.transform.innertext import inner_text
-from worker.transform.sanitize import safe_html
+from worker.transform.safe_html.sanitize import safe_html
+from worker.transform.text.innertext import inner_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

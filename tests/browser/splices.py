@@ -14,9 +14,8 @@ from tests.browser.letters import letter
 from tests.browser.proof import Share
 from tests.browser.proving import run
 from tests.unit.corpus import inner_text_cases, written_messages
-from worker.transform.innertext import inner_text, walked_text
-from worker.transform.marked import marked_text
-from worker.transform.sanitize import safe_html
+from worker.transform.safe_html.sanitize import safe_html
+from worker.transform.text.innertext import inner_text, walked_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -55,8 +54,9 @@ def are_read(bodies: Sequence[str]) -> Share:
 
 def _problem(body: str) -> str:
     try:
-        inner_text(body).encode()
-        if marked_text(body) not in {None, walked_text(body)}:
+        text = inner_text(body)
+        text.encode()
+        if text != walked_text(body):
             return "text and walk differ"
         safe = safe_html(body)
         return "" if safe_html(safe) == safe else "sanitising again changes it"

@@ -14,7 +14,7 @@ from tests.browser.attacks import stage
 from tests.browser.chromium import INSTALL, Chromium, chromium, executable
 from tests.browser.judge import shown_texts
 from tests.unit.corpus import judged_messages
-from worker.transform.fallback import text_without_structure
+from worker.transform.text.fallback import text_without_structure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -24,7 +24,7 @@ from worker.jobs.run import acceptance
 from worker.jobs.run.plan import Selection
 from worker.jobs.verify import differences
 from worker.transform import bodies, message
-from worker.transform.fallback import text_without_structure
+from worker.transform.text.fallback import text_without_structure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -39,7 +39,7 @@ REACHED_OTHERWISE = frozenset(
     (
         *("extract.bundle._total", "extract.bundle._next_url", "transform.message._instant"),
         *("extract.entry._id_of", "extract.outcome.says_not_whole", "jobs.differences.judge"),
-        "transform.fallback.text_without_structure",
+        "transform.text.fallback.text_without_structure",
     )
 )
 TEXTS = "SELECT id, body_text, body_html, _quality FROM canvas.message"
@@ -127,7 +127,7 @@ async def test_a_record_that_fails_in_any_stage_ends_no_run(
     "pair",
     [
         ("extract.entry._read_entry", "extract.entry._id_of"),
-        ("transform.innertext.inner_text", "transform.fallback.text_without_structure"),
+        ("transform.text.innertext.inner_text", "transform.text.fallback.text_without_structure"),
         ("transform.message._messages", "transform.sides.sides_of"),
     ],
 )
@@ -169,7 +169,7 @@ async def test_whatever_kind_of_failure_it_is(
     error: type[BaseException], source: BareSource, database_dsn: str, database: asyncpg.Connection
 ) -> None:
     """A body may exhaust the stack or the memory; a parser that is written in Rust may panic."""
-    with failing("transform.innertext.inner_text", error=error):
+    with failing("transform.text.innertext.inner_text", error=error):
         assert (await sync(mirror_settings(source.url, database_dsn))).outcome is Outcome.COMPLETE
     row = await database.fetchrow(f"{TEXTS} WHERE id = $1", f"poison-{POISON}")
     assert (row["body_text"], row["_quality"]) == (f"One {POISON}\n\nTwo {POISON}", ["defect"])
@@ -191,7 +191,7 @@ async def test_a_defect_is_flagged_counted_and_logged_once(
     settings = mirror_settings(source.url, database_dsn)
     for number in range(2):
         source.rows += [poisoned(f"another-{POISON}-{number}-{twin}") for twin in "ab"]
-        with failing("transform.innertext.inner_text"):
+        with failing("transform.text.innertext.inner_text"):
             await sync(settings)
         said = capsys.readouterr()
         assert (said.out + said.err).count("our own code failed on a record") == 1
@@ -205,5 +205,5 @@ async def test_a_defect_is_flagged_counted_and_logged_once(
 
 async def test_without_the_guard_the_proof_finds_it(source: BareSource, database_dsn: str) -> None:
     """Sabotage: what guards a record is removed."""
-    with unguarded(), failing("transform.innertext.inner_text"), pytest.raises(IndexError):
+    with unguarded(), failing("transform.text.innertext.inner_text"), pytest.raises(IndexError):
         await sync(mirror_settings(source.url, database_dsn))

@@ -24,8 +24,8 @@ from worker.jobs.run.plan import Outcome, Selection
 from worker.jobs.sync import sync
 from worker.sandbox.population import Practitioner, make_clinic
 from worker.sandbox.sandbox_server import SandboxServer
-from worker.transform.innertext import inner_text
-from worker.transform.sanitize import safe_html
+from worker.transform.safe_html.sanitize import safe_html
+from worker.transform.text.innertext import inner_text
 
 if TYPE_CHECKING:
     import asyncpg

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.corpus import Judged, inner_text_cases, judged_messages, written_messages
-from worker.transform.innertext import inner_text
-from worker.transform.sanitize import safe_html
+from worker.transform.safe_html.sanitize import safe_html
+from worker.transform.text.innertext import inner_text
 
 MESSAGES = judged_messages()
 

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from tests.unit.corpus import Case, inner_text_cases
 from tests.unit.markup import markup, unhurried
-from worker.transform.innertext import inner_text
+from worker.transform.text.innertext import inner_text
 
 CASES = inner_text_cases()
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from tests.unit.markup import markup, unhurried
-from worker.transform.fallback import text_without_structure
+from worker.transform.text.fallback import text_without_structure
 
 
 @pytest.mark.parametrize(

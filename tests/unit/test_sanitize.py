@@ -10,9 +10,9 @@ from selectolax.lexbor import LexborHTMLParser
 
 from tests.unit.corpus import Case, inner_text_cases
 from tests.unit.markup import markup, unhurried
-from worker.transform.innertext import inner_text, walked_text
-from worker.transform.safestyle import safe_style
-from worker.transform.sanitize import escaped, safe_html
+from worker.transform.safe_html.safestyle import safe_style
+from worker.transform.safe_html.sanitize import escaped, safe_html
+from worker.transform.text.innertext import inner_text, walked_text
 
 ATTACKS = [
     "<script>alert(1)</script>",

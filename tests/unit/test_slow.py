@@ -6,9 +6,9 @@ import pytest
 
 from tests.unit.corpus import inner_text_cases
 from worker.transform.bodies import read_html
-from worker.transform.innertext import inner_text
-from worker.transform.sanitize import safe_html
+from worker.transform.safe_html.sanitize import safe_html
 from worker.transform.slow import SMALL_CHARACTERS, SMALL_TAGS, SMALL_WITH_SHEET_CHARACTERS, may_be_slow, without_data
+from worker.transform.text.innertext import inner_text
 
 PICTURE = f"data:image/png;base64,{'iVBORw0KGgo+/' * 100}=="
 

@@ -1,4 +1,4 @@
-"""Bodies spliced at random, in the small form and without a browser: nothing raises, and both ways agree."""
+"""Bodies spliced at random, in the small form and without a browser: nothing raises, and both parsers agree."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_spliced_bodies_are_read_alike_in_both_ways_and_sanitised_for_good() -> 
 @pytest.mark.parametrize(
     ("place", "mistake"),
     [
-        ("marked_text", lambda body: body[:10]),
+        ("inner_text", lambda body: body[:10]),
         ("walked_text", lambda body: body[10_000]),
         ("safe_html", lambda body: f"{body}<br>"),
     ],

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from worker.transform.fallback import text_without_structure
-from worker.transform.innertext import inner_text
-from worker.transform.sanitize import safe_html
+from worker.transform.safe_html.sanitize import safe_html
+from worker.transform.text.fallback import text_without_structure
+from worker.transform.text.innertext import inner_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,5 +31,5 @@ def read_html(bodies: Sequence[str]) -> dict[str, ReadHtml]:
 
 
 def read_plainly(body: str) -> ReadHtml:
-    """Return the text of a body without its structure (`worker.transform.fallback`), in linear time."""
+    """Return the text of a body without its structure (`worker.transform.text.fallback`), in linear time."""
     return ReadHtml(text_without_structure(body), None)

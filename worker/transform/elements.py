@@ -16,13 +16,15 @@ _OBSOLETE = """
 """
 ELEMENTS = frozenset((_CURRENT + _OBSOLETE).split())
 
+# HTML standard §13.3: no end tag is written.
+_VOID_NAMES = """
+    area base basefont bgsound br col embed frame hr img input keygen link meta param source track wbr
+"""
+VOID = frozenset(_VOID_NAMES.split())
+
 # `<o:p>`, `<w:view>`, `<v:shape>`, `<m:r>`, `<x:str>`, `<st1:place>`: pasted from Outlook, Word and Excel.
 OFFICE_PREFIXES = frozenset({"m", "o", "st1", "v", "w", "x"})
 OFFICE_ISLAND = "xml"  # what they paste their settings in, which is no tag by itself
-
-# In a `<svg>` (SVG 2 §5, §7, §9, §10).
-SVG_SHAPES = frozenset({"circle", "ellipse", "line", "path", "polygon", "polyline", "rect", "title", "use"})
-SVG_ELEMENTS = SVG_SHAPES | {"g", "text"}
 
 # Attributes that are written without a value (HTML standard, index of attributes), obsolete ones included.
 _BARE_NAMES = """

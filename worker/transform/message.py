@@ -13,8 +13,8 @@ from worker.defects import guarded
 from worker.records import Body, Communication, Message, Quality
 from worker.transform.bodies import ReadHtml, read_html
 from worker.transform.cutoff import Basis, Cutoff, Decision, Format, decide, has_markup
+from worker.transform.safe_html.sanitize import escaped
 from worker.transform.salvage import salvaged
-from worker.transform.sanitize import escaped
 from worker.transform.sides import delivery_of, sides_of
 from worker.transform.slow import may_be_slow
 

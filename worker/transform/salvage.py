@@ -12,10 +12,10 @@ from worker.defects import guarded
 from worker.records import Body, Communication, Message, Quality
 from worker.transform.bodies import ReadHtml
 from worker.transform.cutoff import Format, decide
-from worker.transform.fallback import text_without_structure
-from worker.transform.innertext import inner_text
-from worker.transform.sanitize import safe_html
+from worker.transform.safe_html.sanitize import safe_html
 from worker.transform.sides import delivery_of, sides_of
+from worker.transform.text.fallback import text_without_structure
+from worker.transform.text.innertext import inner_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,6 +6,9 @@ import re
 from functools import lru_cache
 from typing import TypeAlias
 
+SPACES = " \t\n\r"
+"""The characters that collapse."""
+
 _COLLAPSIBLE = re.compile(r"[ \t\n\r]+")
 _COLLAPSIBLE_NOT_BREAK = re.compile(r"[ \t\r]+")
 _AROUND_BREAK = re.compile(r" ?\n ?")
@@ -21,6 +24,7 @@ _REMOVED_BREAK = re.compile(
 
 # The items of the rendered text collection steps: strings, and required line break counts.
 Results: TypeAlias = list[str | int]
+_LINE_BREAKS = ("", "\n", "\n\n")
 
 
 class InlineFlow:
@@ -29,13 +33,14 @@ class InlineFlow:
     A space at the end of what is known so far is written at once, and taken back if the line ends after it.
     """
 
-    __slots__ = ("_last", "_results", "_space_at", "_space_had_break", "_starts_line")
+    __slots__ = ("_last", "_results", "_space_at", "_space_had_break", "_space_text", "_starts_line")
 
     def __init__(self, results: Results) -> None:
         self._results = results
         self._starts_line = True
         self._space_at: int | None = None
-        self._space_had_break = False
+        self._space_text = ""  # whose end the space is
+        self._space_had_break = False  # or what followed, of which nothing shows
         self._last = ""
 
     @property
@@ -44,31 +49,56 @@ class InlineFlow:
         return "" if self._starts_line or self._space_at is not None else self._last
 
     def add(self, text: str, white_space: str, *, visible: bool) -> None:
-        """Append what collapsing leaves of a text node's data. Invisible text takes its room, unwritten."""
-        if white_space in {"pre", "pre-wrap", "break-spaces"}:
-            rendered = text
-        elif white_space == "pre-line":
-            rendered = _AROUND_BREAK.sub("\n", _COLLAPSIBLE_NOT_BREAK.sub(" ", text))
+        """Append what is shown of a text node's data. Invisible text takes its room, unwritten."""
+        at = len(self._results)
+        if white_space in {"normal", "nowrap"}:
+            self.add_collapsed(text)
         else:
-            rendered = self._collapse(text)
-        if white_space in {"normal", "nowrap", "pre-line"}:
-            rendered = self._join(rendered, had_break="\n" in text[: len(text) - len(text.lstrip(" \t\n\r"))])
-            ends_in_space = rendered.endswith(" ")
-        else:
-            ends_in_space = False
+            self._add_kept(text, white_space)
+        if not visible and at < len(self._results):
+            self._results[at] = ""
+
+    def add_collapsed(self, text: str) -> None:
+        """Append what collapsing leaves of a text node's data under `white-space: normal`."""
+        rendered = self._collapse(text) if "\n" in text else collapse(text)
+        if rendered[:1] == " " or self._space_at is not None:
+            rendered = self._join(rendered, text)
         if not rendered:
             return
-        if rendered[0] == "\n" and white_space == "pre-line":
-            self._take_back_space()
-        self._results.append(rendered if visible else "")
-        self._space_at = len(self._results) - 1 if ends_in_space else None
-        self._space_had_break = ends_in_space and "\n" in text[len(text.rstrip(" \t\n\r")) :]
+        self._results.append(rendered)
+        self._starts_line = False
+        if rendered[-1] == " ":
+            self._end_in_space(rendered, text)
+        else:
+            self._space_at = None
+            self._last = rendered[-1]
+
+    def _add_kept(self, text: str, white_space: str) -> None:
+        rendered = text
+        if white_space == "pre-line":
+            rendered = self._join(_AROUND_BREAK.sub("\n", _COLLAPSIBLE_NOT_BREAK.sub(" ", text)), text)
+            if rendered[:1] == "\n":
+                self._take_back_space()
+        if not rendered:
+            return
+        self._results.append(rendered)
         self._starts_line = rendered[-1] == "\n"
-        self._last = rendered.rstrip(" ")[-1:] or self._last if ends_in_space else rendered[-1]
+        if rendered[-1] == " " and white_space == "pre-line":
+            self._end_in_space(rendered, text)
+        else:
+            self._space_at = None
+            self._last = rendered[-1]
+
+    def _end_in_space(self, rendered: str, text: str) -> None:
+        self._space_at = len(self._results) - 1
+        self._space_text = text
+        self._space_had_break = False
+        self._last = rendered[-2:-1] or self._last
 
     def end_line(self) -> None:
         """End the line, at a forced break or a block's edge: the space before goes, and so will any after."""
-        self._take_back_space()
+        if self._space_at is not None:
+            self._take_back_space()
         self._starts_line = True
         self._last = ""
 
@@ -80,25 +110,25 @@ class InlineFlow:
 
     def _collapse(self, text: str) -> str:
         """Make runs of collapsible white space one space, or nothing where a break is removed (§4.1.3)."""
-        if "\n" not in text or (_ZERO_WIDTH_SPACE not in text and self._last != _ZERO_WIDTH_SPACE):
-            return _COLLAPSIBLE.sub(" ", text)
-
+        if _ZERO_WIDTH_SPACE not in text and self._last != _ZERO_WIDTH_SPACE:
+            return collapse(text)
         start = _COLLAPSIBLE.match(text)
         head, body = (start.group(), text[start.end() :]) if start else ("", text)
         if head:
             # Joined to the run before it, which decides with it; or the first of its line.
             removed = self._space_at is None and "\n" in head and break_is_removed(self._last, body[:1])
             head = "" if removed else " "
-        return head + _COLLAPSIBLE.sub(" ", _REMOVED_BREAK.sub("", body))
+        return head + collapse(_REMOVED_BREAK.sub("", body))
 
-    def _join(self, rendered: str, *, had_break: bool) -> str:
+    def _join(self, rendered: str, text: str) -> str:
         """Drop a leading space that follows a line start or another collapsible space."""
-        if rendered.startswith(" ") and (self._starts_line or self._space_at is not None):
-            self._space_had_break |= had_break
+        if rendered[:1] == " " and (self._starts_line or self._space_at is not None):
+            self._space_had_break |= "\n" in text[: len(text) - len(text.lstrip(SPACES))]
             rendered = rendered[1:]
-        pending_break = rendered and self._space_had_break and self._space_at is not None
-        if pending_break and break_is_removed(self._last, rendered[0]):
-            self._take_back_space()
+        if self._space_at is not None and rendered and break_is_removed(self._last, rendered[0]):
+            self._space_had_break |= "\n" in self._space_text[len(self._space_text.rstrip(SPACES)) :]
+            if self._space_had_break:
+                self._take_back_space()
         return rendered
 
     def _take_back_space(self) -> None:
@@ -107,6 +137,19 @@ class InlineFlow:
             if isinstance(item, str):
                 self._results[self._space_at] = item[:-1]
             self._space_at = None
+
+
+def collapse(text: str) -> str:
+    """Return the text with one space for each run of white space."""
+    if "\n" in text:
+        text = text.replace("\n", " ")
+    if "\t" in text:
+        text = text.replace("\t", " ")
+    if "\r" in text:
+        text = text.replace("\r", " ")
+    while "  " in text:
+        text = text.replace("  ", " ")
+    return text
 
 
 def break_is_removed(before: str, after: str) -> bool:
@@ -148,11 +191,12 @@ def join(results: Results) -> str:
     text: list[str] = []
     required = 0
     for item in results:
-        if isinstance(item, int):
-            required = max(required, item)
-        elif item:
-            if text and required:
-                text.append("\n" * required)
-            required = 0
-            text.append(item)
+        if isinstance(item, str):
+            if item:
+                if required:
+                    text.append(_LINE_BREAKS[required] if text else "")
+                    required = 0
+                text.append(item)
+        elif item > required:
+            required = item
     return "".join(text)

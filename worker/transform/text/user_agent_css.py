@@ -6,10 +6,7 @@ children.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any, Protocol
 
 _TABLE = {
     # §15.3.1 Hidden elements; datalist and noscript only stand in for something else.
@@ -96,6 +93,16 @@ _BLOCKIFIED = {
 }
 
 
+class Attributes(Protocol):
+    """An element's attributes by name: those of a parsed tree, or a mapping. One without a value has "" or None."""
+
+    def __contains__(self, name: object, /) -> bool:
+        """Whether the element has it."""
+
+    def get(self, name: str, /) -> Any:
+        """Return its value. Those that are read here have one string."""
+
+
 def blockify(display: str) -> str:
     """Return the block-level equivalent (CSS Display 3 §2.7), which floats and flex items take on."""
     if display in BLOCK_LEVEL and display != "table-caption":
@@ -105,7 +112,7 @@ def blockify(display: str) -> str:
     return _BLOCKIFIED.get(display, "block")
 
 
-def ua_display(tag: str, attributes: Mapping[str, str | None]) -> str:
+def ua_display(tag: str, attributes: Attributes) -> str:
     """Return an element's `display` in the user-agent style sheet, the `hidden` attribute included."""
     if "hidden" in attributes and tag != "embed":  # which is as small as can be instead (§15.3.1)
         return "none"
@@ -118,7 +125,7 @@ def ua_display(tag: str, attributes: Mapping[str, str | None]) -> str:
     return UA_DISPLAY.get(tag, "inline")
 
 
-def is_replaced(tag: str, attributes: Mapping[str, str | None]) -> bool:
+def is_replaced(tag: str, attributes: Attributes) -> bool:
     """Whether an element shows something other than its children. An object without data shows them."""
     if tag == "object":
         return bool(attributes.get("data") or attributes.get("type"))

@@ -1,9 +1,8 @@
-"""The fast way to a body's text gives what the walk gives, and a mistake in it would be seen."""
+"""The short cuts to a body's text give what lexbor and the walk give, and a mistake in them would be seen."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
+from itertools import cycle
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -15,38 +14,12 @@ from tests.browser.generator import random_markup
 from tests.browser.letters import letter
 from tests.unit.corpus import Case, inner_text_cases
 from tests.unit.markup import PIECES, markup, unhurried
-from worker.transform import boxes, chains, kept, layout, marked, regions, runs, stylesheet
-from worker.transform.chains import write_out_chains
-from worker.transform.display import KEYWORDS
 from worker.transform.elements import ELEMENTS
-from worker.transform.innertext import inner_text, walked_text
-from worker.transform.marked import marked_text
-from worker.transform.marks import (
-    ANOTHER_DISPLAY,
-    BLOCK,
-    CELL,
-    CLEAN_FIRST,
-    DRAWING,
-    INLINE,
-    INLINE_BLOCK,
-    INVISIBLE,
-    ITEMS,
-    KEEPS_LINE_FEEDS,
-    KEEPS_WHITE_SPACE,
-    NOT_RENDERED,
-    OPTIONS,
-    PARAGRAPH,
-    PICTURE,
-    REPLACED,
-    TABLE,
-    UNSEEN,
-    UPPER_CASE,
-    WALK,
-    Marks,
-    mark_of,
-)  # fmt: skip
-from worker.transform.pieces import Pieces
-from worker.transform.runs import Runs
+from worker.transform.text import boxes, fast, innertext, stylesheet, tree
+from worker.transform.text.fast import fast_text
+from worker.transform.text.innertext import inner_text, walked_text
+from worker.transform.text.parse import parse_to_write, well_formed
+from worker.transform.text.user_agent_css import KEYWORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -222,6 +195,7 @@ PECULIAR = [
     "<i><text style='display:none'>a</i> b",
     "<b>a<path style='display:none'></b> b",
     "<select><option>a<style>{</style>",
+    "<table><form><tr><td>a<td>b</form></table>c",
     "a\n<font style='visibility:hidden'>\u200b",
     "a <i style='visibility:hidden'>&#8203;</i>\nb",
     "<listing></<listing type=hidden>\r",
@@ -246,20 +220,6 @@ common_markup = st.lists(st.sampled_from(COMMON + RARER), max_size=30).map("".jo
 markup_as_sent = st.lists(st.sampled_from(AS_SENT), max_size=15).map("".join)
 
 
-class Mistaken(Marks):
-    """Marks, some of them wrong."""
-
-    def __init__(self, mistakes: dict[str, str]) -> None:
-        super().__init__()
-        self.update(mistakes)
-
-
-def show_all(pieces: Pieces, at: int, found: regions._Found) -> bool:
-    """Take closed details for open ones."""
-    pieces.put(at, at, [*found.before, *found.first])
-    return True
-
-
 def sample(pieces: list[str], seed: int, count: int, longest: int = 40) -> Iterable[str]:
     """Yield bodies of random pieces, the same for the same seed."""
     random = Random(seed)  # noqa: S311  seeded, to be the same again
@@ -267,35 +227,39 @@ def sample(pieces: list[str], seed: int, count: int, longest: int = 40) -> Itera
         yield "".join(random.choices(pieces, k=random.randrange(longest)))
 
 
-def forget(monkeypatch: pytest.MonkeyPatch, marks: Marks) -> None:
-    """Have nothing looked up before, and these marks for what will be."""
-    monkeypatch.setattr(marked, "_runs", Runs(marks))
-
-
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Begin with nothing looked up, and let nobody else have what was."""
-    forget(monkeypatch, Marks())
-    stylesheet._remembered_body.cache_clear()
+    monkeypatch.setattr(fast, "_marks", fast._Marks())
+    forget()
     yield
-    stylesheet._remembered_body.cache_clear()
+    forget()
+
+
+def forget() -> None:
+    stylesheet._remembered_tree.cache_clear()
+    boxes._remembered.cache_clear()
+    boxes._children.clear()
+
+
+def takes_the_fast_way(body: str) -> bool:
+    return fast_text(parse_to_write(well_formed(body)).inner_html) is not None
 
 
 def reads_otherwise(body: str) -> bool:
-    """Whether the fast way reads a body otherwise than the walk does."""
-    text = marked_text(body)
-    return text is not None and text != walked_text(body)
+    """Whether a short cut reads a body otherwise than the walk over lexbor's tree."""
+    return inner_text(body) != walked_text(body)
 
 
 def differences(bodies: Iterable[str]) -> int:
-    """Return how many bodies the fast way reads otherwise than the walk does."""
+    """Return how many bodies are read otherwise."""
     return sum(map(reads_otherwise, bodies))
 
 
 @unhurried
 @given(st.one_of(common_markup, markup_as_sent, markup))
-def test_the_fast_way_gives_what_the_walk_gives(body: str) -> None:
-    assert marked_text(body) in {None, walked_text(body)}
+def test_short_cuts_give_what_the_walk_gives(body: str) -> None:
+    assert inner_text(body) == walked_text(body)
 
 
 @pytest.mark.parametrize(
@@ -303,15 +267,15 @@ def test_the_fast_way_gives_what_the_walk_gives(body: str) -> None:
     [COMMON, COMMON + RARER, COMMON + PIECES, PIECES],
     ids=["common", "rarer", "mixed", "odd"],
 )
-def test_the_fast_way_gives_what_the_walk_gives_on_a_sample(pieces: list[str]) -> None:
+def test_short_cuts_give_what_the_walk_gives_on_a_sample(pieces: list[str]) -> None:
     assert differences(sample(pieces, seed=1, count=2_000)) == 0
 
 
-def test_the_fast_way_gives_what_the_walk_gives_on_bodies_as_people_send_them() -> None:
+def test_short_cuts_give_what_the_walk_gives_on_bodies_as_people_send_them() -> None:
     assert differences(sample(AS_SENT, seed=1, count=6_000, longest=12)) == 0
 
 
-def test_the_fast_way_gives_what_the_walk_gives_on_letters_and_random_markup() -> None:
+def test_short_cuts_give_what_the_walk_gives_on_letters_and_random_markup() -> None:
     random = Random(3)  # noqa: S311  seeded, to be the same again
     assert differences(random_markup(random) for _ in range(1_000)) == 0
     assert differences(letter(random).html for _ in range(1_000)) == 0
@@ -319,174 +283,137 @@ def test_the_fast_way_gives_what_the_walk_gives_on_letters_and_random_markup() -
 
 @pytest.mark.parametrize("style", STYLES)
 def test_every_element_in_every_style_reads_the_same(style: str) -> None:
-    """By itself, in a line, in a table and around blocks."""
-    around = (
-        "{}",
-        "a {} b",
-        "<p>a {}</p> b",
-        "<b>a {}</b>",
-        "<table><tr><td>a {} <td>b</table>",
-        "<pre>a\n {} b</pre>",
-        "<table>{}</table> b",
+    """By itself, in a line, in a table and around blocks, in turn."""
+    around = cycle(
+        (
+            "{}",
+            "a {} b",
+            "<p>a {}</p> b",
+            "<b>a {}</b>",
+            "<table><tr><td>a {} <td>b</table>",
+            "<pre>a\n {} b</pre>",
+            "<table>{}</table> b",
+        )
     )
     inside = (" x ", " x <p> y </p> z ", "<br> x <img> ", "\n  x\n", "<tr><td> x <td> y")
     # lexbor loses an `image` in a table, which is an `img` (HTML standard §13.2.6.4.7).
     names = sorted(ELEMENTS - {"image"})
     elements = [f"<{name} style='{style}'>{body}</{name}>" for name in names for body in inside]
-    assert differences(context.format(element) for context in around for element in elements) == 0
+    assert differences(next(around).format(element) for element in elements) == 0
 
 
 @pytest.mark.parametrize("case", inner_text_cases(), ids=lambda case: case.name)
-def test_the_fast_way_gives_what_the_walk_gives_on_the_corpus(case: Case) -> None:
-    assert marked_text(case.html) in {None, walked_text(case.html)}
+def test_short_cuts_give_what_the_walk_gives_on_the_corpus(case: Case) -> None:
+    assert inner_text(case.html) == walked_text(case.html)
+
+
+@pytest.mark.parametrize("body", PECULIAR)
+def test_what_was_once_read_otherwise_is_read_the_same(body: str) -> None:
+    assert inner_text(body) == walked_text(body)
 
 
 def test_most_of_what_letters_are_made_of_takes_the_fast_way() -> None:
-    """Without it, the tests above would compare nothing."""
-    taken = sum(marked_text(body) is not None for body in sample(COMMON, seed=2, count=500))
-    assert taken > 300
+    """Without it, the tests above would compare little."""
+    taken = sum(map(takes_the_fast_way, sample(COMMON, seed=2, count=500, longest=10)))
+    assert taken > 150
 
 
-def test_nearly_all_letters_take_the_fast_way() -> None:
-    """A walk takes much longer. Whole documents were walked once, unnoticed, for their `title`."""
+def test_most_letters_take_the_fast_way() -> None:
     random = Random(4)  # noqa: S311  seeded, to be the same again
-    letters = [letter(random) for _ in range(3_000)]
-    walked = Counter(one.shape for one in letters if marked_text(one.html) is None)
-    assert not walked
+    taken = sum(takes_the_fast_way(letter(random).html) for _ in range(1_000))
+    assert taken > 550
 
 
 @pytest.mark.parametrize(
     ("module", "place", "mistake"),
     [
-        (layout, "collapse", lambda text: text),
-        (layout, "spaces_only", lambda text: text.replace("\n", " ")),
-        (layout, "_without_tables", lambda text: text.replace("\r", "\n").replace("\f", ">")),
-        (layout, "_without_edges", lambda text: text.strip(">\v").replace("\v", "\n\n")),
-        (layout, "PARAGRAPH", "|"),
-        (runs, "_FIRST_LINE_FEED", re.compile("(nothing)")),
-        (marked, "without_spaces_at_kept_breaks", lambda text: text),
-        (marked, "decoded", lambda text: text.replace("&amp;", "&").replace("&lt;", "<").replace("&nbsp;", "\xa0")),
+        (fast, "collapse", lambda text: text),
+        (fast, "_without_spaces_around", lambda _, text: text),
+        (fast, "_in_lines", lambda text: text.replace("\x01", "\n")),
+        (fast, "_WRITTEN", (("\x03", "\n"), ("\x05", "\n"), ("\x06", "\t"), ("\x07", " "))),
+        (fast, "unescape", lambda text: text.replace("&amp;", "&").replace("&lt;", "<").replace("&nbsp;", "\xa0")),
+        (fast, "_says_nothing", lambda *_: True),
+        (fast, "is_read", lambda *_: False),
+        (fast, "_cut", lambda _: ""),
+        (fast, "_NOT_FOR_MARKS", ""),
+        (fast, "_FOR_THE_WALK", frozenset()),
+        (tree, "_READ_OTHERWISE", ()),
+        (tree, "with_plain_rules_applied", parse_to_write),
         (stylesheet, "_rules_of", lambda _: []),
-        (regions, "kept_in_texts", lambda content, _: content),
-        (regions, "in_upper_case", str.upper),
-        (regions, "_SWITCHES", {}),
-        (regions, "_cut_behind_summary", show_all),
-        (regions, "_end", lambda pieces, start, place, _: (start, pieces.apart(start).tags, place)),
-        (regions, "has_picture_at_kept_break", lambda _: False),
-        (kept, "_OTHERWISE", dict.fromkeys((KEEPS_WHITE_SPACE, KEEPS_LINE_FEEDS), re.compile("nothing"))),
-        (Marks, "_if_read", lambda *_: ""),
-        (chains, "_cut", lambda text: text),
-        (marked, "has_rules_about_text", lambda _: False),
-        (chains, "hides_white_space", lambda _: False),
-        (regions, "_NOT_WHERE_IT_IS_KEPT", frozenset()),
-        (boxes, "EDGES", (INLINE, BLOCK, PARAGRAPH, PICTURE)),
+        (innertext, "collapse", lambda text: text),
+        (innertext, "_MORE_THAN_WORDS", "<"),
     ],
-    ids=range(22),
+    ids=range(15),
 )
-def test_a_mistake_in_the_fast_way_is_found(
+def test_a_mistake_in_a_short_cut_is_found(
     monkeypatch: pytest.MonkeyPatch, module: object, place: str, mistake: object
 ) -> None:
     """Each planted mistake makes the sample differ from the walk."""
     monkeypatch.setattr(module, place, mistake)
-    usual = sample(COMMON + RARER, seed=1, count=2_000)
+    usual = sample(COMMON + RARER, seed=1, count=2_000, longest=12)
     assert any(map(reads_otherwise, [*PECULIAR, *usual, *sample(AS_SENT, seed=1, count=6_000, longest=12)]))
 
 
+@pytest.mark.parametrize(("tag", "mark"), [("li", ""), ("img", ""), ("/p", "\x01"), ("tr", ""), ("br", "\x01")])
+def test_a_wrong_mark_is_found(monkeypatch: pytest.MonkeyPatch, tag: str, mark: str) -> None:
+    monkeypatch.setitem(fast._marks, tag, mark)
+    assert any(map(reads_otherwise, sample(COMMON, seed=1, count=2_000, longest=10)))
+
+
 @pytest.mark.parametrize(
-    "mistakes", [{"li": INLINE, "/li": INLINE}, {"img": INLINE}, {"/caption": BLOCK}], ids=["li", "img", "caption"]
+    ("place", "mistake"),
+    [
+        ("_is_section", lambda *_: False),
+        ("_drops_white_space", lambda _: False),
+        ("_is_shown", lambda *_: True),
+        ("_options", lambda _: ()),
+        ("_NO_BOX", frozenset()),
+    ],
 )
-def test_a_wrong_mark_is_found(monkeypatch: pytest.MonkeyPatch, mistakes: dict[str, str]) -> None:
-    forget(monkeypatch, Mistaken(mistakes))
-    assert any(map(reads_otherwise, sample(COMMON + RARER, seed=1, count=2_000)))
+def test_a_mistake_in_the_walk_is_found(monkeypatch: pytest.MonkeyPatch, place: str, mistake: object) -> None:
+    """By what browsers say of the corpus, whose texts are written down."""
+    monkeypatch.setattr(innertext, place, mistake)
+    assert any(walked_text(case.html) != case.text for case in inner_text_cases())
 
 
 @pytest.mark.parametrize(
     ("tag", "mark"),
     [
-        ("p", PARAGRAPH),
-        ("/p", PARAGRAPH),
-        ('p class="MsoNormal"', PARAGRAPH),
-        ('p style="margin:0"', PARAGRAPH),
-        ('p style="display:none"', NOT_RENDERED),
-        ('p style="float:left"', WALK),
-        ('p style="display:inline"', WALK),
-        ('p style="visibility:inherit"', WALK),
-        ('p style="white-space:pre-wrap"', KEEPS_WHITE_SPACE + PARAGRAPH),
-        ("pre", KEEPS_WHITE_SPACE + BLOCK),
-        ("/pre", BLOCK),
-        ("o:p", INLINE),
-        ("table", TABLE),
-        ("/table", BLOCK),
-        ('table align="left"', WALK),
-        ("td", CELL),
-        ("/td", INLINE),
-        ("img", PICTURE),
-        ('img hidden=""', INLINE),
-        ('input type="hidden"', INLINE),
-        ("select", OPTIONS),
-        ('select multiple="" style="color:red"', OPTIONS),
-        ('select style="display:block"', WALK),
-        ("svg", DRAWING),
-        ("q", PICTURE),
-        ("textarea", REPLACED),
-        ('video style="display:block"', WALK),
-        ("script", CLEAN_FIRST),
-        ("!-- a", CLEAN_FIRST),
-        ('a style="display:inline-block"', INLINE_BLOCK),
-        ('td style="display:inline-block"', WALK),
-        ('p style="visibility:hidden"', INVISIBLE),
-        ('span style="visibility:hidden"', UNSEEN),
-        ('span style="visibility:hidden;white-space:pre"', UNSEEN),
-        ('td style="visibility:hidden"', WALK),
-        ('div style="display:flex"', ITEMS + BLOCK),
-        ('p style="display:grid"', ITEMS + PARAGRAPH),
-        ('span style="display:inline-flex"', WALK),
-        ('td style="display:flex"', WALK),
-        ('span style="display:block"', ANOTHER_DISPLAY + BLOCK),
-        ('h1 style="text-transform:uppercase"', UPPER_CASE + BLOCK),
-        ('h1 style="text-transform:uppercase;white-space:pre"', WALK),
-        ("a<b", WALK),
+        ("p", "\x02"),
+        ("/p", "\x02"),
+        ('p class="MsoNormal"', "\x02"),
+        ('p style="margin:0"', "\x02"),
+        ('p style="display:none"', "<"),
+        ('p style="visibility:inherit"', "<"),
+        ('p hidden=""', "<"),
+        ("pre", "<"),
+        ("o:p", ""),
+        ("table", "\x04"),
+        ("/table", "\x01"),
+        ('table align="left"', "<"),
+        ('td align="left"', "\x06"),
+        ("/td", ""),
+        ("tr", "\x05"),
+        ("img", "\x07"),
+        ('input type="hidden"', "<"),
+        ("caption", "<"),
+        ("form", "<"),
+        ("q", "\x07"),
+        ("textarea", "<"),
+        ("meta", ""),
+        ("!-- a", "<"),
+        ("a<b", "<"),
+        ('a href="x" b"c=""', "<"),
     ],
 )
 def test_what_a_tag_means(tag: str, mark: str) -> None:
-    assert mark_of(tag) == mark
-    assert Marks()[tag] == mark
+    assert fast._marks[tag] == mark
 
 
-def test_runs_keep_no_address_and_a_bounded_number() -> None:
-    known = Runs(Marks())
-    pieces = Pieces(known, *known.read('a<a href="https://x.example/ann">b</a><p hidden title="Ann">c</p>'))
-    assert [pieces.apart(at).tags for at in pieces.odd()] == [["/a", "p hidden"]]
-    for number in range(Marks.MAX_KEPT + 10):
-        assert known[f'font size="{number}"> '] == " "
-        assert len(known) <= Marks.MAX_KEPT
-    assert not any("ann" in run.lower() for run in known)
-
-
-def test_chains_keep_no_words_and_a_bounded_number() -> None:
-    known = Runs(Marks())
-    for number in range(Marks.MAX_KEPT + 10):
-        html = f'<p hidden="" title="Ann">a</p>b<br>c<font size="{number}" hidden="">d</font>e<ann hidden="">f</ann>'
-        write_out_chains(Pieces(known, *known.read(html)))
-        assert len(known.chains) <= Marks.MAX_KEPT
-        assert number > 0 or len(known.chains) == 2
-    assert not any("ann" in run.lower() for chain in known.chains for run in chain)
-
-
-def test_marks_keep_no_address_and_a_bounded_number_of_tags() -> None:
-    marks = Marks()
-    assert marks['a href="https://x.example/ann" title="Ann"'] == INLINE
-    for number in range(Marks.MAX_KEPT + 10):
-        assert marks[f'font size="{number}"'] == INLINE
-        assert len(marks) <= Marks.MAX_KEPT
-    assert marks["Ann takes p"] == WALK
-    assert marks['take two="" tablets=""'] == INLINE
-    assert marks['p ann=""'] == PARAGRAPH
-    assert marks['p a"b="c"'] == PARAGRAPH
-    assert marks['input value="Ann"'] == PICTURE
-    assert not any(word in tag.lower() for tag in marks for word in ("ann", "tablets"))
-
-
-@pytest.mark.parametrize("body", PECULIAR)
-def test_what_cannot_be_split_is_read_all_the_same(body: str) -> None:
-    assert inner_text(body) == walked_text(body)
+def test_few_tags_are_remembered_and_no_long_ones() -> None:
+    for number in range(fast._MOST_REMEMBERED + 10):
+        assert fast._marks[f'font size="{number}"'] == ""
+        assert len(fast._marks) <= fast._MOST_REMEMBERED
+    known = len(fast._marks)
+    assert fast._marks[f'a href="{"x" * 500}"'] == ""
+    assert len(fast._marks) == known

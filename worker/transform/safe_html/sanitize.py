@@ -11,11 +11,11 @@ import re
 
 import nh3
 
-from worker.transform.fallback import text_without_structure
-from worker.transform.parse import parse_to_write, well_formed
-from worker.transform.safestyle import safe_style
-from worker.transform.standins import needs_stand_ins, put_stand_ins, tag_names
-from worker.transform.stylesheet import has_rules_about_text, with_rules_inlined
+from worker.transform.safe_html.safestyle import safe_style
+from worker.transform.safe_html.standins import needs_stand_ins, put_stand_ins, tag_names
+from worker.transform.text.fallback import text_without_structure
+from worker.transform.text.parse import parse_to_write, well_formed
+from worker.transform.text.stylesheet import has_rules_about_text, with_rules_inlined
 
 _COMMON_NAMES = "p br b div span li td tr a strong i em u ul ol table tbody h2 h3 h1 th font sub sup hr blockquote"
 _OTHER_NAMES = """

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from turbohtml import Element
 
-from worker.transform import display
-from worker.transform.css import by_importance, declarations
 from worker.transform.elements import OFFICE_ISLAND
-from worker.transform.style import aligned_float
+from worker.transform.text import user_agent_css as ua
+from worker.transform.text.css import by_importance, declarations
+from worker.transform.text.style import aligned_float
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"<([a-zA-Z][^ \t\n\r\f/>]*)")
 _NAME_WITH_MORE = re.compile(r"<([a-zA-Z][^ \t\n\r\f/>]*+)(?!>)")
 # Not shown, or dropped by every parser of a fragment.
-_UNSEEN = frozenset({"body", "head", "html"} | {tag for tag, shown in display.UA_DISPLAY.items() if shown == "none"})
+_UNSEEN = frozenset({"body", "head", "html"} | {tag for tag, shown in ua.UA_DISPLAY.items() if shown == "none"})
 _MAY_BE_SHOWN = re.compile(
     rf"<(?:{'|'.join(sorted(_UNSEEN - {'body', 'head', 'html'}))})[ \t\n\r\f/][^<>]*display", re.IGNORECASE
 )
@@ -73,7 +73,7 @@ def put_stand_ins(tree: Element, kept: frozenset[str]) -> None:
         may_hold_blocks |= tag in _HOLD_BLOCKS
         if tag in kept or element.parent is None:
             continue
-        if tag in _UNSEEN and not (tag not in display.NEVER_SHOWN and _is_shown_by_style(element)):
+        if tag in _UNSEEN and not (tag not in ua.NEVER_SHOWN and _is_shown_by_style(element)):
             element.decompose()
         else:
             _stand_in(element, tag)
@@ -106,7 +106,7 @@ def _stand_in(element: Element, tag: str) -> None:
         style += ";text-transform:none;white-space:normal"
     elif tag == "svg":
         _show_alone(element, _drawn_texts(element), _DRAWN_TEXT)
-    elif tag == "template" or display.is_replaced(tag, attributes):
+    elif tag == "template" or ua.is_replaced(tag, attributes):
         element.clear()
     if tag == "embed":
         element.attrs.pop("hidden", None)
@@ -130,14 +130,14 @@ def _own_style(element: Element) -> str:
 
 def _ua_style(tag: str, attributes: Mapping[str, str]) -> str:
     """Return what the user-agent style sheet says about an element."""
-    shown_as = display.ua_display(tag, attributes)
-    if shown_as == "inline" and (tag in {"select", "svg"} or display.is_replaced(tag, attributes)):
+    shown_as = ua.ua_display(tag, attributes)
+    if shown_as == "inline" and (tag in {"select", "svg"} or ua.is_replaced(tag, attributes)):
         shown_as = _ROOM
     floated = aligned_float(tag, attributes)
     parts = (
         f"display:{shown_as}" if shown_as != "inline" else "",
         f"float:{floated}" if floated != "none" else "",
-        "white-space:pre" if tag in display.PREFORMATTED else "",
+        "white-space:pre" if tag in ua.PREFORMATTED else "",
         _OWN_STYLE.get(tag, ""),
     )
     return ";".join(part for part in parts if part)
@@ -166,7 +166,7 @@ def _drawn_texts(drawing: Element) -> Iterator[Element]:
     while waiting:
         element = waiting.pop()
         tag = element.tag.lower()
-        if tag in display.SVG_TEXT:
+        if tag in ua.SVG_TEXT:
             yield element
-        elif tag in display.SVG_CONTAINERS:
+        elif tag in ua.SVG_CONTAINERS:
             waiting += [child for child in element.children if isinstance(child, Element)][::-1]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import tinycss2
 
-from worker.transform.css import written
-from worker.transform.display import KEYWORDS, TWO_WORDS
+from worker.transform.text.css import written
+from worker.transform.text.user_agent_css import KEYWORDS, TWO_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

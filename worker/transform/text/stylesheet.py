@@ -7,7 +7,6 @@ nothing but tags, classes and ids, as most do, pay less.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import tinycss2
 from selectolax.lexbor import SelectolaxError
 
-from worker.transform.conditions import Tokens, is_for_a_screen, is_supported, media_hold, split
-from worker.transform.css import TEXT_PROPERTIES, Declaration, declarations_of, without_pictures, written
-from worker.transform.display import ITEM_CONTAINERS
-from worker.transform.parse import parse_in_page, parse_to_write
-from worker.transform.style import ROOT, Style, compute
+from worker.transform.text.conditions import Tokens, is_for_a_screen, is_supported, media_hold, split
+from worker.transform.text.css import TEXT_PROPERTIES, Declaration, declarations_of, without_pictures, written
+from worker.transform.text.parse import parse_in_page, parse_to_write
+from worker.transform.text.style import ROOT, Style, compute, with_display
+from worker.transform.text.user_agent_css import ITEM_CONTAINERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -129,32 +128,27 @@ class StyleSheet:
         for element in reversed(around):
             style = compute(element.tag or "", {}, style, self.declared(element))
             is_hidden |= style.display == "none"
-        return replace(style, display="none") if is_hidden else style
+        return with_display(style, "none") if is_hidden else style
 
 
 def with_rules_inlined(html: str) -> str:
     """Return a body with what its rules say about text in `style` attributes, for who drops `<style>`."""
-    plain = with_plain_rules_inlined(html)
+    plain = with_plain_rules_applied(html)
     if plain is not None:
-        return plain
+        return plain.inner_html
     page, box = parse_in_page(html)
     sheet = StyleSheet(page)
     root = sheet.style_in_page(box)
     for node in sheet.matched.values():
         if node.tag not in _PAGE:
-            node.attrs["style"] = _as_attribute(sheet.declared(node), node.attributes.get("style"))
+            node.attrs["style"] = as_attribute(sheet.declared(node), node.attributes.get("style"))
     if root.display == "none":
         return escape(box.text(deep=True))  # as `innerText` gives it
     body = _PRE.sub(r"\1\n", box.inner_html or "")
     return f'<div style="{_inherited(root)}">{body}</div>' if root != ROOT else body
 
 
-def _inlined(html: str) -> str | None:
-    """Return the same as `parse_to_write` writes it, if all rules are plain: they match nothing of the page around.
-
-    What is in a `<template>` is left out: it is not shown, and neither its rules nor those around it apply across its
-    edge.
-    """
+def _applied(html: str) -> Element | None:
     tree = parse_to_write(html)
     tree.remove("template")
     listed = _rules_of(tree)
@@ -168,17 +162,21 @@ def _inlined(html: str) -> str | None:
     for element in tree.select(",".join(selector for _, _, selector, _ in rules)) if rules else ():
         found = sorted(rule[:2] + rule[3:] for rule in rules if element.matches(rule[2]))
         declared = [one for _, _, block in found for one in block]
-        element.attrs["style"] = _as_attribute(declared, element.attr("style"))
-    return tree.inner_html
+        element.attrs["style"] = as_attribute(declared, element.attr("style"))
+    return tree
 
 
 # A page is read twice: first all texts, then all safe HTML.
-_remembered_body = lru_cache(maxsize=64)(_inlined)
+_remembered_tree = lru_cache(maxsize=64)(_applied)
 
 
-def with_plain_rules_inlined(html: str) -> str | None:
-    """Return a well-formed body as serialised HTML, its rules in `style` attributes, or None if one is not plain."""
-    return _remembered_body(html) if len(html) <= _CACHED_CHARACTERS else _inlined(html)
+def with_plain_rules_applied(html: str) -> Element | None:
+    """Return the tree of a well-formed body, its rules in `style` attributes, or None if one is not plain.
+
+    Plain rules match nothing of the page around. What is in a `<template>` is left out: it is not shown, and neither
+    its rules nor those around it apply across its edge. The tree is remembered, so nobody may change it.
+    """
+    return _remembered_tree(html) if len(html) <= _CACHED_CHARACTERS else _applied(html)
 
 
 def _rules_of(tree: Element) -> list[Rule]:
@@ -186,7 +184,8 @@ def _rules_of(tree: Element) -> list[Rule]:
     return [rule for sheet in sheets for rule in _rules(sheet.text)]
 
 
-def _as_attribute(by_rules: Iterable[Declaration], style: str | None) -> str:
+def as_attribute(by_rules: Iterable[Declaration], style: str | None) -> str:
+    """Return a `style` attribute with what rules declare, the weakest first, and the one that the element has."""
     return ";".join([*(str(one) for one in by_rules if _WORDS.fullmatch(one.value)), style or ""])
 
 

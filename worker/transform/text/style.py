@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from worker.transform.css import Declaration, by_importance, declarations
-from worker.transform.display import (
+from worker.transform.text.css import Declaration, by_importance, declarations
+from worker.transform.text.user_agent_css import (
     ALIGNED,
     ITEM_CONTAINERS,
     KEYWORDS,
@@ -18,10 +18,11 @@ from worker.transform.display import (
     blockify,
     ua_display,
 )
-from worker.transform.elements import ELEMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from worker.transform.text.user_agent_css import Attributes
 
 _VALUES = {
     "visibility": frozenset({"visible", "hidden", "collapse"}),
@@ -40,16 +41,18 @@ _INITIAL = {
     "display": "inline",
 }
 _INHERITED = ("visibility", "white-space", "text-transform")
-_READ = frozenset({"align", "controls", "hidden", "open", "style", "type"})
+# Of these elements more is read than `hidden` and `style`.
+_MORE = frozenset({"align", "controls", "data", "open", "type"})
+_SAY_MORE = ALIGNED | {"audio", "details", "dialog", "input", "table"}
 _FORM_HAS_NO_BOX_IN = frozenset({"table", "tbody", "tfoot", "thead", "tr"})
 _HIDING = frozenset({"hidden", "collapse"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Style:
     """Used values: `display` after blockification, `out_of_flow` for floats and absolute positions.
 
-    `shows_forms` is false in a table, a section or a row by name (HTML standard §15.3.9).
+    `shows_forms` is false in a table, a section or a row by name (HTML standard §15.3.9). Equal styles are one object.
     """
 
     display: str
@@ -58,30 +61,37 @@ class Style:
     visibility: str
     white_space: str
     text_transform: str
-    shows_forms: bool = True
+    shows_forms: bool
 
 
-ROOT = Style("block", False, True, "visible", "normal", "none")
+_style = lru_cache(maxsize=None)(Style)  # of a few keywords each
+
+ROOT = _style("block", False, True, "visible", "normal", "none", True)
 
 
-def compute(
-    tag: str, attributes: Mapping[str, str | None], parent: Style, by_rules: Sequence[Declaration] = ()
-) -> Style:
+def is_read(tag: str, attribute: str) -> bool:
+    """Whether what an element computes to, or shows, depends on an attribute of it."""
+    return attribute in {"hidden", "style"} or (attribute in _MORE and tag in _SAY_MORE)
+
+
+def says_more(tag: str, attributes: Attributes) -> bool:
+    """Whether attributes other than `style` say something of an element."""
+    return tag in _SAY_MORE or "hidden" in attributes
+
+
+def with_display(style: Style, display: str) -> Style:
+    """Return the style with another `display`."""
+    one = style
+    return _style(
+        display, one.out_of_flow, one.visible, one.visibility, one.white_space, one.text_transform, one.shows_forms
+    )
+
+
+def compute(tag: str, attributes: Attributes, parent: Style, by_rules: Sequence[Declaration] = ()) -> Style:
     """Return an element's style, from its tag, its attributes, its parent's style, and what rules declare for it.
 
     What rules declare is given the weakest first.
     """
-    if not by_rules and tag in ELEMENTS and attributes.keys().isdisjoint(_READ):
-        return _by_name(tag, parent)
-    return _computed(tag, attributes, parent, by_rules)
-
-
-@lru_cache(maxsize=1024)
-def _by_name(tag: str, parent: Style) -> Style:
-    return _computed(tag, {}, parent, ())
-
-
-def _computed(tag: str, attributes: Mapping[str, str | None], parent: Style, by_rules: Sequence[Declaration]) -> Style:
     values = _ua_values(tag, attributes, parent)
     inline = attributes.get("style")
     declared = [*by_rules, *declarations(inline)] if inline else by_rules
@@ -93,18 +103,18 @@ def _computed(tag: str, attributes: Mapping[str, str | None], parent: Style, by_
         display = "none"
     if out_of_flow or parent.display in ITEM_CONTAINERS:
         display = blockify(display)
-    return Style(
-        display=display,
-        out_of_flow=out_of_flow,
-        visible=values["visibility"] not in _HIDING,
-        visibility=values["visibility"],
-        white_space=values["white-space"],
-        text_transform=values["text-transform"],
-        shows_forms=tag not in _FORM_HAS_NO_BOX_IN,
+    return _style(
+        display,
+        out_of_flow,
+        values["visibility"] not in _HIDING,
+        values["visibility"],
+        values["white-space"],
+        values["text-transform"],
+        tag not in _FORM_HAS_NO_BOX_IN,
     )
 
 
-def _ua_values(tag: str, attributes: Mapping[str, str | None], parent: Style) -> dict[str, str]:
+def _ua_values(tag: str, attributes: Attributes, parent: Style) -> dict[str, str]:
     return {
         "visibility": parent.visibility,
         "white-space": "pre" if tag in PREFORMATTED else parent.white_space,
@@ -115,7 +125,7 @@ def _ua_values(tag: str, attributes: Mapping[str, str | None], parent: Style) ->
     }
 
 
-def aligned_float(tag: str, attributes: Mapping[str, str | None]) -> str:
+def aligned_float(tag: str, attributes: Attributes) -> str:
     """Return where an `align` attribute floats a table or a picture (HTML standard §15.3.9, §15.4.3)."""
     align = (attributes.get("align") or "").lower()
     if tag == "table":

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 
-from worker.transform.css import Declaration, declarations
+from worker.transform.text.css import Declaration, declarations
 
 _PROPERTY_NAMES = """
     background background-color border border-bottom border-collapse border-color border-left

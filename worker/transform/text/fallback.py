@@ -10,9 +10,9 @@ import html
 import re
 from collections import defaultdict
 
-from worker.transform.display import BLOCK_LEVEL, UA_DISPLAY
-from worker.transform.marks import VOID
-from worker.transform.parse import well_formed
+from worker.transform.elements import VOID
+from worker.transform.text.parse import well_formed
+from worker.transform.text.user_agent_css import BLOCK_LEVEL, UA_DISPLAY
 
 # What is in them is no markup (HTML standard §13.2.6.4.7), and not shown.
 _RAW = ("script", "style", "title", "textarea", "iframe", "noembed", "noframes", "noscript")

@@ -1,0 +1,1 @@
+"""HTML → the text that its reader saw."""
