@@ -38,7 +38,7 @@ OF_A_PAGE = frozenset(f"extract.bundle.{name}" for name in ("_decode_page", "_de
 REACHED_OTHERWISE = frozenset(
     (
         *("extract.bundle._total", "extract.bundle._next_url", "transform.message._instant"),
-        *("extract.entry._id_of", "extract.outcome.says_not_whole", "jobs.differences.judge"),
+        *("extract.entry._id_of", "extract.operation_outcome.says_not_whole", "jobs.verify.differences.judge"),
         "transform.text.fallback.text_without_structure",
     )
 )
@@ -148,7 +148,7 @@ async def test_what_cannot_be_told_of_an_answer_is_taken_for_the_worse(source: B
             found["entry"].append({"resource": outcome, "search": {"mode": "outcome"}})
 
     source.spoil = add_outcome
-    with failing("extract.outcome.says_not_whole") as threw:
+    with failing("extract.operation_outcome.says_not_whole") as threw:
         result = await sync(mirror_settings(source.url, database_dsn))
     assert threw
     assert (result.outcome, result.reasons) == (Outcome.INCOMPLETE, {"results_not_whole": 1})
@@ -158,7 +158,7 @@ async def test_a_difference_that_cannot_be_judged_is_not_proven(source: BareSour
     settings = mirror_settings(source.url, database_dsn)
     await sync(settings)
     source.rows = [row if row["id"] != f"poison-{POISON}" else {**row, "payload": []} for row in source.rows]
-    with failing("jobs.differences.judge") as threw:
+    with failing("jobs.verify.differences.judge") as threw:
         verified = await verify(settings, sync_first=False)
     assert threw
     assert (verified.reason, verified.found.unknown) == ("differences_not_answered", 1)
