@@ -165,9 +165,9 @@ CREATE TABLE canvas.practitioner (
     _changed_at    timestamptz NOT NULL
 );
 
-COMMENT ON TABLE canvas.practitioner IS 'Every practitioner whose messages are searched for: those of the Practitioner roster, and those met only in messages.';
+COMMENT ON TABLE canvas.practitioner IS 'Every practitioner whose messages are searched for: those of the Practitioner roster, and those discovered in messages only.';
 COMMENT ON COLUMN canvas.practitioner.id IS 'Practitioner.id (32 hex digits at Canvas).';
-COMMENT ON COLUMN canvas.practitioner.active IS 'Practitioner.active. Null for one met only in messages.';
+COMMENT ON COLUMN canvas.practitioner.active IS 'Practitioner.active. Null for one discovered in messages only.';
 COMMENT ON COLUMN canvas.practitioner.in_roster IS 'Whether the last accepted roster listed this practitioner.';
 COMMENT ON COLUMN canvas.practitioner.name IS 'Name as text. Null unless MIRROR_PRACTITIONER_NAMES is on.';
 COMMENT ON COLUMN canvas.practitioner._run_id IS 'The run that last wrote this row.';
@@ -220,7 +220,7 @@ CREATE TABLE canvas_ops.run (
     id                bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     job               text        COLLATE "C" NOT NULL CHECK (job IN ('sync', 'backfill', 'verify', 'replay', 'erase')),
     scope             text        NOT NULL CHECK (scope IN ('full', 'quick', 'selected')),
-    selection         text        COLLATE "C" NOT NULL,
+    selection_key     text        COLLATE "C" NOT NULL,
     version           text        NOT NULL,
     started_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     held_since        timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -232,8 +232,8 @@ CREATE TABLE canvas_ops.run (
     searches          bigint,
     searches_accepted bigint,
     entries           bigint,
-    inserted          bigint,
-    updated           bigint,
+    new          bigint,
+    changed           bigint,
     unseen            bigint,
     outside           bigint,
     quarantined       bigint,
@@ -247,40 +247,40 @@ CREATE TABLE canvas_ops.run (
 CREATE INDEX run_open ON canvas_ops.run (id) WHERE closed_at IS NULL;
 -- Of each job at most one run of a selection is open: a run whose beginning was answered into a lost connection is not
 -- begun twice.
-CREATE UNIQUE INDEX run_open_once ON canvas_ops.run (job, selection) WHERE closed_at IS NULL;
+CREATE UNIQUE INDEX run_open_once ON canvas_ops.run (job, selection_key) WHERE closed_at IS NULL;
 CREATE INDEX run_held_last ON canvas_ops.run (held_since, id);
 
-COMMENT ON TABLE canvas_ops.run IS 'One row per run. It is closed last: an open row with nobody holding the run lock is a run that died.';
+COMMENT ON TABLE canvas_ops.run IS 'One row per run. It is closed last: an open row while nobody holds the run lock is an abandoned run.';
 COMMENT ON COLUMN canvas_ops.run.id IS 'Number of the run.';
 COMMENT ON COLUMN canvas_ops.run.job IS 'sync, backfill, verify, replay or erase.';
 COMMENT ON COLUMN canvas_ops.run.scope IS 'full (every practitioner), quick, or selected.';
-COMMENT ON COLUMN canvas_ops.run.selection IS 'Fingerprint of what was asked for. A died run is resumed by the next that asks for the same.';
+COMMENT ON COLUMN canvas_ops.run.selection_key IS 'Key of what was asked for. An abandoned run is resumed by the next one that asks for the same.';
 COMMENT ON COLUMN canvas_ops.run.version IS 'Version of the worker.';
 COMMENT ON COLUMN canvas_ops.run.started_at IS 'When the run began.';
-COMMENT ON COLUMN canvas_ops.run.held_since IS 'When a process last took the run up: what ran before it, this run included, has no row under way since then. Later than any run before, whatever the clock said.';
-COMMENT ON COLUMN canvas_ops.run.planned_at IS 'When its work list (canvas_ops.search) was whole. Null: it died before.';
+COMMENT ON COLUMN canvas_ops.run.held_since IS 'When a process last began or resumed the run. Since then nothing that ran before, in this run or another, has a row under way. Later than that of any run before, whatever the clock said.';
+COMMENT ON COLUMN canvas_ops.run.planned_at IS 'When its work list (canvas_ops.search) was whole. Null: it was not yet.';
 COMMENT ON COLUMN canvas_ops.run.closed_at IS 'When the run was closed. Null while it is open.';
-COMMENT ON COLUMN canvas_ops.run.outcome IS 'complete: everything asked for was accepted. incomplete: some searches were not, or see reason. failed: no search was accepted. interrupted: it died, and was not resumed.';
+COMMENT ON COLUMN canvas_ops.run.outcome IS 'complete: everything asked for was accepted. incomplete: some searches were not, or see reason. failed: no search was accepted. interrupted: it was abandoned, and not resumed.';
 COMMENT ON COLUMN canvas_ops.run.reason IS 'Why it was not complete, or proved nothing, beside the reasons of its searches: quarantine, too_many, source_unreliable, … Null if there is nothing to say.';
-COMMENT ON COLUMN canvas_ops.run.as_of IS 'Start of the oldest accepted walk: what stood still since then is in the mirror, if the outcome is complete.';
+COMMENT ON COLUMN canvas_ops.run.as_of IS 'Start of the oldest accepted walk. If the outcome is complete, every message that did not change at the source since then is in the mirror.';
 COMMENT ON COLUMN canvas_ops.run.searches IS 'Searches of the run, its roster''s included.';
 COMMENT ON COLUMN canvas_ops.run.searches_accepted IS 'How many of them were accepted.';
-COMMENT ON COLUMN canvas_ops.run.entries IS 'Served: Communication entries of the last walk of each search, accepted or not. Each is new, changed, unchanged, outside, or went to quarantine: unchanged = entries - inserted - updated - outside - quarantined.';
-COMMENT ON COLUMN canvas_ops.run.inserted IS 'New: messages that the mirror did not have, those out of quarantine included.';
-COMMENT ON COLUMN canvas_ops.run.updated IS 'Changed: messages that the mirror had otherwise, or as deleted.';
-COMMENT ON COLUMN canvas_ops.run.unseen IS 'Of the messages that had changed: in how many no column that an analyst sees did.';
-COMMENT ON COLUMN canvas_ops.run.outside IS 'Outside: entries that lie outside of the days that a backfill asked for (--since, --until), and were not landed.';
+COMMENT ON COLUMN canvas_ops.run.entries IS 'Communication entries that the last walk of each search was served, accepted or not. Each is new, changed, unchanged, outside, or went to quarantine: unchanged = entries - new - changed - outside - quarantined.';
+COMMENT ON COLUMN canvas_ops.run.new IS 'New messages: the mirror did not have them. Those that came out of quarantine are included.';
+COMMENT ON COLUMN canvas_ops.run.changed IS 'Changed messages: the mirror had another version, or had them as deleted.';
+COMMENT ON COLUMN canvas_ops.run.unseen IS 'How many of the changed messages changed in no column that an analyst sees.';
+COMMENT ON COLUMN canvas_ops.run.outside IS 'Entries outside the window of a backfill (--since, --until), which were not landed.';
 COMMENT ON COLUMN canvas_ops.run.quarantined IS 'Entries newly put in quarantine.';
 COMMENT ON COLUMN canvas_ops.run.deleted IS 'Messages marked as deleted, because the source no longer has them.';
 COMMENT ON COLUMN canvas_ops.run.held IS 'Messages that are gone at the source and were not marked as deleted, since that looks like a smaller scope of the client (canvas_ops.held).';
 COMMENT ON COLUMN canvas_ops.run.roster IS 'How many practitioners the roster named, active or not. Null if it was not read, not accepted or not believed.';
-COMMENT ON COLUMN canvas_ops.run.requests IS 'Requests to the source, counted on while the run is under way, and by every process that took it up.';
+COMMENT ON COLUMN canvas_ops.run.requests IS 'Requests to the source, counted while the run is under way, in every process that worked on it.';
 
 CREATE FUNCTION canvas_ops.time_of_run(run_id bigint) RETURNS timestamptz
 STABLE
 RETURN greatest(now(), (SELECT r.held_since + interval '1 microsecond' FROM canvas_ops.run AS r WHERE r.id = run_id));
 
-COMMENT ON FUNCTION canvas_ops.time_of_run IS 'When something that this run writes now is learnt: now, or just after it was taken up if the clock has been put back since. So a run never writes an earlier time than the runs before it, up to which an incremental reader has read.';
+COMMENT ON FUNCTION canvas_ops.time_of_run IS 'When something that this run writes now is learnt: now, or just after the run was resumed if the clock has been put back since. So a run never writes an earlier time than the runs before it, up to which an incremental reader has read.';
 
 CREATE TABLE canvas_ops.search (
     id              bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -299,8 +299,8 @@ CREATE TABLE canvas_ops.search (
     total           bigint,
     pages           bigint,
     entries         bigint,
-    inserted        bigint      NOT NULL DEFAULT 0,
-    updated         bigint      NOT NULL DEFAULT 0,
+    new        bigint      NOT NULL DEFAULT 0,
+    changed         bigint      NOT NULL DEFAULT 0,
     unseen          bigint      NOT NULL DEFAULT 0,
     outside         bigint      NOT NULL DEFAULT 0,
     quarantined     bigint      NOT NULL DEFAULT 0,
@@ -318,9 +318,9 @@ COMMENT ON COLUMN canvas_ops.search.run_id IS 'canvas_ops.run.id.';
 COMMENT ON COLUMN canvas_ops.search.resource IS 'Communication, or Practitioner or Patient for a roster search.';
 COMMENT ON COLUMN canvas_ops.search.parameter IS 'Search parameter: recipient, sender, _id; active for a roster search.';
 COMMENT ON COLUMN canvas_ops.search.value IS 'Value of the parameter, such as Practitioner/4150….';
-COMMENT ON COLUMN canvas_ops.search.place IS 'Order in which searches are claimed: the longest known first.';
+COMMENT ON COLUMN canvas_ops.search.place IS 'Order in which searches are claimed: those that had most messages last time first.';
 COMMENT ON COLUMN canvas_ops.search.status IS 'pending, walking, accepted, or not_accepted after all its walks.';
-COMMENT ON COLUMN canvas_ops.search.lease_token IS 'Held by the worker that walks it. A worker whose token is gone lands nothing.';
+COMMENT ON COLUMN canvas_ops.search.lease_token IS 'The token of the worker that walks it. A worker whose token is gone lands nothing.';
 COMMENT ON COLUMN canvas_ops.search.leased_until IS 'From then on another worker may claim it.';
 COMMENT ON COLUMN canvas_ops.search.walks IS 'How often a walk was begun.';
 COMMENT ON COLUMN canvas_ops.search.walk_started_at IS 'When the last walk was begun.';
@@ -329,14 +329,14 @@ COMMENT ON COLUMN canvas_ops.search.reason IS 'Why the last walk was not accepte
 COMMENT ON COLUMN canvas_ops.search.total IS 'Bundle.total of the last walk.';
 COMMENT ON COLUMN canvas_ops.search.pages IS 'Pages of the last walk.';
 COMMENT ON COLUMN canvas_ops.search.entries IS 'Distinct entries of the last walk.';
-COMMENT ON COLUMN canvas_ops.search.inserted IS 'New: messages that the mirror did not have, over all walks.';
-COMMENT ON COLUMN canvas_ops.search.updated IS 'Changed: messages that the mirror had otherwise, or as deleted, over all walks.';
-COMMENT ON COLUMN canvas_ops.search.unseen IS 'Of the messages that had changed: in how many no column that an analyst sees did.';
-COMMENT ON COLUMN canvas_ops.search.outside IS 'Entries of the last walk that lie outside of the days that were asked for, and were not landed.';
+COMMENT ON COLUMN canvas_ops.search.new IS 'New messages, over all walks: the mirror did not have them.';
+COMMENT ON COLUMN canvas_ops.search.changed IS 'Changed messages, over all walks: the mirror had another version, or had them as deleted.';
+COMMENT ON COLUMN canvas_ops.search.unseen IS 'How many of the changed messages changed in no column that an analyst sees.';
+COMMENT ON COLUMN canvas_ops.search.outside IS 'Entries of the last walk outside the window (--since, --until), which were not landed.';
 COMMENT ON COLUMN canvas_ops.search.quarantined IS 'Entries newly put in quarantine, over all walks.';
 COMMENT ON COLUMN canvas_ops.search.landings IS 'How many batches of it were landed, over all walks. A standby that lags and takes over may take some of them back: whoever goes on with the walk notices by this number.';
 
-CREATE TABLE canvas_ops.mark (
+CREATE TABLE canvas_ops.fingerprint (
     parameter      text        COLLATE "C" NOT NULL,
     value          text        COLLATE "C" NOT NULL,
     ids            text[]      COLLATE "C" NOT NULL,
@@ -344,20 +344,20 @@ CREATE TABLE canvas_ops.mark (
     content_hashes bytea[]     NOT NULL,
     total          bigint      NOT NULL,
     _run_id        bigint      NOT NULL,
-    _marked_at     timestamptz NOT NULL,
+    _taken_at     timestamptz NOT NULL,
     PRIMARY KEY (parameter, value),
     CHECK (cardinality(ids) = cardinality(raw_hashes) AND cardinality(ids) = cardinality(content_hashes))
 );
 
-COMMENT ON TABLE canvas_ops.mark IS 'What the last accepted walk of a search saw, so that unchanged entries are skipped before they are decoded. May be emptied at any time: the next run then decodes everything.';
-COMMENT ON COLUMN canvas_ops.mark.parameter IS 'Search parameter, as in canvas_ops.search.';
-COMMENT ON COLUMN canvas_ops.mark.value IS 'Value of the parameter.';
-COMMENT ON COLUMN canvas_ops.mark.ids IS 'Ids of the usable entries.';
-COMMENT ON COLUMN canvas_ops.mark.raw_hashes IS 'Hash of each entry''s bytes, in the order of ids.';
-COMMENT ON COLUMN canvas_ops.mark.content_hashes IS '_content_hash of each, in the order of ids: an entry is skipped only while its row still holds just that.';
-COMMENT ON COLUMN canvas_ops.mark.total IS 'Bundle.total of that walk: more than ids if some entries were not usable.';
-COMMENT ON COLUMN canvas_ops.mark._run_id IS 'The run that wrote it.';
-COMMENT ON COLUMN canvas_ops.mark._marked_at IS 'When it was written.';
+COMMENT ON TABLE canvas_ops.fingerprint IS 'The fingerprint of a search: what its last accepted walk saw, so that unchanged entries are skipped before they are decoded. May be emptied at any time: the next run then decodes everything.';
+COMMENT ON COLUMN canvas_ops.fingerprint.parameter IS 'Search parameter, as in canvas_ops.search.';
+COMMENT ON COLUMN canvas_ops.fingerprint.value IS 'Value of the parameter.';
+COMMENT ON COLUMN canvas_ops.fingerprint.ids IS 'Ids of the usable entries.';
+COMMENT ON COLUMN canvas_ops.fingerprint.raw_hashes IS 'Hash of each entry''s bytes, in the order of ids.';
+COMMENT ON COLUMN canvas_ops.fingerprint.content_hashes IS '_content_hash of each, in the order of ids: an entry is skipped only while its row still holds just that.';
+COMMENT ON COLUMN canvas_ops.fingerprint.total IS 'Bundle.total of that walk: more than ids if some entries were not usable.';
+COMMENT ON COLUMN canvas_ops.fingerprint._run_id IS 'The run that wrote it.';
+COMMENT ON COLUMN canvas_ops.fingerprint._taken_at IS 'When it was written.';
 
 CREATE TABLE canvas_ops.quarantine (
     raw_hash       bytea       PRIMARY KEY,
@@ -384,10 +384,10 @@ COMMENT ON COLUMN canvas_ops.quarantine.reason IS 'Why, in one word: no_id, impo
 COMMENT ON COLUMN canvas_ops.quarantine.entry IS 'The entry''s JSON, byte for byte.';
 COMMENT ON COLUMN canvas_ops.quarantine.parameter IS 'Parameter of the search that first served it.';
 COMMENT ON COLUMN canvas_ops.quarantine.value IS 'Value of that parameter.';
-COMMENT ON COLUMN canvas_ops.quarantine._run_id IS 'The run that first met it.';
-COMMENT ON COLUMN canvas_ops.quarantine._first_seen_at IS 'When it was first met.';
-COMMENT ON COLUMN canvas_ops.quarantine._last_run_id IS 'The run that last met it.';
-COMMENT ON COLUMN canvas_ops.quarantine._last_seen_at IS 'When it was last met.';
+COMMENT ON COLUMN canvas_ops.quarantine._run_id IS 'The run that was first served it.';
+COMMENT ON COLUMN canvas_ops.quarantine._first_seen_at IS 'When it was first served.';
+COMMENT ON COLUMN canvas_ops.quarantine._last_run_id IS 'The run that was last served it.';
+COMMENT ON COLUMN canvas_ops.quarantine._last_seen_at IS 'When it was last served.';
 COMMENT ON COLUMN canvas_ops.quarantine.resolved_at IS 'When it was overtaken: a usable version of the same message landed, the message was marked as deleted, or the search that had served the entry no longer does. Null while it is open.';
 COMMENT ON COLUMN canvas_ops.quarantine.accepted_at IS 'When an operator accepted it (message-mirror quarantine accept): it is no longer a reason for an incomplete run.';
 COMMENT ON COLUMN canvas_ops.quarantine.accepted_by IS 'Who did: user@host.';
@@ -414,7 +414,7 @@ COMMENT ON TABLE canvas_ops.held IS 'Live messages that the source no longer kno
 COMMENT ON COLUMN canvas_ops.held.id IS 'canvas.message.id.';
 COMMENT ON COLUMN canvas_ops.held._run_id IS 'The run that held it.';
 
--- Not logged: a verification that dies begins anew.
+-- Not logged: an abandoned verification is not resumed, but begun again.
 CREATE UNLOGGED TABLE canvas_ops.sighting (
     run_id          bigint      NOT NULL REFERENCES canvas_ops.run (id) ON DELETE CASCADE,
     pass            smallint    NOT NULL,
@@ -450,8 +450,8 @@ COMMENT ON COLUMN canvas_ops.wanted.id IS 'Communication.id.';
 COMMENT ON COLUMN canvas_ops.wanted._run_id IS 'The verification that found it.';
 COMMENT ON COLUMN canvas_ops.wanted.wanted_at IS 'Since when.';
 
--- A row that somebody altered in the warehouse is passed over by sync, whose source has not changed, and by replay, whose
--- rules have not: replay is told of it.
+-- Sync skips a row that somebody altered in the warehouse, since its source has not changed, and replay does, since its
+-- rules have not: this table tells replay.
 CREATE TABLE canvas_ops.altered (
     id       text        COLLATE "C" PRIMARY KEY,
     _run_id  bigint      NOT NULL,

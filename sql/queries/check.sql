@@ -1,7 +1,7 @@
 -- What `check` asks the server about itself and about our rights on it.
 
 -- name: server
--- What about this server matters to us: its version and encoding, whether it can be written to, our rights, and what its
+-- What matters to us about this server: its version and encoding, whether it can be written to, our rights, and what its
 -- log would quote.
 SELECT
     current_setting('server_version_num')::integer                AS version_num,
@@ -24,8 +24,8 @@ SELECT
     current_setting('pgaudit.log_parameter', true)                AS "pgaudit.log_parameter";
 
 -- name: hints
--- What about the schemas $1, this role and this database is worth a look: tables whose rows a policy may hide from us, the
--- time-outs that the role, the database or the server would set, and whether texts are sorted otherwise than when the
+-- What is worth a look about the schemas $1, this role and this database: tables whose rows a policy may hide from us; the
+-- time-outs that the role, the database or the server would set; and whether texts are sorted otherwise than when the
 -- database was made.
 SELECT
     (
@@ -47,7 +47,7 @@ SELECT
     ) AS sorts_otherwise;
 
 -- name: rights
--- Whether this role may create what is missing of the schemas $1, and owns those that are there.
+-- Whether this role may create those of the schemas $1 that are missing, and owns those that are there.
 SELECT bool_and(
     CASE
         WHEN n.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
@@ -58,6 +58,6 @@ FROM unnest($1::text[]) AS wanted (name)
 LEFT JOIN pg_namespace AS n ON n.nspname = wanted.name;
 
 -- name: writes
--- Whether this role may write where every run writes: of both schemas one table each, which stand for the others.
+-- Whether this role may write where every run writes. One table of each schema stands for the others.
 SELECT bool_and(has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE'))
 FROM (VALUES ('canvas.message'::regclass), ('canvas_ops.run'::regclass)) AS c (oid);

@@ -1,20 +1,21 @@
--- Landing a batch of messages: staged, told apart from what is there, written in one transaction. And the roster of practitioners.
+-- A batch of messages: compared with what is there, staged, and written in one transaction. Also the practitioners.
 
 -- name: read_suppressed
--- Which of a batch's messages (ids $1, their patients $2, in the same order) must not be landed.
+-- Which messages of a batch must not be landed: ids $1 and their patients $2, in the same order.
 SELECT served.id
 FROM unnest($1::text[], $2::text[]) AS served (id, patient_id)
 WHERE EXISTS (SELECT FROM canvas_ops.suppressed AS s WHERE s.kind = 'message' AND s.id = served.id)
    OR EXISTS (SELECT FROM canvas_ops.suppressed AS s WHERE s.kind = 'patient' AND s.id = served.patient_id);
 
 -- name: read_current
--- What the table holds of a batch's ids ($1), to tell new, changed and unchanged apart before anything is written.
+-- What the table holds of these ids ($1), to tell new, changed and unchanged apart before anything is written.
 SELECT id, _content_hash, _deleted_at IS NOT NULL AS deleted
 FROM canvas.message
 WHERE id = ANY ($1::text[]);
 
 -- name: lock_whole
--- Which of these messages ($1) are live and whole. Locked in the order of their ids, so that no partial version lands over them.
+-- Which of these messages ($1) are live and whole. Their rows are locked, in the order of their ids, so that no
+-- partial version lands over a whole one.
 SELECT id
 FROM canvas.message
 WHERE id = ANY ($1::text[]) AND _deleted_at IS NULL AND 'partial' <> ALL (_quality)
@@ -22,7 +23,7 @@ ORDER BY id
 FOR UPDATE;
 
 -- name: stage
--- Where a batch waits inside its transaction: the new and the changed messages, nothing else. Filled by COPY.
+-- The temporary table in which a batch waits inside its transaction: its new and its changed messages. Filled by COPY.
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
     id                text        COLLATE "C" NOT NULL,
     status            text,
@@ -48,12 +49,12 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
 ) ON COMMIT DELETE ROWS;
 
 -- name: empty_stage
--- Before a batch is staged: a transaction may land several, one after the other.
+-- Empties it before a batch is staged: one transaction may land several batches.
 DELETE FROM pg_temp.incoming;
 
 -- name: insert_versions
--- The resources as received, by run $1. A version that came back is there already. In the order of their ids, so that
--- two writers meet in the same order and cannot deadlock.
+-- Stores the resources as received, by run $1. A version that came back is there already. In the order of their ids, so
+-- that two writers wait for one another and cannot deadlock.
 INSERT INTO canvas_ops.communication (id, _content_hash, resource, _run_id, _first_seen_at)
 SELECT id, _content_hash, resource, $1, now()
 FROM pg_temp.incoming
@@ -61,8 +62,8 @@ ORDER BY id
 ON CONFLICT (id, _content_hash) DO NOTHING;
 
 -- name: insert_new
--- New messages, by run $1. In the order of their ids, so that two writers meet in the same order and cannot deadlock.
--- An id that another writer inserted meanwhile is left to the statements that follow.
+-- Inserts new messages, by run $1, in the order of their ids for the same reason. An id that another writer inserted
+-- meanwhile is left to the statements that follow.
 INSERT INTO canvas.message (
     id, status, delivery, direction, patient_id, practitioner_id, sender_type, sender_id, recipient_type, recipient_id,
     sent_at, received_at, body_text, body_html, body_format, body_format_basis, payload_count,
@@ -77,8 +78,8 @@ ORDER BY id
 ON CONFLICT (id) DO NOTHING;
 
 -- name: lock_rows
--- Locks the rows of the batch, in the order of their ids: also those that another writer has meanwhile made what they are
--- to be, since the recipients and payloads of all are written anew.
+-- Locks the rows of the batch, in the order of their ids. Rows that another writer has already made the same are
+-- included, because the recipients and payloads of the whole batch are written again.
 SELECT m.id
 FROM canvas.message AS m
 JOIN pg_temp.incoming AS i ON i.id = m.id
@@ -86,7 +87,7 @@ ORDER BY m.id
 FOR UPDATE OF m;
 
 -- name: count_unseen
--- How many of the staged messages ($1) are about to change, and in no column that an analyst sees.
+-- How many of these staged messages ($1) are about to change, and in no column that an analyst sees.
 SELECT count(*)
 FROM canvas.message AS m
 JOIN pg_temp.incoming AS i ON i.id = m.id
@@ -104,7 +105,8 @@ WHERE m.id = ANY ($1::text[])
   );
 
 -- name: keep_history
--- The version that run $1 is about to overwrite, for canvas.message_history: known from when it was written until now.
+-- Copies the versions that run $1 is about to overwrite into canvas.message_history. Each was known from when it was
+-- written until now.
 INSERT INTO canvas.message_history (
     id, status, delivery, direction, patient_id, practitioner_id, sender_type, sender_id, recipient_type, recipient_id,
     sent_at, received_at, body_text, body_html, body_format, body_format_basis, payload_count,
@@ -120,7 +122,7 @@ JOIN pg_temp.incoming AS i ON i.id = m.id
 WHERE m._content_hash <> i._content_hash OR m._deleted_at IS NOT NULL;
 
 -- name: update_changed
--- Changed messages, by run $1; one that had been deleted is alive again.
+-- Overwrites changed messages, by run $1. A message that had been marked as deleted is live again.
 UPDATE canvas.message AS m
 SET
     status = i.status,
@@ -150,26 +152,27 @@ WHERE i.id = m.id
   AND (m._content_hash <> i._content_hash OR m._deleted_at IS NOT NULL);
 
 -- name: drop_recipients
--- Before the recipients of changed messages ($1) are written anew.
+-- Deletes the recipients of changed messages ($1) before they are written again.
 DELETE FROM canvas.message_recipient WHERE message_id = ANY ($1::text[]);
 
 -- name: drop_payloads
--- Before the payloads of changed messages ($1) are written anew.
+-- Deletes the payloads of changed messages ($1) before they are written again.
 DELETE FROM canvas.message_payload WHERE message_id = ANY ($1::text[]);
 
 -- name: insert_recipients
--- Recipients of messages that have several: message ids $1, positions $2, types $3, ids $4.
+-- Inserts the recipients of messages that have several: message ids $1, positions $2, types $3, ids $4.
 INSERT INTO canvas.message_recipient (message_id, position, recipient_type, recipient_id)
 SELECT * FROM unnest($1::text[], $2::integer[], $3::text[], $4::text[]);
 
 -- name: insert_payloads
--- Payloads of messages that have several: message ids $1, positions $2, texts $3, HTML $4, formats $5, bases $6.
+-- Inserts the payloads of messages that have several: message ids $1, positions $2, texts $3, HTML $4, formats $5,
+-- bases $6.
 INSERT INTO canvas.message_payload (message_id, position, body_text, body_html, body_format, body_format_basis)
 SELECT * FROM unnest($1::text[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[]);
 
 -- name: read_added
--- What somebody may have added to the tables of the schemas $1 that takes part in writing a row: indexes that are not ours
--- ($2), generated columns, triggers. Constraints are named by the server itself.
+-- What somebody may have added to the tables of the schemas $1 that takes part in writing a row: indexes that are not
+-- ours ($2), generated columns, triggers. The server itself names constraints.
 SELECT 'index ' || i.indexrelid::regclass AS name
 FROM pg_index AS i
 JOIN pg_class AS c ON c.oid = i.indexrelid
@@ -189,15 +192,17 @@ WHERE c.relnamespace::regnamespace::text = ANY ($1::text[]) AND NOT g.tgisintern
 ORDER BY 1;
 
 -- name: note_practitioners
--- Practitioners met in messages ($1), by run $2: from now on they are searched for, in the roster or not.
+-- Notes practitioners who were discovered in messages ($1), by run $2. From now on they are searched for, whether the
+-- roster lists them or not.
 INSERT INTO canvas.practitioner (id, in_roster, _run_id, _first_seen_at, _changed_at)
-SELECT DISTINCT met.id, false, $2::bigint, now(), now()
-FROM unnest($1::text[]) AS met (id)
-ORDER BY met.id
+SELECT DISTINCT discovered.id, false, $2::bigint, now(), now()
+FROM unnest($1::text[]) AS discovered (id)
+ORDER BY discovered.id
 ON CONFLICT (id) DO NOTHING;
 
 -- name: save_roster
--- The roster that was listed: ids $1, active $2, names $3 (null: not to be stored), by run $4. Unchanged rows are not written.
+-- Writes the practitioners that the roster listed: ids $1, active $2, names $3 (null: not to be stored), by run $4.
+-- Unchanged rows are not written.
 INSERT INTO canvas.practitioner AS p (id, active, in_roster, name, _run_id, _first_seen_at, _changed_at)
 SELECT listed.id, listed.active, true, listed.name, $4::bigint, now(), now()
 FROM unnest($1::text[], $2::boolean[], $3::text[]) AS listed (id, active, name)
@@ -207,23 +212,23 @@ SET active = excluded.active, in_roster = true, name = excluded.name, _run_id = 
 WHERE (p.active, p.in_roster, p.name) IS DISTINCT FROM (excluded.active, true, excluded.name);
 
 -- name: leave_roster
--- Practitioners whom a whole, accepted roster ($1) no longer lists, by run $2. They are still searched for.
+-- Marks the practitioners whom a whole, accepted roster ($1) no longer lists, by run $2. They are still searched for.
 UPDATE canvas.practitioner
 SET in_roster = false, _run_id = $2, _changed_at = now()
 WHERE in_roster AND id <> ALL ($1::text[]);
 
 -- name: keep_roster_size
--- The roster of run $1, believed, names $2 practitioners.
+-- Notes that the roster of run $1, which was believed, named $2 practitioners.
 UPDATE canvas_ops.run SET roster = $2 WHERE id = $1;
 
 -- name: read_roster_size
--- How many practitioners the last roster named that was believed; null if there was none. Before run.roster was kept: those
--- who are on it still.
+-- How many practitioners the last believed roster named. If no run noted it: how many rows say that they are on it. Null
+-- if there are none.
 SELECT coalesce(
     (SELECT roster FROM canvas_ops.run WHERE roster IS NOT NULL ORDER BY id DESC LIMIT 1),
     (SELECT nullif(count(*), 0) FROM canvas.practitioner WHERE in_roster)
 );
 
 -- name: read_practitioners
--- Everyone known, listed or met.
+-- The ids of all known practitioners: those that a roster listed and those discovered in messages.
 SELECT id FROM canvas.practitioner ORDER BY id;

@@ -1,20 +1,20 @@
--- Messages that the source no longer has: found, asked for once more by id, and then marked as deleted or held.
+-- Messages that the source no longer has: found, asked for by id, and then marked as deleted or held.
 
 -- name: has_outgrown
--- Whether run $1 put more messages into the table than its statistics know of: a first load, most often.
-SELECT c.reltuples < (SELECT coalesce(sum(s.inserted), 0) FROM canvas_ops.search AS s WHERE s.run_id = $1)
+-- Whether run $1 put more messages into the table than its statistics know of: a first load, usually.
+SELECT c.reltuples < (SELECT coalesce(sum(s.new), 0) FROM canvas_ops.search AS s WHERE s.run_id = $1)
 FROM pg_class AS c
 WHERE c.oid = 'canvas.message'::regclass;
 
 -- name: analyze
--- Statistics of what a first load has filled: without, the planner takes the tables for empty.
-ANALYZE canvas.message, canvas_ops.communication, canvas_ops.mark, canvas_ops.search;
+-- Renews the statistics of what a first load has filled. Without them the planner takes the tables for empty.
+ANALYZE canvas.message, canvas_ops.communication, canvas_ops.fingerprint, canvas_ops.search;
 
 -- name: find
--- Live messages that run $1 should have been shown and was not: their own search was accepted (by sender, or by the
--- first recipient), no accepted search's mark holds them, and no version of theirs that cannot be a row was served to it.
--- Sets are taken from one another, rather than rows looked up: a table just filled has no statistics yet, and a nested
--- loop over marks and messages would be quadratic.
+-- Live messages that run $1 should have been shown and was not: the search of their sender or first recipient was
+-- accepted, no accepted search's fingerprint holds them, and the run was served no version of them that is in quarantine.
+-- Sets are subtracted, rather than rows looked up: a table just filled has no statistics yet, and a nested loop over
+-- fingerprints and messages would be quadratic.
 WITH accepted AS (
     SELECT parameter, value
     FROM canvas_ops.search
@@ -32,9 +32,9 @@ WITH accepted AS (
       AND m.recipient_type || '/' || m.recipient_id IN (SELECT value FROM accepted WHERE parameter = 'recipient')
 )
 EXCEPT
-SELECT unnest(k.ids)
-FROM canvas_ops.mark AS k
-JOIN accepted AS a ON a.parameter = k.parameter AND a.value = k.value
+SELECT unnest(f.ids)
+FROM canvas_ops.fingerprint AS f
+JOIN accepted AS a ON a.parameter = f.parameter AND a.value = f.value
 EXCEPT
 SELECT message_id
 FROM canvas_ops.quarantine
@@ -42,9 +42,9 @@ WHERE _last_run_id = $1 AND resolved_at IS NULL
 ORDER BY 1;
 
 -- name: find_hiding
--- Searches of run $1 that were accepted though they hide something: a live message of theirs was shown by no search but the
--- one by its id, and is just as it was. What this run changed may have been theirs before, and what lies open in quarantine
--- was shown, only not as a row.
+-- Accepted searches of run $1 that hide something: a live message of theirs was shown by no search but the one by its id,
+-- and did not change. What this run changed may have been theirs before; what is open in quarantine was shown, but is not
+-- a row.
 WITH accepted AS (
     SELECT id, parameter, value, entries
     FROM canvas_ops.search
@@ -55,9 +55,9 @@ shown_by_id_alone AS (
     FROM accepted
     WHERE parameter = '_id' AND entries > 0
     EXCEPT
-    SELECT unnest(k.ids)
-    FROM canvas_ops.mark AS k
-    JOIN accepted AS a ON a.parameter = k.parameter AND a.value = k.value
+    SELECT unnest(f.ids)
+    FROM canvas_ops.fingerprint AS f
+    JOIN accepted AS a ON a.parameter = f.parameter AND a.value = f.value
     WHERE a.parameter <> '_id'
 ),
 hidden AS (
@@ -75,8 +75,8 @@ WHERE (parameter = 'sender' AND value IN (SELECT sender FROM hidden))
 ORDER BY id;
 
 -- name: find_gone
--- Which of the live messages $2 run $1 asked for by id, and was told that they are not there. What else it asked for so, for
--- a verification that had wanted it, may have been shown by a search all the same.
+-- Which of the live messages $2 run $1 asked for by id and was told that they are not there. The run may also have asked
+-- by id for what a verification wanted; such messages may have been shown by another search all the same.
 SELECT m.id
 FROM canvas.message AS m
 JOIN canvas_ops.search AS s ON s.value = m.id
@@ -85,24 +85,25 @@ WHERE s.run_id = $1 AND s.parameter = '_id' AND s.status = 'accepted' AND s.entr
   AND m.id = ANY ($2::text[]);
 
 -- name: pick_shown
--- A few messages that run $1 was shown, of different searches first: the source must know one of them by id too, or its
--- word on others is worth nothing. A few, since one may have been deleted meanwhile.
+-- A few messages that run $1 was shown, of different searches first. The source must know one of them by id, or its answer
+-- about missing ones is worth nothing. Several, since one may have been deleted meanwhile.
 SELECT shown.id
-FROM canvas_ops.mark AS k
-JOIN canvas_ops.search AS s ON s.parameter = k.parameter AND s.value = k.value
-CROSS JOIN LATERAL unnest(k.ids[1:3]) WITH ORDINALITY AS shown (id, place)
+FROM canvas_ops.fingerprint AS f
+JOIN canvas_ops.search AS s ON s.parameter = f.parameter AND s.value = f.value
+CROSS JOIN LATERAL unnest(f.ids[1:3]) WITH ORDINALITY AS shown (id, place)
 WHERE s.run_id = $1 AND s.status = 'accepted' AND s.parameter <> '_id'
-ORDER BY shown.place, k.parameter, k.value
+ORDER BY shown.place, f.parameter, f.value
 LIMIT 3;
 
 -- name: pick_patients
--- A few patients of whom run $1 was shown messages: the source must list one of them, or its word on others is worth nothing.
+-- A few patients of whom run $1 was shown messages, and not of $2. The source must list one of them, or its answer about
+-- others is worth nothing.
 SELECT DISTINCT m.patient_id
 FROM (
     SELECT shown.id
-    FROM canvas_ops.mark AS k
-    JOIN canvas_ops.search AS s ON s.parameter = k.parameter AND s.value = k.value
-    CROSS JOIN LATERAL unnest(k.ids[1:3]) AS shown (id)
+    FROM canvas_ops.fingerprint AS f
+    JOIN canvas_ops.search AS s ON s.parameter = f.parameter AND s.value = f.value
+    CROSS JOIN LATERAL unnest(f.ids[1:3]) AS shown (id)
     WHERE s.run_id = $1 AND s.status = 'accepted' AND s.parameter <> '_id'
     LIMIT 100
 ) AS shown
@@ -112,8 +113,8 @@ ORDER BY 1
 LIMIT 3;
 
 -- name: read_gone
--- Of these live messages ($1), which are gone: whose they are, and how many messages of that patient and of that practitioner
--- are left. Sets are joined, as in missing/find.
+-- Whose these live messages ($1) are, which are gone at the source, and how many messages their patient and their
+-- practitioner have left. Sets are joined, as in missing/find.
 WITH
     gone AS (SELECT id, patient_id, practitioner_id FROM canvas.message WHERE id = ANY ($1::text[]) AND _deleted_at IS NULL),
     lefts AS (
@@ -140,15 +141,15 @@ ORDER BY g.id;
 SELECT count(*) FROM canvas.message WHERE _deleted_at IS NULL;
 
 -- name: release
--- What was held is decided anew.
+-- Forgets what was held: the run decides again.
 DELETE FROM canvas_ops.held;
 
 -- name: hold
--- What run $1 holds ($2), in the place of what was held before. To be run after missing/release.
+-- Notes what run $1 holds ($2). Run after missing/release.
 INSERT INTO canvas_ops.held (id, _run_id) SELECT h.id, $1::bigint FROM unnest($2::text[]) AS h (id);
 
 -- name: keep_history
--- The live versions of what run $1 found gone ($2), for canvas.message_history.
+-- Copies the live versions of what run $1 found gone ($2) into canvas.message_history.
 INSERT INTO canvas.message_history (
     id, status, delivery, direction, patient_id, practitioner_id, sender_type, sender_id, recipient_type, recipient_id,
     sent_at, received_at, body_text, body_html, body_format, body_format_basis, payload_count,
@@ -165,7 +166,7 @@ WHERE s.run_id = $1 AND s.parameter = '_id' AND s.status = 'accepted' AND s.entr
   AND m.id = ANY ($2::text[]);
 
 -- name: tombstone
--- Marks what run $1 found gone ($2). The words stay: a deletion at the source is no wish to forget.
+-- Marks as deleted what run $1 found gone ($2). Nothing is erased: a deletion at the source is no request to forget.
 UPDATE canvas.message AS m
 SET
     _deleted_at = (SELECT canvas_ops.time_of_run($1)),

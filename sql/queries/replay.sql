@@ -1,7 +1,7 @@
--- Rows derived anew from the stored resources, in place.
+-- Rows derived again from the stored resources, in place.
 
 -- name: count_older
--- How many present and past versions were derived by other rules than $1 and sent since $2 (or whenever), or were found
+-- How many present and past versions were derived by rules other than $1 and sent since $2 (or at any time), or were found
 -- altered by a verification.
 SELECT
     (
@@ -14,9 +14,9 @@ SELECT
     );
 
 -- name: read_current
--- The next $4 present versions after the id $3: derived by other rules than $1 and sent since $2 (or whenever), or found
--- altered by a verification, whatever their row says of itself. First the ids, then their resources: joined the other way
--- round, every batch reads both tables whole.
+-- The next $4 present versions after the id $3 that were derived by rules other than $1 and sent since $2 (or at any
+-- time), or were found altered by a verification. First the ids, then their resources: joined the other way round, every
+-- batch would read both tables whole.
 SELECT c.id, c._content_hash, c.resource
 FROM (
     SELECT id, _content_hash
@@ -33,8 +33,8 @@ JOIN canvas_ops.communication AS c ON c.id = m.id AND c._content_hash = m._conte
 ORDER BY c.id;
 
 -- name: update_current
--- Derived columns of present versions, in place: no version is made, and _changed_at stays. Returns the messages whose
--- row still held this version.
+-- Writes the derived columns of present versions again, in place: no version is made, and _changed_at stays. Returns the
+-- messages whose row still held this version.
 UPDATE canvas.message AS m
 SET
     status = i.status,
@@ -60,12 +60,12 @@ WHERE i.id = m.id AND i._content_hash = m._content_hash
 RETURNING m.id;
 
 -- name: settle_altered
--- The rows of the staged messages are what their resources say.
+-- Forgets that the rows of the staged messages were altered: they are what their resources say now.
 DELETE FROM canvas_ops.altered AS a USING pg_temp.incoming AS i WHERE i.id = a.id;
 
 -- name: read_past
--- The next $5 past versions derived by other rules than $1, sent since $2 (or whenever), after id $3 and hash $4. First which
--- they are, then their resources, so that these are not sorted.
+-- The next $5 past versions derived by rules other than $1 and sent since $2 (or at any time), after id $3 and hash $4.
+-- First which they are, then their resources, so that these are not sorted.
 SELECT c.id, c._content_hash, c.resource
 FROM (
     SELECT DISTINCT id, _content_hash
@@ -80,7 +80,7 @@ JOIN canvas_ops.communication AS c ON c.id = h.id AND c._content_hash = h._conte
 ORDER BY c.id, c._content_hash;
 
 -- name: update_past
--- Derived columns of past versions, in place.
+-- Writes the derived columns of past versions again, in place.
 UPDATE canvas.message_history AS h
 SET
     status = i.status,

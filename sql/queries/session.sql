@@ -1,9 +1,9 @@
 -- What a session is set to, what it waits for, and the advisory locks that sessions hold.
 
 -- name: set_up
--- The one list of what every session of ours is set to, whatever the role, the database or a pooler would have it be. By a
--- statement, because a pooler refuses start-up parameters that it does not know. A server passes over what its version does
--- not know. A literal takes the place of the name, so that this is one message.
+-- The one list of what every session of ours is set to, whatever the role, the database or a pooler would set. A
+-- statement, because a pooler refuses start-up parameters that it does not know. Settings that the server's version does
+-- not know are left out. A literal takes the place of the name, so that this is one message.
 SELECT set_config(name, setting, false)
 FROM (
     VALUES
@@ -29,7 +29,7 @@ FROM (
 WHERE current_setting(name, true) IS NOT NULL;
 
 -- name: waits
--- What the session with process $1 waits for: another session's lock, and whose; or a synchronous standby. No row: for neither.
+-- What the session with process $1 waits for: another session's lock, and whose; or a synchronous standby. No row: neither.
 SELECT
     a.wait_event_type = 'Lock'                                                     AS for_lock,
     h.pid                                                                          AS holder_pid,
@@ -57,7 +57,7 @@ SELECT EXISTS (
 );
 
 -- name: lock_holder
--- Who holds the advisory lock $1 of this database since when. Columns of other roles' sessions may read null.
+-- Who holds the advisory lock $1 of this database, and since when. Columns of other roles' sessions may be null.
 SELECT a.application_name, a.backend_start
 FROM pg_locks AS l
 JOIN pg_stat_activity AS a ON a.pid = l.pid

@@ -8,7 +8,7 @@ SELECT
 FROM canvas.freshness;
 
 -- name: last_runs
--- The last $1 runs, the newest first, or just run $2. Of one that is open: what its searches come to so far.
+-- The last $1 runs, the newest first, or just run $2. Of an open run: what its searches add up to so far.
 SELECT
     r.id AS run_id,
     r.job,
@@ -23,11 +23,11 @@ SELECT
     coalesce(r.searches, s.done)              AS searches_done,
     coalesce(r.searches_accepted, s.accepted) AS searches_accepted,
     coalesce(r.entries, s.entries)            AS entries,
-    coalesce(r.inserted, s.inserted)          AS new,
-    coalesce(r.updated, s.updated)            AS changed,
+    coalesce(r.new, s.new)          AS new,
+    coalesce(r.changed, s.changed)            AS changed,
     CASE
-        WHEN r.closed_at IS NULL THEN greatest(0, s.entries - s.inserted - s.updated - s.outside - s.quarantined)
-        ELSE greatest(0, r.entries - r.inserted - r.updated - coalesce(r.outside, 0) - r.quarantined)
+        WHEN r.closed_at IS NULL THEN greatest(0, s.entries - s.new - s.changed - s.outside - s.quarantined)
+        ELSE greatest(0, r.entries - r.new - r.changed - coalesce(r.outside, 0) - r.quarantined)
     END                                       AS unchanged,
     coalesce(r.unseen, s.unseen)              AS unseen,
     coalesce(r.outside, s.outside)            AS outside,
@@ -43,10 +43,10 @@ LEFT JOIN LATERAL (
         count(*) FILTER (WHERE status = 'accepted')                      AS accepted,
         -- What a search was served is known at its end; until then, at least what it landed.
         coalesce(
-            sum(greatest(entries, inserted + updated + quarantined)) FILTER (WHERE resource = 'Communication'), 0
+            sum(greatest(entries, new + changed + quarantined)) FILTER (WHERE resource = 'Communication'), 0
         )::bigint                                                        AS entries,
-        coalesce(sum(inserted), 0)::bigint                               AS inserted,
-        coalesce(sum(updated), 0)::bigint                                AS updated,
+        coalesce(sum(new), 0)::bigint                               AS new,
+        coalesce(sum(changed), 0)::bigint                                AS changed,
         coalesce(sum(outside), 0)::bigint                                AS outside,
         coalesce(sum(unseen), 0)::bigint                                 AS unseen,
         coalesce(sum(quarantined), 0)::bigint                            AS quarantined
@@ -58,21 +58,22 @@ ORDER BY r.id DESC
 LIMIT $1;
 
 -- name: held_last
--- The open run that a process took up last. No row if none is open.
+-- The open run that a process began or resumed last. No row if none is open.
 SELECT id FROM canvas_ops.run WHERE closed_at IS NULL ORDER BY held_since DESC LIMIT 1;
 
 -- name: last_of_its_kind
--- How many entries the last complete run was served that asked for the same as run $1 does, and how long it took.
+-- How many entries the last complete run of the same job and selection as run $1 was served, and how long it took.
 SELECT last.entries, extract(epoch FROM last.closed_at - last.started_at)::float8 AS seconds
 FROM canvas_ops.run AS this
-JOIN canvas_ops.run AS last ON last.job = this.job AND last.selection = this.selection AND last.id < this.id
+JOIN canvas_ops.run AS last ON last.job = this.job AND last.selection_key = this.selection_key AND last.id < this.id
 WHERE this.id = $1 AND last.outcome = 'complete'
 ORDER BY last.id DESC
 LIMIT 1;
 
 -- name: last_begun
--- How long ago the newest full sync began or was taken up, and whether one died: it is open, and nobody holds the run lock,
--- whose key is $1. One that died does not count. Once the server's clock has been put back, held_since may lie ahead of it.
+-- How long ago the newest full sync began or was resumed, and whether one is abandoned: it is open, and nobody holds the
+-- run lock, whose key is $1. An abandoned one does not count for the first. After the server's clock was put back,
+-- held_since may lie in the future.
 WITH sync AS (
     SELECT
         id,
@@ -85,16 +86,16 @@ WITH sync AS (
               AND (l.classid::bigint << 32 | l.objid::bigint) = $1::bigint
               AND l.objsubid = 1
               AND l.granted
-        ) AS died
+        ) AS is_abandoned
     FROM canvas_ops.run
     WHERE job = 'sync' AND scope = 'full'
 )
 SELECT
-    (SELECT age FROM sync WHERE NOT died ORDER BY id DESC LIMIT 1) AS age,
-    EXISTS (SELECT FROM sync WHERE died)                           AS died;
+    (SELECT age FROM sync WHERE NOT is_abandoned ORDER BY id DESC LIMIT 1) AS age,
+    EXISTS (SELECT FROM sync WHERE is_abandoned)                           AS is_abandoned;
 
 -- name: in_vain
--- How many of the values $2 run $1 searched for in vain: every search was accepted, and none had an entry.
+-- How many of the values $2 run $1 searched for in vain: every search was accepted, and none found an entry.
 SELECT count(*)
 FROM (
     SELECT value
@@ -105,7 +106,7 @@ FROM (
 ) AS in_vain;
 
 -- name: not_accepted
--- Why searches of the newest closed run that had any were not accepted, the commonest reason first.
+-- Why searches of the newest closed run that had any were not accepted, the most frequent reason first.
 SELECT run_id, reason, count(*) AS searches
 FROM canvas_ops.search
 WHERE status = 'not_accepted'
@@ -114,7 +115,7 @@ GROUP BY run_id, reason
 ORDER BY count(*) DESC, reason;
 
 -- name: quarantine_reasons
--- What lies open in quarantine, by reason, and how much of it an operator has accepted.
+-- What is open in quarantine, by reason, and how much of it an operator has accepted.
 SELECT reason, count(*) AS entries, count(accepted_at) AS accepted, min(_first_seen_at) AS since
 FROM canvas_ops.quarantine
 WHERE resolved_at IS NULL

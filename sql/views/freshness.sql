@@ -30,10 +30,10 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS latest ON true;
 
-COMMENT ON VIEW canvas.freshness IS 'One row: the last full complete run, and how much there is. Everything that stood still at the source since as_of is in the mirror, but for what canvas.unusable lists.';
+COMMENT ON VIEW canvas.freshness IS 'One row: the last full complete run, and how much there is. Every message that did not change at the source since as_of is in the mirror, except for what canvas.unusable lists.';
 COMMENT ON COLUMN canvas.freshness.last_complete_run_id IS 'The last full run that was complete. Null if there was none yet.';
 COMMENT ON COLUMN canvas.freshness.last_complete_at IS 'When it was closed.';
-COMMENT ON COLUMN canvas.freshness.as_of IS 'Start of its oldest accepted walk: messages that stood still since then are here.';
+COMMENT ON COLUMN canvas.freshness.as_of IS 'Start of its oldest accepted walk. Every message that did not change at the source since then is here.';
 COMMENT ON COLUMN canvas.freshness.age IS 'Time since as_of. Null if no full run was complete yet: as good a reason for an alarm as a large one.';
 COMMENT ON COLUMN canvas.freshness.last_verified_as_of IS 'as_of of the last verification that found no difference. Null if there was none yet.';
 COMMENT ON COLUMN canvas.freshness.messages IS 'Messages in canvas.message that are not deleted.';

@@ -15,5 +15,5 @@ COMMENT ON VIEW canvas.unusable IS 'Entries that the source serves and that cann
 COMMENT ON COLUMN canvas.unusable.message_id IS 'canvas.message.id, where one could be read.';
 COMMENT ON COLUMN canvas.unusable.reason IS 'Why, in one word: no_id, impossible_date, nul_character, …';
 COMMENT ON COLUMN canvas.unusable.has_row IS 'Whether canvas.message has an older version of it, alive.';
-COMMENT ON COLUMN canvas.unusable._first_seen_at IS 'When the entry was first met.';
-COMMENT ON COLUMN canvas.unusable._last_seen_at IS 'When it was last met.';
+COMMENT ON COLUMN canvas.unusable._first_seen_at IS 'When the entry was first served.';
+COMMENT ON COLUMN canvas.unusable._last_seen_at IS 'When it was last served.';

@@ -106,13 +106,13 @@ class MessagesJob:
     def _ledger_amiss(self, view: View, results: list[object], ran: int) -> list[str]:
         runs, searches = self._later(view.runs), self._later(view.searches)
         before = self._before.chains()
-        inserted = len(self.expected.keys() - before.keys())
+        new = len(self.expected.keys() - before.keys())
         grown = sum(len(chain) for chain in self.expected.values()) - sum(len(chain) for chain in before.values())
-        updated = grown - inserted - len(self.gone)
+        changed = grown - new - len(self.gone)
         found = [f"run {run['id']} was left {run['outcome']}" for run in runs if run["outcome"] not in self.OUTCOMES]
         if len(runs) > ran or (len(results) == ran and len(runs) != ran):
             found.append(f"{len(runs)} runs in the ledger, not {ran}")
-        for what, due in (("inserted", inserted), ("updated", updated)):
+        for what, due in (("new", new), ("changed", changed)):
             counted = sum(search[what] for search in searches)
             if counted != due:
                 found.append(f"the ledger counts {counted} as {what}, not {due}")
@@ -193,6 +193,6 @@ def _told_otherwise(result: object, runs: list[Row]) -> list[str]:
     if not isinstance(result, mirror.RunResult):
         return []
     row = next((run for run in runs if run["id"] == result.run_id), None)
-    told = (result.outcome.value, result.sums.inserted, result.sums.updated, result.deleted)
-    kept = row and (row["outcome"], row["inserted"], row["updated"], row["deleted"])
+    told = (result.outcome.value, result.sums.new, result.sums.changed, result.deleted)
+    kept = row and (row["outcome"], row["new"], row["changed"], row["deleted"])
     return [] if told == kept else [f"run {result.run_id} told {told}, its row says {kept}"]

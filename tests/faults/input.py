@@ -139,7 +139,7 @@ async def prove(server_url: str, crafted: Crafted, result: ProofResult, *, until
                 result.counts.update(accounted.counts)
             if refused and ended.outcome is Outcome.COMPLETE:
                 result.violations.append("a run with searches that were not accepted is called complete")
-            if again and (ended.sums.inserted, ended.sums.updated, ended.sums.quarantined) != (0, 0, 0):
+            if again and (ended.sums.new, ended.sums.changed, ended.sums.quarantined) != (0, 0, 0):
                 result.violations.append(f"repeating the run is not without effect: {ended.sums}")
         replayed = await world.replay()
         quarantined = await world.database.fetchval("SELECT count(*) FROM canvas_ops.quarantine")

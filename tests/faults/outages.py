@@ -104,7 +104,7 @@ async def _night(
     database = await asyncpg.connect(variables["WAREHOUSE_DSN"])
     try:
         found += [f"{who} away: {one}" for one in (await differences(database, clinic))[:5]]
-        runs = [tuple(row) for row in await database.fetch("SELECT outcome, inserted FROM canvas_ops.run")]
+        runs = [tuple(row) for row in await database.fetch("SELECT outcome, new FROM canvas_ops.run")]
     finally:
         await database.close()
     if runs != [("complete", clinic.message_count)]:

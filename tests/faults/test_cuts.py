@@ -95,7 +95,8 @@ def ask_no_lease(patch: pytest.MonkeyPatch) -> None:
 def begin_twice(patch: pytest.MonkeyPatch) -> None:
     """Begin another run each time one is asked for."""
     insert = (
-        "INSERT INTO canvas_ops.run (job, scope, selection, version) VALUES ($1, $2, $3 || random(), $4) RETURNING id"
+        "INSERT INTO canvas_ops.run (job, scope, selection_key, version)"
+        " VALUES ($1, $2, $3 || random(), $4) RETURNING id"
     )
     _instead(patch, "ledger/open_run", insert)
 

@@ -118,7 +118,7 @@ async def walks_of_a_slow_run(held: Page, warehouse_url: str) -> dict[str, int]:
         page.world = world
         with page.counting(), patch.object(claims, "LEASE_MIN", LEASE):
             result = await world.sync()
-        assert (result.outcome, result.sums.inserted, result.sums.updated) == (Outcome.COMPLETE, 0, 0)
+        assert (result.outcome, result.sums.new, result.sums.changed) == (Outcome.COMPLETE, 0, 0)
         return {row["parameter"]: row["walks"] for row in await world.database.fetch(WALKS)}
 
 

@@ -184,7 +184,7 @@ async def test_a_search_that_contradicts_itself(
         landed = await ids_of(database)
         assert {one["id"] for one in clinic} - theirs <= landed
         assert len(landed & theirs) >= len(theirs) - 2
-        assert await database.fetchval("SELECT count(*) FROM canvas_ops.mark WHERE value = $1", busiest) == 1
+        assert await database.fetchval("SELECT count(*) FROM canvas_ops.fingerprint WHERE value = $1", busiest) == 1
         assert await database.fetchval("SELECT last_complete_run_id FROM canvas.freshness") is None
 
         spoiler.spoil = None

@@ -92,7 +92,7 @@ async def test_named_messages_only(database_dsn: str, database: asyncpg.Connecti
     wanted = [one["id"] for one in clinic][3:5]
     async with SandboxServer(clinic) as server:
         result = await backfill(mirror_settings(server.url, database_dsn), Selection(ids=(*wanted, "no-such-message")))
-    assert (result.outcome, result.sums.accepted, result.sums.inserted) == (Outcome.COMPLETE, 3, 2)
+    assert (result.outcome, result.sums.accepted, result.sums.new) == (Outcome.COMPLETE, 3, 2)
     assert await ids_of(database) == set(wanted)
 
 
@@ -106,7 +106,7 @@ async def test_selections_add_up(database_dsn: str, database: asyncpg.Connection
         result = await backfill(mirror_settings(server.url, database_dsn), selection)
     expected = of(clinic, f"Practitioner/{practitioner}", f"Patient/{patient}") | {other}
     assert await ids_of(database) == expected
-    assert result.sums.inserted == len(expected)
+    assert result.sums.new == len(expected)
 
 
 async def test_everything_by_practitioner_then_by_patient(database_dsn: str, database: asyncpg.Connection) -> None:
@@ -122,14 +122,14 @@ async def test_everything_by_practitioner_then_by_patient(database_dsn: str, dat
     assert await ids_of(database) == {one["id"] for one in clinic}
     searched = await database.fetch(
         "SELECT split_part(value, '/', 1) AS kind, count(*) AS searches, min(place) AS first, max(place) AS last,"
-        " sum(inserted) AS inserted FROM canvas_ops.search WHERE resource = 'Communication' GROUP BY 1 ORDER BY 1 DESC"
+        " sum(new) AS new FROM canvas_ops.search WHERE resource = 'Communication' GROUP BY 1 ORDER BY 1 DESC"
     )
     practitioners, patients = map(dict, searched)
     assert (practitioners["kind"], practitioners["searches"]) == ("Practitioner", 2 * (4 + 1))
     assert (patients["kind"], patients["searches"]) == ("Patient", 2 * 10)
     assert practitioners["last"] < patients["first"]
-    assert practitioners["inserted"] + patients["inserted"] == 121
-    run = await database.fetchrow("SELECT scope, outcome, inserted, updated, entries FROM canvas_ops.run")
+    assert practitioners["new"] + patients["new"] == 121
+    run = await database.fetchrow("SELECT scope, outcome, new, changed, entries FROM canvas_ops.run")
     assert tuple(run) == ("full", "complete", 121, 0, 120 + 121 + 1)
 
 
@@ -158,9 +158,9 @@ async def test_a_day_of_the_clinic(database_dsn: str, database: asyncpg.Connecti
         landed = {"first-instant", "elsewhere-the-next-day", "last-instant", "without-sent"}
         assert await ids_of(database) == landed
         # A mark would make the next sync skip what this run read and left out.
-        assert await database.fetchval("SELECT count(*) FROM canvas_ops.mark") == 0
+        assert await database.fetchval("SELECT count(*) FROM canvas_ops.fingerprint") == 0
         result = await sync(mirror_settings(server.url, database_dsn))
-    assert result.sums.inserted == 3
+    assert result.sums.new == 3
     assert await ids_of(database) == {one["id"] for one in clinic}
 
 
@@ -217,7 +217,7 @@ async def test_a_dry_run_lands_nothing_and_knows_the_requests(database_dsn: str,
     assert (estimated.searches, estimated.messages, estimated.unknown) == (2 * 14, 2 * 900, 0)
     assert result.requests == asked
     assert abs(estimated.requests - asked) <= 2
-    assert (result.outcome, result.sums.inserted) == (Outcome.COMPLETE, 900)
+    assert (result.outcome, result.sums.new) == (Outcome.COMPLETE, 900)
 
 
 async def test_a_dry_run_of_a_selection(database_dsn: str) -> None:
@@ -304,7 +304,7 @@ async def test_a_search_that_died_midway_starts_at_its_first_page(
         watch.answers = None
         result = await backfill(settings, selection)
     assert (result.resumed, result.outcome) == (True, Outcome.COMPLETE)
-    assert result.sums.inserted == len(await ids_of(database)) == 400
+    assert result.sums.new == len(await ids_of(database)) == 400
 
 
 @pytest.mark.parametrize("mirrored_before", [False, True])
@@ -323,4 +323,4 @@ async def test_what_lies_outside_of_the_days_asked_for_is_counted_as_such(
     new = 0 if mirrored_before else within // 2
     assert 0 < before < 120
     assert (result.sums.entries, result.sums.outside) == (240, 2 * before)
-    assert (result.sums.inserted, result.sums.unchanged) == (new, within - new)
+    assert (result.sums.new, result.sums.unchanged) == (new, within - new)

@@ -125,7 +125,7 @@ async def test_a_run_that_died_for_good_holds_nothing_up(database_dsn: str, data
     async with planned(database_dsn) as (warehouse, died):
         await land(warehouse, died, "before")
         another = await warehouse.work(
-            ledger.open_run, warehouse, job="sync", scope="full", selection="another", version="0"
+            ledger.open_run, warehouse, job="sync", scope="full", selection_key="another", version="0"
         )
         assert await copy.read_on() == {"before"}
         await warehouse.work(ledger.close_run, warehouse, another, Outcome.COMPLETE.value)
@@ -144,7 +144,7 @@ async def test_a_copy_that_reads_on_all_the_time_gets_everything(
         await copy.read_on()
         assert copy.ids == await ids_of(database)
         await database.execute("DELETE FROM canvas.message")
-        await database.execute("DELETE FROM canvas_ops.mark")
+        await database.execute("DELETE FROM canvas_ops.fingerprint")
         copy.ids.clear()
         again = asyncio.create_task(sync(settings))
         while not again.done():

@@ -50,17 +50,17 @@ async def test_a_table_of_the_same_name_as_the_stage_hides_nothing(
     await database.execute("CREATE TABLE public.incoming (id text, _content_hash bytea)")
     async with open_warehouse(database_dsn, "canvas", timedelta(seconds=5)) as hardened:
         await migrate(hardened)
-        assert await land(hardened, row("a")) == Landed(inserted=1)
-        assert await land(hardened, row("a", text="Otherwise."), run_id=2) == Landed(updated=1)
+        assert await land(hardened, row("a")) == Landed(new=1)
+        assert await land(hardened, row("a", text="Otherwise."), run_id=2) == Landed(changed=1)
     assert await texts_of(database) == {"a": "Otherwise."}
 
 
 async def test_new_changed_and_unchanged_are_told_apart(warehouse: Warehouse, database: asyncpg.Connection) -> None:
     """A batch counts what it did, and of what is unchanged it touches nothing."""
-    assert await land(warehouse, row("a"), row("b"), row("c")) == Landed(inserted=3)
+    assert await land(warehouse, row("a"), row("b"), row("c")) == Landed(new=3)
     before = await places_of(database)
     landed = await land(warehouse, row("a"), row("b", text="Otherwise."), row("d"), run_id=2)
-    assert landed == Landed(inserted=1, updated=1, unchanged=1)
+    assert landed == Landed(new=1, changed=1, unchanged=1)
     after = await places_of(database)
     assert {one for one in before if before[one] == after[one]} == {"a", "c"}
     runs = {one["id"]: one["_run_id"] for one in await database.fetch("SELECT id, _run_id FROM canvas.message")}
@@ -71,7 +71,7 @@ async def test_new_changed_and_unchanged_are_told_apart(warehouse: Warehouse, da
 async def test_of_an_id_that_comes_twice_the_last_counts(warehouse: Warehouse, database: asyncpg.Connection) -> None:
     """A message that changed between two pages of a batch is one row, the later one, and has no history."""
     landed = await land(warehouse, row("a", text="Earlier."), row("b"), row("a", text="Later."))
-    assert landed == Landed(inserted=2)
+    assert landed == Landed(new=2)
     assert (await texts_of(database))["a"] == "Later."
     assert await database.fetchval("SELECT count(*) FROM canvas.message_history") == 0
     assert await land(warehouse, row("a", text="Once more."), row("a", text="Later.")) == Landed(unchanged=1)
@@ -93,7 +93,7 @@ async def test_a_deleted_message_that_returns_is_alive(warehouse: Warehouse, dat
     await land(warehouse, row("a"), row("b"))
     await database.execute("UPDATE canvas.message SET _deleted_at = now(), _changed_at = now() WHERE id = 'a'")
     gone = await database.fetchrow("SELECT * FROM canvas.message WHERE id = 'a'")
-    assert await land(warehouse, row("a"), row("b"), run_id=2) == Landed(updated=1, unchanged=1)
+    assert await land(warehouse, row("a"), row("b"), run_id=2) == Landed(changed=1, unchanged=1)
     back = await database.fetchrow("SELECT * FROM canvas.message WHERE id = 'a'")
     assert (back["_deleted_at"], back["_first_seen_at"]) == (None, gone["_first_seen_at"])
     assert back["_changed_at"] > gone["_changed_at"]
@@ -143,7 +143,7 @@ async def test_suppressed_people_and_messages_are_passed_over(
     """What must not be landed leaves no trace: no row, no version, no practitioner met; the rest of the batch lands."""
     await database.execute("INSERT INTO canvas_ops.suppressed VALUES ('patient', $1), ('message', 'erased')", "removed")
     theirs = row("theirs", recipient=[{"reference": "Patient/removed"}], sender={"reference": "Practitioner/met"})
-    assert await land(warehouse, theirs, row("erased"), row("kept")) == Landed(inserted=1, suppressed=2)
+    assert await land(warehouse, theirs, row("erased"), row("kept")) == Landed(new=1, suppressed=2)
     assert set(await texts_of(database)) == {"kept"}
     assert await database.fetchval("SELECT count(*) FROM canvas_ops.communication") == 1
     assert await database.fetchval("SELECT count(*) FROM canvas.practitioner WHERE id = 'met'") == 0
@@ -171,7 +171,7 @@ async def test_two_writers_of_the_same_messages(
             async with _holding_up(database, warehouse, middle, writers):
                 landing = asyncio.gather(*map(_land_in, writers, [warehouse] * 2, batches))
             landed = await landing
-            assert sum(one.inserted + one.updated for one in landed) == versions
+            assert sum(one.new + one.changed for one in landed) == versions
     assert set(await texts_of(database)) == set(ids)
     assert await database.fetchval("SELECT count(*) FROM canvas_ops.communication") == 3 * versions
     assert await database.fetchval("SELECT count(*) FROM canvas.message_history") == 3 * versions - 300

@@ -45,7 +45,7 @@ async def planned(dsn: str) -> AsyncIterator[tuple[Warehouse, int]]:
     async with open_warehouse(dsn, "canvas", PATIENCE) as warehouse:
         await migrate(warehouse)
         run_id = await warehouse.work(
-            ledger.open_run, warehouse, job="sync", scope="full", selection="everything", version="0"
+            ledger.open_run, warehouse, job="sync", scope="full", selection_key="everything", version="0"
         )
         await warehouse.work(worklist.plan_searches, warehouse, run_id, SEARCHES)
         yield warehouse, run_id
@@ -77,7 +77,7 @@ async def test_an_interrupted_sync_goes_on(database_dsn: str, database: asyncpg.
     assert len(watch.searches) == 2 * 5 - 4
     assert await ids_of(database) == {one["id"] for one in clinic}
     # The sums are of the whole run, not of its second half.
-    assert (result.sums.inserted, result.sums.entries, result.sums.searches) == (120, 120, 2 * 5 + 2)
+    assert (result.sums.new, result.sums.entries, result.sums.searches) == (120, 120, 2 * 5 + 2)
 
 
 async def test_an_old_sync_is_closed_as_interrupted(database_dsn: str, database: asyncpg.Connection) -> None:
@@ -170,7 +170,7 @@ async def test_finishing_twice_counts_once(database_dsn: str, database: asyncpg.
         batch = worklist.Batch([row("one")], (), 0)
         await warehouse.work(worklist.land_batch, warehouse, held, batch, FINISHED)
         search = await database.fetchrow("SELECT * FROM canvas_ops.search WHERE id = $1", held.search_id)
-        assert (search["status"], search["inserted"], search["updated"]) == ("accepted", 1, 0)
+        assert (search["status"], search["new"], search["changed"]) == ("accepted", 1, 0)
         assert search["leased_until"] is None
         await warehouse.work(worklist.land_batch, warehouse, held, batch, FINISHED)
         again = await database.fetchrow("SELECT * FROM canvas_ops.search WHERE id = $1", held.search_id)
@@ -231,7 +231,7 @@ async def test_a_landing_that_a_failover_took_back_is_noticed(
             if query.get("_offset") == "20" and not lost:
                 rows = await database.fetch("DELETE FROM canvas.message RETURNING id")
                 await database.execute("DELETE FROM canvas_ops.communication")
-                await database.execute("UPDATE canvas_ops.search SET landings = 0, inserted = 0")
+                await database.execute("UPDATE canvas_ops.search SET landings = 0, new = 0")
                 lost.extend(one["id"] for one in rows)
 
         source.before = take_back
@@ -241,7 +241,7 @@ async def test_a_landing_that_a_failover_took_back_is_noticed(
     assert (await ids_of(database) == source.ids()) is (sabotage is None)
 
 
-ACCEPTED = "SELECT value FROM canvas_ops.search WHERE parameter = 'sender' AND status = 'accepted' AND inserted = 1"
+ACCEPTED = "SELECT value FROM canvas_ops.search WHERE parameter = 'sender' AND status = 'accepted' AND new = 1"
 CUT_THE_LOCK = (
     "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
     " WHERE datname = current_database() AND application_name LIKE 'message-mirror sync %'"
@@ -269,9 +269,9 @@ async def test_a_search_whose_end_a_failover_took_back_is_walked_anew(
                 lost.append(done)
                 await database.execute("DELETE FROM canvas.message")
                 await database.execute("DELETE FROM canvas_ops.communication")
-                await database.execute("DELETE FROM canvas_ops.mark")
+                await database.execute("DELETE FROM canvas_ops.fingerprint")
                 await database.execute(
-                    "UPDATE canvas_ops.search SET status = 'walking', landings = 0, inserted = 0, finished_at = NULL,"
+                    "UPDATE canvas_ops.search SET status = 'walking', landings = 0, new = 0, finished_at = NULL,"
                     " leased_until = now() + interval '1 h' WHERE value = $1 AND parameter = 'sender'",
                     done,
                 )

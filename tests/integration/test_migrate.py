@@ -192,9 +192,9 @@ async def test_two_instances_beside_one_another(database_dsn: str, database: asy
             settings = mirror_settings(
                 server.url, database_dsn, WAREHOUSE_SCHEMA=schema, CANVAS_INSTANCE=f"{schema}.example.com"
             )
-            for inserted in (messages, 0):
+            for new in (messages, 0):
                 result = await sync(settings)
-                assert (result.outcome, result.sums.inserted) == (Outcome.COMPLETE, inserted)
+                assert (result.outcome, result.sums.new) == (Outcome.COMPLETE, new)
     held = (
         "SELECT (SELECT count(*) FROM {0}.live_message), (SELECT messages FROM {0}.freshness),"
         " (SELECT count(*) FROM {0}_ops.run), (SELECT instance FROM {0}_ops.source)"
@@ -238,7 +238,7 @@ async def test_owning_the_schemas_is_enough(database_dsn: str, database: asyncpg
     async with SandboxServer(make_clinic(messages=30, practitioners=2, patients=4)) as server:
         settings = mirror_settings(server.url, f"{database_dsn}&role={writer}")
         result = await sync(settings)
-    assert (result.outcome, result.sums.inserted) == (Outcome.COMPLETE, 30)
+    assert (result.outcome, result.sums.new) == (Outcome.COMPLETE, 30)
     owner = "SELECT relowner::regrole::text FROM pg_class WHERE oid = 'canvas.message'::regclass"
     assert await database.fetchval(owner) == writer
 

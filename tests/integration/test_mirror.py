@@ -94,7 +94,7 @@ async def test_rows_equal_the_served_resources(
     clinic = small_clinic(edition)
     async with SandboxServer(clinic) as server:
         result = await sync(mirror_settings(server.url, database_dsn))
-    assert (result.outcome, result.sums.inserted, result.sums.quarantined) == (Outcome.COMPLETE, 400, 0)
+    assert (result.outcome, result.sums.new, result.sums.quarantined) == (Outcome.COMPLETE, 400, 0)
 
     served = {resource["id"]: resource for resource in clinic}
     rows = {row["id"]: row for row in await database.fetch("SELECT * FROM canvas.message")}
@@ -187,7 +187,7 @@ async def test_round_trip(database_dsn: str, database: asyncpg.Connection) -> No
             assert answer.status == 201
             new_id = answer.headers["Location"].split("/Communication/")[1].split("/")[0]
         result = await backfill(settings, Selection(by_patient=True))
-    assert (result.outcome, result.sums.inserted, result.sums.updated) == (Outcome.COMPLETE, 1, 0)
+    assert (result.outcome, result.sums.new, result.sums.changed) == (Outcome.COMPLETE, 1, 0)
     assert (
         await database.fetchval("SELECT body_text FROM canvas.message WHERE id = $1", new_id) == "BP <120/80 & rising"
     )
@@ -200,20 +200,22 @@ async def test_a_second_run_writes_no_message(database_dsn: str, database: async
         await sync(settings)
         before = await places_of(database)
         locked = "SELECT count(*) FROM canvas.message WHERE xmax <> '0'"
-        marks = await database.fetch("SELECT parameter, value, ctid::text FROM canvas_ops.mark ORDER BY 1, 2")
+        marks = await database.fetch("SELECT parameter, value, ctid::text FROM canvas_ops.fingerprint ORDER BY 1, 2")
         result = await sync(settings)
-    assert (result.outcome, result.sums.inserted, result.sums.updated) == (Outcome.COMPLETE, 0, 0)
+    assert (result.outcome, result.sums.new, result.sums.changed) == (Outcome.COMPLETE, 0, 0)
     assert result.sums.entries == 400
     assert await places_of(database) == before
     assert await database.fetchval(locked) == 0
     assert await database.fetchval("SELECT count(*) FROM canvas.message_history") == 0
-    assert await database.fetch("SELECT parameter, value, ctid::text FROM canvas_ops.mark ORDER BY 1, 2") == marks
+    assert (
+        await database.fetch("SELECT parameter, value, ctid::text FROM canvas_ops.fingerprint ORDER BY 1, 2") == marks
+    )
 
 
 async def test_a_first_load_is_analysed_and_no_other(database_dsn: str, database: asyncpg.Connection) -> None:
     """Else the planner takes the tables for empty."""
     known = "SELECT reltuples, relname FROM pg_class WHERE oid = ANY ($1::regclass[]) ORDER BY relname"
-    tables = ["canvas.message", "canvas_ops.mark"]
+    tables = ["canvas.message", "canvas_ops.fingerprint"]
     async with SandboxServer(make_clinic(messages=60, practitioners=3, patients=5)) as server:
         settings = mirror_settings(server.url, database_dsn)
         await sync(settings)
@@ -233,9 +235,9 @@ async def test_without_marks_a_second_run_writes_no_message_either(
         settings = mirror_settings(server.url, database_dsn)
         await sync(settings)
         before = await places_of(database)
-        await database.execute("DELETE FROM canvas_ops.mark")
+        await database.execute("DELETE FROM canvas_ops.fingerprint")
         result = await sync(settings)
-    assert (result.sums.inserted, result.sums.updated) == (0, 0)
+    assert (result.sums.new, result.sums.changed) == (0, 0)
     assert await places_of(database) == before
 
 
@@ -250,7 +252,7 @@ async def test_a_message_marked_as_read_makes_one_version(database_dsn: str, dat
         first = await database.fetchrow("SELECT * FROM canvas.message WHERE id = $1", unread["id"])
         clinic.put({**unread, "received": "2025-12-01T08:30:00.123456+00:00"})
         result = await sync(settings)
-    assert (result.sums.inserted, result.sums.updated) == (0, 1)
+    assert (result.sums.new, result.sums.changed) == (0, 1)
     row = await database.fetchrow("SELECT * FROM canvas.message WHERE id = $1", unread["id"])
     assert row["received_at"] == datetime(2025, 12, 1, 8, 30, 0, 123_456, tzinfo=UTC)
     assert row["_first_seen_at"] == first["_first_seen_at"]
@@ -284,7 +286,7 @@ async def test_a_change_that_says_nothing_makes_no_version(database_dsn: str, da
             }
         )
         result = await sync(settings)
-    assert (result.outcome, result.sums.inserted, result.sums.updated) == (Outcome.COMPLETE, 0, 0)
+    assert (result.outcome, result.sums.new, result.sums.changed) == (Outcome.COMPLETE, 0, 0)
     assert await places_of(database) == before
     assert await database.fetchval("SELECT count(*) FROM canvas_ops.communication") == 400
 
@@ -306,7 +308,7 @@ async def test_a_practitioner_met_in_messages_is_searched_from_then_on(
         assert (row["active"], row["in_roster"]) == (None, False)
         clinic.put(message("later", sender=sender))
         result = await sync(settings)
-    assert (result.outcome, result.sums.inserted) == (Outcome.COMPLETE, 1)
+    assert (result.outcome, result.sums.new) == (Outcome.COMPLETE, 1)
     assert {"met", "later"} <= await ids_of(database)
 
 

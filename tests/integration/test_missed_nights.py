@@ -42,7 +42,7 @@ def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
 async def begin_sync(database: asyncpg.Connection, hours_ago: float, outcome: str | None = "complete") -> None:
     """Write into the ledger that a full sync began, and how it ended; None: it is open."""
     await database.execute(
-        "INSERT INTO canvas_ops.run (job, scope, selection, version, started_at, held_since, closed_at, outcome)"
+        "INSERT INTO canvas_ops.run (job, scope, selection_key, version, started_at, held_since, closed_at, outcome)"
         " SELECT 'sync', 'full', 's', '0', at, at, CASE WHEN $2::text IS NOT NULL THEN at END, $2"
         " FROM (SELECT clock_timestamp() - $1 * interval '1 hour' AS at)",
         hours_ago,
@@ -180,7 +180,7 @@ async def test_a_ledger_that_cannot_be_read_is_told_once_and_asked_again(
         looks += 1
         if failing:
             raise WarehouseAway("It is away.", next="Wait.")
-        return LastSync(None, died=False)
+        return LastSync(None, abandoned=False)
 
     monkeypatch.setattr(schedule, "last_sync", last_sync)
     with capture_logs() as lines:

@@ -30,13 +30,13 @@ async def test_dates_that_name_one_instant_are_rows_and_counted(
     source = BareSource([letter(f"m{number}", sent="2024-02-01T09:00:00+0000") for number in range(20)])
     async with source.serve() as url:
         result = await sync(mirror_settings(url, database_dsn))
-        assert (result.outcome, result.sums.inserted) == (Outcome.COMPLETE, 20)
+        assert (result.outcome, result.sums.new) == (Outcome.COMPLETE, 20)
         assert {row["sent_at"] for row in await database.fetch("SELECT sent_at FROM canvas.message")} == {
             datetime(2024, 2, 1, 9, tzinfo=UTC)
         }
         assert await database.fetchval(ODD_DATES) == 20
         source.rows = [letter(f"m{number}", sent="2024-02-01T09:00:00Z") for number in range(20)]
-        assert (await sync(mirror_settings(url, database_dsn))).sums.updated == 0, "the same instants"
+        assert (await sync(mirror_settings(url, database_dsn))).sums.changed == 0, "the same instants"
 
 
 async def test_dates_that_leave_their_zone_open_stay_refused(database_dsn: str, database: asyncpg.Connection) -> None:

@@ -188,7 +188,7 @@ async def test_status_tells_a_run_under_way_from_one_that_died(database_dsn: str
     variables = {"WAREHOUSE_DSN": database_dsn}
     assert (await run_command(variables, "migrate")).code == EXIT_OK
     await database.execute(
-        "INSERT INTO canvas_ops.run (job, scope, selection, version) VALUES ('sync', 'full', '', '0')"
+        "INSERT INTO canvas_ops.run (job, scope, selection_key, version) VALUES ('sync', 'full', '', '0')"
     )
     died = await run_command(variables, "status")
     assert re.search(r"│ open +│", died.out), died.out

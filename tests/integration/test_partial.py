@@ -63,7 +63,7 @@ async def test_a_partial_version_is_set_aside_until_it_is_whole(
     source.rows[2] = partial("m2", meta)
     for new in (1, 0):
         result = await sync(settings)
-        assert (result.outcome, result.sums.quarantined, result.sums.updated) == (Outcome.COMPLETE, new, 0)
+        assert (result.outcome, result.sums.quarantined, result.sums.changed) == (Outcome.COMPLETE, new, 0)
         assert await text_of(database, "m2") == ("Words 2.", [])
         assert [row["message_id"] for row in await database.fetch(OPEN)] == ["m2"]
     verified = await verify(settings)
@@ -71,7 +71,7 @@ async def test_a_partial_version_is_set_aside_until_it_is_whole(
     assert (await replay(settings)).still_quarantined == 1
     assert await text_of(database, "m2") == ("Words 2.", [])
     source.rows[2] = letter("m2", text="Other words.")
-    assert (await sync(settings)).sums.updated == 1
+    assert (await sync(settings)).sums.changed == 1
     assert await text_of(database, "m2") == ("Other words.", [])
     assert await database.fetch(OPEN) == []
 
@@ -84,10 +84,10 @@ async def test_a_first_sight_lands_flagged_and_a_whole_version_lands_over_it(
     assert await text_of(database, "m2") == (None, ["partial"])
     assert await database.fetchval("SELECT messages FROM canvas.quality WHERE finding = 'partial'") == 1
     source.rows[2] = partial("m2", sent="2022-05-04T10:00:00Z")
-    assert (await sync(settings)).sums.updated == 1, "partial over partial"
+    assert (await sync(settings)).sums.changed == 1, "partial over partial"
     assert (await verify(settings)).clean
     source.rows[2] = letter("m2", text="Words 2.", sent="2022-05-04T10:00:00Z")
-    assert (await sync(settings)).sums.updated == 1
+    assert (await sync(settings)).sums.changed == 1
     assert await text_of(database, "m2") == ("Words 2.", [])
     assert (await verify(settings)).clean
 

@@ -85,7 +85,7 @@ async def test_bad_entries_among_good_ones(database_dsn: str, database: asyncpg.
         assert (result.outcome, result.sums.quarantined, result.sums.accepted) == (Outcome.INCOMPLETE, 11, 4)
 
         again = await sync(mirror_settings(source.url, database_dsn))
-    assert (again.outcome, again.sums.quarantined, again.sums.inserted) == (Outcome.INCOMPLETE, 0, 0), "they lie open"
+    assert (again.outcome, again.sums.quarantined, again.sums.new) == (Outcome.INCOMPLETE, 0, 0), "they lie open"
     assert len(await database.fetch(OPEN)) == len(BAD)
 
 
@@ -100,7 +100,7 @@ async def test_a_repaired_message_leaves_quarantine(database_dsn: str, database:
         assert "hurt" not in await ids_of(database)
         clinic.put(message("hurt", sent="2023-12-01T00:00:00Z"))
         result = await sync(settings)
-    assert (result.sums.inserted, result.sums.quarantined) == (1, 0)
+    assert (result.sums.new, result.sums.quarantined) == (1, 0)
     assert "hurt" in await ids_of(database)
     (row,) = await database.fetch("SELECT message_id, resolved_at FROM canvas_ops.quarantine")
     assert row["message_id"] == "hurt"
@@ -119,11 +119,11 @@ async def test_a_known_message_keeps_its_last_good_row(database_dsn: str, databa
         before = await places_of(database)
         clinic.put(message("known", text="What was\x00said."))
         spoilt = await sync(settings)
-        assert (spoilt.outcome, spoilt.sums.quarantined, spoilt.sums.updated) == (Outcome.COMPLETE, 1, 0)
+        assert (spoilt.outcome, spoilt.sums.quarantined, spoilt.sums.changed) == (Outcome.COMPLETE, 1, 0)
         assert await places_of(database) == before
         clinic.put(good)
         healed = await sync(settings)
-        assert (healed.outcome, healed.sums.inserted, healed.sums.updated) == (Outcome.COMPLETE, 0, 0)
+        assert (healed.outcome, healed.sums.new, healed.sums.changed) == (Outcome.COMPLETE, 0, 0)
         assert await places_of(database) == before
         assert await database.fetch(OPEN) == []
         clinic.put(message("known", text="What was\x00said."))

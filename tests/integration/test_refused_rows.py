@@ -118,7 +118,7 @@ async def test_a_replay_leaves_aside_what_is_refused_still(database_dsn: str, da
         result = await replay(settings)
         assert (result.released, result.still_quarantined) == (0, 2)
         await database.execute("ALTER TABLE canvas.message DROP CONSTRAINT short")
-        assert (await sync(settings)).sums.inserted == 2
+        assert (await sync(settings)).sums.new == 2
         assert await database.fetchval("SELECT count(*) FROM canvas_ops.quarantine WHERE resolved_at IS NULL") == 0
     assert await ids_of(database) == served.ids()
 

@@ -256,6 +256,6 @@ async def test_the_version_that_was_served_last_is_landed_last(letters: Letters)
         await letters.hold_back(text, "one")
     replayed = await letters.world.replay()
     assert (await letters.row())[0] == "New style."
-    assert (replayed.inserted, replayed.updated) == (0, 2)
-    run = await letters.world.database.fetchrow("SELECT inserted, updated FROM canvas_ops.run ORDER BY id DESC LIMIT 1")
+    assert (replayed.new, replayed.changed) == (0, 2)
+    run = await letters.world.database.fetchrow("SELECT new, changed FROM canvas_ops.run ORDER BY id DESC LIMIT 1")
     assert tuple(run) == (0, 2)

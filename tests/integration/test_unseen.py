@@ -71,12 +71,12 @@ async def test_what_is_ignored_makes_no_version(
     settings = mirror_settings(source.url, database_dsn, MIRROR_IGNORE=f"note {READ_AT}, {FILES}")
     for _ in range(3):
         result = await sync(settings)
-        assert (result.outcome, result.sums.updated) == (Outcome.COMPLETE, 0)
+        assert (result.outcome, result.sums.changed) == (Outcome.COMPLETE, 0)
     assert (await verify(settings)).clean
     assert await database.fetchval(HISTORY) == 0
     source.rows[3] = letter("m3", sent="2024-05-05T10:00:00Z")
     changed = await sync(settings)
-    assert (changed.sums.updated, changed.sums.unseen) == (1, 0)
+    assert (changed.sums.changed, changed.sums.unseen) == (1, 0)
 
 
 async def test_what_an_analyst_sees_is_no_such_change(source: BareSource, database_dsn: str) -> None:
@@ -84,7 +84,7 @@ async def test_what_an_analyst_sees_is_no_such_change(source: BareSource, databa
     await sync(settings)
     source.rows = [{**row, "status": "completed"} for row in source.rows]
     result = await sync(settings)
-    assert (result.sums.updated, result.sums.unseen, changed_unseen(result.sums)) == (20, 0, False)
+    assert (result.sums.changed, result.sums.unseen, changed_unseen(result.sums)) == (20, 0, False)
 
 
 @pytest.mark.parametrize("value", ["payload", "note sent", "https:", "Not-An-Element"])

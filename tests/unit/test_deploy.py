@@ -314,7 +314,7 @@ async def test_the_alarm_of_the_runbook_goes_off(administrator: asyncpg.Connecti
         await migrate(warehouse)
     assert await administrator.fetchval(alarm) is True
     await administrator.execute(
-        "INSERT INTO canvas_ops.run (job, scope, selection, version, closed_at, outcome, as_of)"
+        "INSERT INTO canvas_ops.run (job, scope, selection_key, version, closed_at, outcome, as_of)"
         " VALUES ('sync', 'full', '', '0', now(), 'complete', now() - interval '27 hours')"
     )
     assert await administrator.fetchval(alarm) is True

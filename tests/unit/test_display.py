@@ -30,7 +30,7 @@ WHAT_IS_HERE = "every message that did not change at the source since then is in
 
 def result(outcome: Outcome = Outcome.COMPLETE, **changes: Any) -> RunResult:
     sums: dict[str, Any] = {"searches": 4, "accepted": 4, "open": 0, "as_of": NOON, "pages": 9, "entries": 12345}
-    sums |= {"inserted": 10000, "updated": 2000, "quarantined": 3}
+    sums |= {"new": 10000, "changed": 2000, "quarantined": 3}
     run: dict[str, Any] = {"job": "sync", "scope": "full", "resumed": False, "reasons": {}, "requests": 1234}
     run |= {"gone": 0, "deleted": 0, "deletions": Deletions.NONE_FOUND}
     sums |= {key: value for key, value in changes.items() if key in sums}
@@ -134,7 +134,7 @@ def test_deletions_that_are_not_believed_ask_for_the_operators_word(
 
 
 def test_a_message_served_twice_does_not_count_below_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.show_run(result(entries=5, inserted=5, updated=1))
+    terminal.show_run(result(entries=5, new=5, changed=1))
     assert "5 served: 5 new, 1 changed, 0 unchanged, 0 outside" in capsys.readouterr().out
 
 

@@ -106,10 +106,10 @@ DIFFERENT = [
 ]
 
 
-def test_only_what_asks_for_the_same_has_the_same_fingerprint() -> None:
-    assert len({selection.fingerprint() for selection in DIFFERENT}) == len(DIFFERENT)
+def test_only_what_asks_for_the_same_has_the_same_key() -> None:
+    assert len({selection.selection_key() for selection in DIFFERENT}) == len(DIFFERENT)
     one, other = Selection(ids=("a", "b"), patients=("x", "y")), Selection(ids=("b", "a"), patients=("y", "x"))
-    assert one.fingerprint() == other.fingerprint()
+    assert one.selection_key() == other.selection_key()
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_sync_resumes_the_young_one_and_closes_the_others(
     runs: list[OpenRun], resume: int | None, close: tuple[int, ...]
 ) -> None:
     within = timedelta(hours=6)
-    assert resumption(runs, job="sync", selection="all", within=within, restart=False) == Resumption(resume, close)
+    assert resumption(runs, job="sync", selection_key="all", within=within, restart=False) == Resumption(resume, close)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_sync_resumes_the_young_one_and_closes_the_others(
     ],
 )
 def test_a_quick_sync_leaves_a_full_one_open(runs: list[OpenRun], resume: int | None, close: tuple[int, ...]) -> None:
-    decision = resumption(runs, job="sync", selection="all", quick=True, within=timedelta(hours=6), restart=False)
+    decision = resumption(runs, job="sync", selection_key="all", quick=True, within=timedelta(hours=6), restart=False)
     assert decision == Resumption(resume, close)
 
 
@@ -192,7 +192,7 @@ def test_a_quick_sync_leaves_a_full_one_open(runs: list[OpenRun], resume: int | 
 def test_a_backfill_is_resumed_however_late_and_leaves_others_alone(
     runs: list[OpenRun], restart: bool, resume: int | None, close: tuple[int, ...]
 ) -> None:
-    decision = resumption(runs, job="backfill", selection="all", within=None, restart=restart)
+    decision = resumption(runs, job="backfill", selection_key="all", within=None, restart=restart)
     assert decision == Resumption(resume, close)
 
 

@@ -53,7 +53,7 @@ def show_run(result: RunResult, *, again: str = "", believe: str = ACCEPT_DELETI
     )
     out.print(f"  searches    {sums.accepted:,} of {sums.searches:,} accepted, {result.requests:,} requests")
     out.print(
-        f"  messages    {sums.entries:,} served: {sums.inserted:,} new, {sums.updated:,} changed, "
+        f"  messages    {sums.entries:,} served: {sums.new:,} new, {sums.changed:,} changed, "
         f"{sums.unchanged:,} unchanged, {sums.outside:,} outside"
     )
     out.print(f"  quarantine  {sums.quarantined:,} new entries")

@@ -40,7 +40,7 @@ BATCH = 500
 class Replayed:
     """How many versions were written anew, how many could not be read or were refused, and how many left quarantine.
 
-    `inserted` and `updated` are the messages that came out of it.
+    `new` and `changed` are the messages that came out of it.
     """
 
     run_id: int
@@ -49,8 +49,8 @@ class Replayed:
     refused: int
     released: int
     still_quarantined: int
-    inserted: int
-    updated: int
+    new: int
+    changed: int
 
 
 async def replay(settings: Settings, report: Report = no_report, *, since: datetime | None = None) -> Replayed:
@@ -66,8 +66,8 @@ async def replay(settings: Settings, report: Report = no_report, *, since: datet
             warehouse,
             run_id,
             plan.Outcome.COMPLETE.value,
-            inserted=result.inserted,
-            updated=result.updated,
+            new=result.new,
+            changed=result.changed,
         )
         get_logger().info("replay closed", run_id=run_id, changed=result.rewritten, released=result.released)
         return result
@@ -106,7 +106,7 @@ class _Replay:
         self._since = since
         self._progress = Progress(run_id=run_id)
         self._rewritten = self._unreadable = self._refused = self._released = self._still = 0
-        self._inserted = self._updated = 0
+        self._new = self._changed = 0
 
     async def run(self) -> Replayed:
         warehouse = self._warehouse
@@ -121,8 +121,8 @@ class _Replay:
             self._refused,
             self._released,
             self._still,
-            self._inserted,
-            self._updated,
+            self._new,
+            self._changed,
         )
 
     async def _versions(self, read: _Read, rewrite: rederive.Rewrite) -> None:
@@ -157,8 +157,8 @@ class _Replay:
             refused = 0
             if messages:
                 landed = await self._lock.work(rederive.release, warehouse, messages, run_id=self._run_id)
-                self._inserted += landed.inserted
-                self._updated += landed.updated
+                self._new += landed.new
+                self._changed += landed.changed
                 refused = landed.refused
             self._released += len(messages) - refused
             self._still += len(batch) - len(messages) + refused

@@ -48,8 +48,8 @@ class Landed:
     `unseen`: of how many that changed no column that an analyst sees did.
     """
 
-    inserted: int = 0
-    updated: int = 0
+    new: int = 0
+    changed: int = 0
     unchanged: int = 0
     suppressed: int = 0
     refused: int = 0
@@ -96,13 +96,13 @@ async def land_messages(
         for row in await connection.fetch(sql("land/read_current"), ids)
     }
     sifted = sift((message for message in messages if message.id not in suppressed), current)
-    inserted = updated = unseen = 0
+    new = changed = unseen = 0
     if sifted.new or sifted.changed:
-        inserted, updated, unseen = await _write(connection, warehouse, (*sifted.new, *sifted.changed), run_id)
+        new, changed, unseen = await _write(connection, warehouse, (*sifted.new, *sifted.changed), run_id)
     met = sorted({id for message in sifted.new + sifted.changed for id in _practitioners_of(message)})  # noqa: A001
     if met:
         await connection.execute(sql("land/note_practitioners"), met, run_id)
-    return Landed(inserted, updated, sifted.unchanged, len(suppressed), unseen=unseen)
+    return Landed(new, changed, sifted.unchanged, len(suppressed), unseen=unseen)
 
 
 async def stage(connection: Connection, warehouse: Warehouse, messages: Iterable[Message]) -> None:
@@ -148,19 +148,19 @@ async def _write(
     sql = warehouse.sql
     await stage(connection, warehouse, messages)
     await connection.execute(sql("land/insert_versions"), run_id)
-    inserted = _count(await connection.execute(sql("land/insert_new"), run_id))
-    updated = unseen = 0
-    if inserted < len(messages):
+    new = _count(await connection.execute(sql("land/insert_new"), run_id))
+    changed = unseen = 0
+    if new < len(messages):
         await connection.execute(sql("land/lock_rows"))
         # Who else got a message is not in its row.
         alone = [message.id for message in messages if len(message.recipients) <= 1]
         unseen = await connection.fetchval(sql("land/count_unseen"), alone)
         await connection.execute(sql("land/keep_history"), run_id)
-        updated = _count(await connection.execute(sql("land/update_changed"), run_id))
+        changed = _count(await connection.execute(sql("land/update_changed"), run_id))
         await rewrite_parts(connection, warehouse, messages)
     else:
         await _write_parts(connection, warehouse, messages)
-    return inserted, updated, unseen
+    return new, changed, unseen
 
 
 async def rewrite_parts(connection: Connection, warehouse: Warehouse, messages: Sequence[Message]) -> None:

@@ -24,7 +24,7 @@ class OpenRun:
 
     id: int
     job: str
-    selection: str
+    selection_key: str
     age: timedelta
 
 
@@ -43,8 +43,8 @@ class RunSums:
     as_of: datetime | None
     pages: int
     entries: int
-    inserted: int
-    updated: int
+    new: int
+    changed: int
     quarantined: int
     outside: int = 0
     unseen: int = 0
@@ -54,7 +54,7 @@ class RunSums:
     @property
     def unchanged(self) -> int:
         """How many entries the mirror held just so. A message that is served twice counts once as new or changed."""
-        return max(0, self.entries - self.inserted - self.updated - self.outside - self.quarantined)
+        return max(0, self.entries - self.new - self.changed - self.outside - self.quarantined)
 
 
 async def bind_instance(connection: Connection, warehouse: Warehouse, instance: str) -> None:
@@ -84,9 +84,9 @@ def _for_another_instance(held: str, instance: str) -> str:
 
 
 async def read_open_runs(connection: Connection, warehouse: Warehouse) -> list[OpenRun]:
-    """Return the runs that died, the newest first. To be asked while the run lock is held."""
+    """Return the runs that were abandoned, the newest first. To be asked while the run lock is held."""
     return [
-        OpenRun(row["id"], row["job"], row["selection"], row["age"])
+        OpenRun(row["id"], row["job"], row["selection_key"], row["age"])
         for row in await connection.fetch(warehouse.sql("ledger/read_open_runs"))
     ]
 
@@ -101,10 +101,10 @@ async def revoke_leases(connection: Connection, warehouse: Warehouse) -> None:
 
 
 async def open_run(
-    connection: Connection, warehouse: Warehouse, *, job: str, scope: str, selection: str, version: str
+    connection: Connection, warehouse: Warehouse, *, job: str, scope: str, selection_key: str, version: str
 ) -> int:
     """Begin a run and return its number. To be called once those that ask for the same are closed."""
-    number: int = await connection.fetchval(warehouse.sql("ledger/open_run"), job, scope, selection, version)
+    number: int = await connection.fetchval(warehouse.sql("ledger/open_run"), job, scope, selection_key, version)
     return number
 
 
@@ -162,15 +162,15 @@ async def close_run(
     as_of: datetime | None = None,
     planned_at: datetime | None = None,
     reason: str | None = None,
-    inserted: int = 0,
-    updated: int = 0,
+    new: int = 0,
+    changed: int = 0,
     requests: int = 0,
 ) -> tuple[RunSums, int]:
     """Close a run with its outcome; return the sums of its searches, and how many messages it marked as deleted.
 
     What the run found `gone` is marked as deleted in the same transaction, and what it `held` is noted in the place of
     what was held before (None: that stands). `as_of` stands in for the start of the oldest accepted walk in the ledger,
-    `reason` is why it is not complete beside what its searches say, `inserted` and `updated` are messages that no
+    `reason` is why it is not complete beside what its searches say, `new` and `changed` are messages that no
     search of it landed, `requests` how many it made in all. A run that is closed stays as it is, be it that the answer
     to this was lost, or that another process took the run over: what had been gone then may be back. Raises RunLocked
     if the run was not planned at `planned_at` (None: not looked at): another has begun meanwhile.
@@ -196,8 +196,8 @@ async def close_run(
         sums.searches,
         sums.accepted,
         sums.entries,
-        sums.inserted + inserted,
-        sums.updated + updated,
+        sums.new + new,
+        sums.changed + changed,
         sums.quarantined,
         deleted,
         reason,

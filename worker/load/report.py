@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LastSync:
-    """How long ago the newest full sync began, or was taken up: by hand or not, complete or not. None if none did.
+    """How long ago the newest full sync began, or was resumed: by hand or not, complete or not. None if none did.
 
-    One that died does not count: the next sync takes it up. `died` tells whether there is such a one.
+    An abandoned one does not count: the next sync resumes it. `abandoned` tells whether there is one.
     """
 
     age: timedelta | None
-    died: bool
+    abandoned: bool
 
 
 async def read_status(connection: Connection, warehouse: Warehouse, *, runs: int, rules_version: str) -> dict[str, Any]:
@@ -72,9 +72,9 @@ async def _under_way(connection: Connection, warehouse: Warehouse) -> dict[str, 
 async def read_last_sync(connection: Connection, warehouse: Warehouse) -> LastSync:
     """Return how long ago a full sync last began, by the warehouse's clock. There may be no schema yet."""
     if await connection.fetchval("SELECT to_regclass($1)", f"{warehouse.schema}_ops.run") is None:
-        return LastSync(None, died=False)
+        return LastSync(None, abandoned=False)
     row = await connection.fetchrow(warehouse.sql("status/last_begun"), lock_key(warehouse.schema, "run"))
-    return LastSync(row["age"], died=row["died"])
+    return LastSync(row["age"], abandoned=row["is_abandoned"])
 
 
 async def refuse_outdated(connection: Connection, warehouse: Warehouse) -> None:

@@ -37,7 +37,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """How a search ended. `reason` is None if it was accepted; `seen` None if no mark is to be written."""
+    """How a search ended. `reason` is None if it was accepted; `seen` None if no fingerprint is to be written."""
 
     accepted: bool
     reason: str | None
@@ -103,11 +103,11 @@ async def read_planned(connection: Connection, warehouse: Warehouse, run_id: int
 
 
 async def reopen_searches(connection: Connection, warehouse: Warehouse, run_id: int, within: timedelta) -> None:
-    """Make everything claimable again that a died run had not accepted, had been told is gone, or read too long ago.
+    """Make everything claimable again that an abandoned run did not accept, was told is gone, or read too long ago.
 
     Too long ago is what was begun to be read more than `within` ago. The rest stays accepted.
     """
-    await connection.execute(warehouse.sql("ledger/take_up_run"), run_id)
+    await connection.execute(warehouse.sql("ledger/resume_run"), run_id)
     await connection.execute(warehouse.sql("worklist/release_searches"), run_id)
     await connection.execute(warehouse.sql("worklist/retry_searches"), run_id, within)
 
@@ -163,9 +163,9 @@ async def walk_forgotten(connection: Connection, warehouse: Warehouse, run_id: i
     return not (await connection.execute(warehouse.sql("worklist/release_searches"), run_id)).endswith(" 0")
 
 
-async def let_go(connection: Connection, warehouse: Warehouse, claim: Claim) -> None:
+async def release(connection: Connection, warehouse: Warehouse, claim: Claim) -> None:
     """Let a search be claimed again. Without effect if somebody else has claimed it meanwhile."""
-    await connection.execute(warehouse.sql("worklist/let_go"), claim.search_id, claim.token)
+    await connection.execute(warehouse.sql("worklist/release"), claim.search_id, claim.token)
 
 
 async def renew_leases(
@@ -210,8 +210,8 @@ async def land_batch(
     await connection.execute(
         warehouse.sql("worklist/add_landed"),
         claim.search_id,
-        landed.inserted,
-        landed.updated,
+        landed.new,
+        landed.changed,
         quarantined,
         claim.lease,
         landed.unseen,

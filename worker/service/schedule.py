@@ -178,9 +178,9 @@ class _Nights:
     def _due_at(self, last: LastSync, now: datetime) -> datetime | None:
         """Return since when a sync is due, None if none is. What this process has tried, and given up, has begun.
 
-        A warehouse without any full sync waits for its hour. If the only one there ever was died, the next takes it up.
+        A warehouse without any full sync waits for its hour. If the only one so far is abandoned, the next resumes it.
         """
-        if last.age is None and last.died and self._tried_at is None:
+        if last.age is None and last.abandoned and self._tried_at is None:
             return now
         begun = [at for at in (now - last.age if last.age is not None else None, self._tried_at) if at is not None]
         return due(self._schedule, now, max(begun, default=self._started_at))

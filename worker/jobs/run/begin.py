@@ -1,4 +1,4 @@
-"""How a run begins: one that died is gone on with, or a new one is opened."""
+"""How a run begins: an abandoned one is resumed, or a new one is opened."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 async def begin_or_resume(
     workplace: Workplace, job: str, selection: plan.Selection, within: timedelta | None, *, restart: bool
 ) -> tuple[int, bool]:
-    """Go on with the died run that `plan.resumption` chooses, or begin another.
+    """Resume the abandoned run that `plan.resumption` chooses, or begin another.
 
-    Return the number of the run, and whether it is one that died. `within` is how old such a run may be, None: of any
+    Return the number of the run, and whether it was resumed. `within` is how old such a run may be, None: of any
     age. Raises what `RunLock.work` raises.
     """
     warehouse, lock = workplace.warehouse, workplace.lock
-    fingerprint = selection.fingerprint()
+    selection_key = selection.selection_key()
     forget_defects()
     lock.run_id = None
     await lock.work(ledger.revoke_leases, warehouse)
-    died = await warehouse.work(ledger.read_open_runs, warehouse)
+    abandoned = await warehouse.work(ledger.read_open_runs, warehouse)
     decision = plan.resumption(
-        died, job=job, selection=fingerprint, quick=selection.quick, within=within, restart=restart
+        abandoned, job=job, selection_key=selection_key, quick=selection.quick, within=within, restart=restart
     )
     for run_id in decision.close:
         await lock.work(ledger.close_run, warehouse, run_id, plan.Outcome.INTERRUPTED.value)
@@ -41,21 +41,23 @@ async def begin_or_resume(
         lock.run_id = decision.resume
         return decision.resume, True
     lock.run_id = await lock.work(
-        ledger.open_run, warehouse, job=job, scope=selection.scope, selection=fingerprint, version=__version__
+        ledger.open_run, warehouse, job=job, scope=selection.scope, selection_key=selection_key, version=__version__
     )
     return lock.run_id, False
 
 
 async def begin_anew(warehouse: Warehouse, lock: RunLock, job: str, scope: str) -> int:
-    """Close the died runs of `job`, open another one, and return its number. Raises what `RunLock.work` raises.
+    """Close the abandoned runs of `job`, open another one, and return its number. Raises what `RunLock.work` raises.
 
-    For jobs that go on with none: what a died verification had read is out of date, and a replay has no work list.
+    For jobs that resume none: what an abandoned verification had read is out of date, and a replay has no work list.
     """
     forget_defects()
     lock.run_id = None
     await lock.work(ledger.revoke_leases, warehouse)
-    for died in await warehouse.work(ledger.read_open_runs, warehouse):
-        if died.job == job:
-            await lock.work(ledger.close_run, warehouse, died.id, plan.Outcome.INTERRUPTED.value)
-    lock.run_id = await lock.work(ledger.open_run, warehouse, job=job, scope=scope, selection="", version=__version__)
+    for run in await warehouse.work(ledger.read_open_runs, warehouse):
+        if run.job == job:
+            await lock.work(ledger.close_run, warehouse, run.id, plan.Outcome.INTERRUPTED.value)
+    lock.run_id = await lock.work(
+        ledger.open_run, warehouse, job=job, scope=scope, selection_key="", version=__version__
+    )
     return lock.run_id

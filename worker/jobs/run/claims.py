@@ -80,4 +80,4 @@ async def _walk_some(workplace: Workplace, run_id: int, walker: Walker, lease: t
             await walker.walk(claim)
         except LeaseLost:
             get_logger().warning("a lease was lost; the search is walked anew", search_id=claim.search_id)
-            await warehouse.work(worklist.let_go, warehouse, claim)
+            await warehouse.work(worklist.release, warehouse, claim)

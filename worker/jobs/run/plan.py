@@ -1,4 +1,4 @@
-"""The decisions of a run: what to search, in which order, what becomes of one that died, what it has come to. Pure."""
+"""The decisions of a run: what to search, in which order, what becomes of an abandoned one, what it came to. Pure."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Selection:
             return "quick"
         return "full" if self.everyone and not self.windowed else "selected"
 
-    def fingerprint(self) -> str:
+    def selection_key(self) -> str:
         """Return a hash that two runs share only if they ask for the same."""
         asked = (
             sorted(self.practitioners),
@@ -148,32 +148,31 @@ def without_name(practitioner: Practitioner) -> Practitioner:
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """Which died run is taken up again, if any, and which are closed as interrupted."""
+    """Which abandoned run is resumed, if any, and which are closed as interrupted."""
 
     resume: int | None
     close: tuple[int, ...]
 
 
 def resumption(
-    died: Sequence[OpenRun],
+    abandoned: Sequence[OpenRun],
     *,
     job: str,
-    selection: str,
+    selection_key: str,
     quick: bool = False,
     within: timedelta | None,
     restart: bool,
 ) -> Resumption:
-    """Decide what becomes of runs that died (newest first). `within` None: whatever their age.
+    """Decide what becomes of abandoned runs (newest first). `within` None: whatever their age.
 
-    A full sync closes any other sync, since it reads all that they would have. A quick one does not: the night that
-    died is the next full sync's to go on with. A backfill is left open for whoever asks for the same again, however
-    late.
+    A full sync closes any other sync, since it reads all that they would have. A quick one does not: an abandoned full
+    sync is for the next full sync to resume. A backfill is left open for whoever asks for the same again, however late.
     """
-    same = [run for run in died if (run.job, run.selection) == (job, selection)]
+    same = [run for run in abandoned if (run.job, run.selection_key) == (job, selection_key)]
     young = [run for run in same if not restart and (within is None or run.age < within)]
     resume = young[0].id if young else None
     closes_others = job == "sync" and not quick
-    close = tuple(run.id for run in died if run.job == job and (closes_others or run in same) and run.id != resume)
+    close = tuple(run.id for run in abandoned if run.job == job and (closes_others or run in same) and run.id != resume)
     return Resumption(resume, close)
 
 
@@ -277,9 +276,9 @@ def changed_unseen(sums: RunSums) -> bool:
 
     Something in each resource is another at each read, and makes a version of it every night.
     """
-    known = sums.entries - sums.inserted - sums.outside - sums.quarantined
-    is_much = sums.updated > UNSEEN_FLOOR and sums.updated >= UNSEEN_SHARE * known
-    return is_much and sums.unseen >= UNSEEN_SHARE * sums.updated
+    known = sums.entries - sums.new - sums.outside - sums.quarantined
+    is_much = sums.changed > UNSEEN_FLOOR and sums.changed >= UNSEEN_SHARE * known
+    return is_much and sums.unseen >= UNSEEN_SHARE * sums.changed
 
 
 def quarantine_flooded(sums: RunSums) -> bool:

@@ -222,5 +222,5 @@ class _Walk:
         landed = await worklist.land(self.walker.warehouse, self.claim, batch, finish)
         self.communications, self.rejected, self.waiting_bytes = [], [], 0
         self.batch_number += 1
-        self.walker.progress.new += landed.inserted
-        self.walker.progress.changed += landed.updated
+        self.walker.progress.new += landed.new
+        self.walker.progress.changed += landed.changed
