@@ -160,6 +160,17 @@ async def test_a_refused_token_is_replaced_once_for_all_who_used_it() -> None:
     assert len(upstream.asked_for_tokens) == 2
 
 
+async def test_a_token_that_is_revoked_soon_after_it_was_accepted_is_replaced_at_once() -> None:
+    clock = FakeClock()
+    async with Upstream().serve() as upstream, opened(upstream, clock) as source:
+        upstream.tokens = counted()
+        for token in ("token-1", "token-2", "token-3"):
+            accept_only(upstream, token)
+            await source.first_page("Communication", SEARCH)
+        assert clock.waits == []
+    assert len(upstream.asked_for_tokens) == 3
+
+
 async def test_a_new_token_that_is_refused_for_half_a_minute_is_the_end() -> None:
     """Once the source has refused something small as well, with the same token."""
     clock = FakeClock()

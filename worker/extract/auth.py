@@ -52,6 +52,7 @@ class TokenSource:
         self._server = server
         self._token: _Token | None = None
         self._replaced_at: float | None = None
+        self._accepted = ""
         self._turn = asyncio.Lock()
         self._fetches = 0
         self._error: MirrorError | None = None
@@ -82,18 +83,22 @@ class TokenSource:
         if self._token is not None and self._token.value == token:
             self._token, self._replaced_at = None, self._connection.clock.monotonic()
 
+    def note_accepted(self, token: str) -> None:
+        """Take note that the source answered a request with `token`."""
+        self._accepted = token
+
     def can_replace(self, token: str) -> bool:
         """Tell whether another token than `token` can be had.
 
-        A ready one is what it is until its file changes; one that has just replaced a refused one is as good as the
-        next. Raises SettingsError if that file cannot be read.
+        A ready one is what it is until its file changes. One that has just replaced a refused one, and was never
+        accepted, is as good as the next. Raises SettingsError if that file cannot be read.
         """
         if self._settings.token is not None:
             return self._settings.token.read() != token
         is_fresh = self._replaced_at is not None and (
             self._connection.clock.monotonic() < self._replaced_at + REFUSED_TOKEN_S
         )
-        return not is_fresh or self._token is None or self._token.value != token
+        return not is_fresh or self._token is None or self._token.value != token or self._accepted == token
 
     def refusal(self) -> AccessRefused:
         """Return what to tell a person if the source refuses our tokens (401)."""

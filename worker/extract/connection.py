@@ -79,6 +79,9 @@ class Tokens(Protocol):
     def can_replace(self, token: str) -> bool:
         """Tell whether another token than `token` can be had."""
 
+    def note_accepted(self, token: str) -> None:
+        """Take note that the source answered a request with `token`."""
+
     def invalidate(self, token: str) -> None:
         """Take note that the source refused `token` (401)."""
 
@@ -192,6 +195,8 @@ class Connection:
                 server.pace = server.pace.refused(number, self.requests)
         else:
             self._note_answer(server)
+            if tokens is not None:
+                tokens.note_accepted(request.token or "")
         return outcome, request.token or ""
 
     def _judged(self, answer: Answer, judge: Callable[[Answer], Judged | Failure]) -> Judged | Failure:
