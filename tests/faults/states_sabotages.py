@@ -48,13 +48,13 @@ def deletes_without_asking() -> Iterator[None]:
 @contextmanager
 def skips_by_raw_hash_alone() -> Iterator[None]:
     """Skip an entry because its bytes were seen before, whatever its row holds now."""
-    read_mark = fingerprints.read_mark
+    read_fingerprint = fingerprints.read_fingerprint
 
-    async def not_joined(connection: Connection, warehouse: Warehouse, search: Search) -> fingerprints.Mark:
-        mark = await read_mark(connection, warehouse, search)
-        return fingerprints.Mark(mark.stored, mark.stored, mark.total)
+    async def not_joined(connection: Connection, warehouse: Warehouse, search: Search) -> fingerprints.Fingerprint:
+        fingerprint = await read_fingerprint(connection, warehouse, search)
+        return fingerprints.Fingerprint(fingerprint.stored, fingerprint.stored, fingerprint.total)
 
-    with patch.object(fingerprints, "read_mark", not_joined):
+    with patch.object(fingerprints, "read_fingerprint", not_joined):
         yield
 
 

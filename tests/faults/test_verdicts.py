@@ -248,7 +248,7 @@ async def test_an_old_mark_is_no_sign_of_moving(clinic: Clinic, warehouse_url: s
 
 
 async def test_an_edit_meanwhile_has_moved(clinic: Clinic, warehouse_url: str) -> None:
-    """A sync that found everything unchanged was shown it all the same, be its marks those of an earlier run."""
+    """A sync that found everything unchanged was shown it all the same, be its fingerprints those of an earlier run."""
     one = next(iter(clinic))
     async with open_world(warehouse_url, clinic) as world:
         await world.sync()

@@ -157,7 +157,7 @@ async def test_a_day_of_the_clinic(database_dsn: str, database: asyncpg.Connecti
         assert done.code == 0, done.err
         landed = {"first-instant", "elsewhere-the-next-day", "last-instant", "without-sent"}
         assert await ids_of(database) == landed
-        # A mark would make the next sync skip what this run read and left out.
+        # A fingerprint would make the next sync skip what this run read and left out.
         assert await database.fetchval("SELECT count(*) FROM canvas_ops.fingerprint") == 0
         result = await sync(mirror_settings(server.url, database_dsn))
     assert result.sums.new == 3

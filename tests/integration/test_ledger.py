@@ -135,7 +135,7 @@ async def test_a_repeated_claim_gives_the_same_search(database_dsn: str) -> None
 
 
 async def test_a_lost_lease_lands_nothing(database_dsn: str, database: asyncpg.Connection) -> None:
-    """When a lease has run out another may walk; the slower worker's rows, finish and mark are rolled back."""
+    """When a lease has run out another may walk; the slower worker's rows, finish and fingerprint are rolled back."""
     async with planned(database_dsn) as (warehouse, run_id):
         slow = await claim(warehouse, run_id, lease=timedelta(0))
         quick = await claim(warehouse, run_id)

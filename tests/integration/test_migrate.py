@@ -186,7 +186,7 @@ async def test_everything_has_a_comment(database_dsn: str, database: asyncpg.Con
 
 
 async def test_two_instances_beside_one_another(database_dsn: str, database: asyncpg.Connection) -> None:
-    """Two schemas of one database hold two instances; neither run sees the other's rows, marks or runs."""
+    """Two schemas of one database hold two instances; neither run sees the other's rows, fingerprints or runs."""
     for schema, messages, seed in (("canvas", 30, 1), ("canvas_north", 20, 2)):
         async with SandboxServer(make_clinic(messages=messages, practitioners=2, patients=4, seed=seed)) as server:
             settings = mirror_settings(

@@ -200,7 +200,9 @@ async def test_a_second_run_writes_no_message(database_dsn: str, database: async
         await sync(settings)
         before = await places_of(database)
         locked = "SELECT count(*) FROM canvas.message WHERE xmax <> '0'"
-        marks = await database.fetch("SELECT parameter, value, ctid::text FROM canvas_ops.fingerprint ORDER BY 1, 2")
+        fingerprints = await database.fetch(
+            "SELECT parameter, value, ctid::text FROM canvas_ops.fingerprint ORDER BY 1, 2"
+        )
         result = await sync(settings)
     assert (result.outcome, result.sums.new, result.sums.changed) == (Outcome.COMPLETE, 0, 0)
     assert result.sums.entries == 400
@@ -208,7 +210,8 @@ async def test_a_second_run_writes_no_message(database_dsn: str, database: async
     assert await database.fetchval(locked) == 0
     assert await database.fetchval("SELECT count(*) FROM canvas.message_history") == 0
     assert (
-        await database.fetch("SELECT parameter, value, ctid::text FROM canvas_ops.fingerprint ORDER BY 1, 2") == marks
+        await database.fetch("SELECT parameter, value, ctid::text FROM canvas_ops.fingerprint ORDER BY 1, 2")
+        == fingerprints
     )
 
 

@@ -136,7 +136,7 @@ async def test_a_known_message_keeps_its_last_good_row(database_dsn: str, databa
 async def test_a_known_message_that_another_search_served_spoilt(
     database_dsn: str, database: asyncpg.Connection
 ) -> None:
-    """A mark never hides a message with something open in quarantine: its good version, served again, resolves it."""
+    """A fingerprint hides no message with something open in quarantine: its good version, served again, resolves it."""
     clinic = make_clinic(messages=20, practitioners=2, patients=4)
     good = message("known", text="What was said.")
     clinic.put(good)

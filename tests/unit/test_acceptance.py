@@ -10,7 +10,7 @@ import pytest
 from tests.unit.test_plan import message
 from worker.jobs.run.acceptance import belongs, is_worth_another_reading, looks_unchanged, objection
 from worker.jobs.run.tally import Shown, Tally
-from worker.load.fingerprints import Mark, Seen
+from worker.load.fingerprints import Fingerprint, Seen
 from worker.records import Reference, Search
 
 if TYPE_CHECKING:
@@ -273,13 +273,13 @@ def test_a_search_looks_unchanged_if_its_first_page_adds_up_and_holds_nothing_ne
     total: int | None, raw_hashes: list[bytes], is_only: bool, expected: bool
 ) -> None:
     usable = {b"1": Seen("a", b""), b"2": Seen("b", b"")}
-    mark = Mark(usable | {b"stored, but its row has changed": Seen("c", b"")}, usable, 2)
-    assert looks_unchanged(total, raw_hashes, mark, is_only=is_only) is expected
+    fingerprint = Fingerprint(usable | {b"stored, but its row has changed": Seen("c", b"")}, usable, 2)
+    assert looks_unchanged(total, raw_hashes, fingerprint, is_only=is_only) is expected
 
 
 def test_a_search_that_had_nothing_and_has_nothing_looks_unchanged() -> None:
-    assert looks_unchanged(0, [], Mark({}, {}, 0), is_only=True)
+    assert looks_unchanged(0, [], Fingerprint({}, {}, 0), is_only=True)
 
 
 def test_a_search_that_was_never_walked_does_not_look_unchanged() -> None:
-    assert not looks_unchanged(None, [], Mark({}, {}, None), is_only=True)
+    assert not looks_unchanged(None, [], Fingerprint({}, {}, None), is_only=True)

@@ -21,7 +21,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Fingerprint:
     """What the last accepted walk of a search saw: by raw hash all of it, what may be skipped, and its total."""
 
     stored: Mapping[bytes, Seen]
@@ -29,18 +29,18 @@ class Mark:
     total: int | None
 
 
-async def read_mark(connection: Connection, warehouse: Warehouse, search: Search) -> Mark:
-    """Return the mark of a search; usable of it are the entries whose rows are alive and still hold just that."""
+async def read_fingerprint(connection: Connection, warehouse: Warehouse, search: Search) -> Fingerprint:
+    """Return the fingerprint of a search; usable of it are the entries whose rows are alive and still hold just that."""
     rows = await connection.fetch(warehouse.sql("fingerprint/read"), search.parameter, search.value)
     stored = {row["raw_hash"]: Seen(row["id"], row["content_hash"]) for row in rows}
     usable = {row["raw_hash"]: stored[row["raw_hash"]] for row in rows if row["usable"]}
-    return Mark(stored, usable, rows[0]["total"] if rows else None)
+    return Fingerprint(stored, usable, rows[0]["total"] if rows else None)
 
 
-async def write_mark(
+async def write_fingerprint(
     connection: Connection, warehouse: Warehouse, search: Search, seen: Mapping[bytes, Seen], *, total: int, run_id: int
 ) -> None:
-    """Replace the mark of a search by what its accepted walk saw. In the caller's transaction."""
+    """Replace the fingerprint of a search by what its accepted walk saw. In the caller's transaction."""
     await connection.execute(
         warehouse.sql("fingerprint/write"),
         search.parameter,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from worker.errors import LeaseLost
-from worker.load.fingerprints import Seen, write_mark
+from worker.load.fingerprints import Seen, write_fingerprint
 from worker.load.land import Landed, land_messages, total
 from worker.load.postgres.database_errors import RowRefused
 from worker.load.quarantine import resolve, store_rejected
@@ -218,7 +218,7 @@ async def land_batch(
     )
     if finish is not None:
         if finish.seen is not None:
-            await write_mark(
+            await write_fingerprint(
                 connection, warehouse, claim.search, finish.seen, total=finish.total or 0, run_id=claim.run_id
             )
         await connection.execute(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from worker.jobs.run.tally import Tally
-    from worker.load.fingerprints import Mark
+    from worker.load.fingerprints import Fingerprint
     from worker.records import Communication, Search
 
 WALKS_MAX = 3
@@ -69,11 +69,11 @@ def judged(record: Communication, entry: bytes, search: Search) -> tuple[Communi
     return guarded(judge, lambda: (Rejected(Reason.DEFECT, record.id, entry, record.raw_hash), False))
 
 
-def looks_unchanged(total: int | None, raw_hashes: Iterable[bytes], mark: Mark, *, is_only: bool) -> bool:
+def looks_unchanged(total: int | None, raw_hashes: Iterable[bytes], fingerprint: Fingerprint, *, is_only: bool) -> bool:
     """Tell whether a first page gives no reason to walk its search: same total, and nothing on it is new or other.
 
     One that contradicts itself does: the only page shows `total` entries, and one before others at least one.
     """
     hashes = set(raw_hashes)
     adds_up = len(hashes) == total if is_only else bool(hashes)
-    return total is not None and total == mark.total and adds_up and hashes <= mark.usable.keys()
+    return total is not None and total == fingerprint.total and adds_up and hashes <= fingerprint.usable.keys()

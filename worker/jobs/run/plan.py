@@ -68,7 +68,7 @@ class Selection:
 
     @property
     def windowed(self) -> bool:
-        """Whether some messages are left out by their date: then no marks are written."""
+        """Whether some messages are left out by their date: then no fingerprints are written."""
         return self.since is not None or self.until is not None
 
     @property

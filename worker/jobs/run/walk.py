@@ -75,9 +75,9 @@ class Walker:
         for attempt in range(1, acceptance.WALKS_MAX + 1):
             await self.source.pause(acceptance.PAUSES_S[attempt - 1])
             batch_number = await self.warehouse.work(worklist.begin_walk, self.warehouse, claim)
-            # Anew for each walk: the one before may have landed what makes an entry of the mark unusable.
-            mark = await self.warehouse.work(fingerprints.read_mark, self.warehouse, claim.search)
-            walk = _Walk(self, claim, mark, batch_number)
+            # Anew for each walk: the one before may have landed what makes an entry of the fingerprint unusable.
+            fingerprint = await self.warehouse.work(fingerprints.read_fingerprint, self.warehouse, claim.search)
+            walk = _Walk(self, claim, fingerprint, batch_number)
             reason = await walk.to_the_end()
             if plan.is_refused_by_name(claim.search, reason, walk.tally.pages, self.listed):
                 await walk.finish(plan.NOT_LISTED)
@@ -97,7 +97,7 @@ class _Walk:
 
     walker: Walker
     claim: worklist.Claim
-    mark: fingerprints.Mark
+    fingerprint: fingerprints.Fingerprint
     batch_number: int
     entries: Entries = field(init=False)
     seen: dict[bytes, fingerprints.Seen] = field(default_factory=dict)
@@ -109,7 +109,7 @@ class _Walk:
     first_glance_only: bool = False
 
     def __post_init__(self) -> None:
-        known = frozenset(seen.id for seen in self.mark.stored.values())
+        known = frozenset(seen.id for seen in self.fingerprint.stored.values())
         self.entries = Entries(self.claim.search, known, ignored=self.walker.rules.ignored)
 
     @property
@@ -140,11 +140,11 @@ class _Walk:
 
     async def finish(self, reason: str | None) -> None:
         """Land the rest together with the end of the search."""
-        wants_mark = (
+        is_new = (
             reason is None
             and not self.walker.selection.windowed
             and not self.first_glance_only
-            and (self.seen != self.mark.stored or self.tally.total != (self.mark.total or 0))
+            and (self.seen != self.fingerprint.stored or self.tally.total != (self.fingerprint.total or 0))
         )
         await self._land(
             worklist.Finish(
@@ -154,7 +154,7 @@ class _Walk:
                 pages=self.tally.pages,
                 entries=self.tally.entries,
                 outside=len(self.outside),
-                seen=self.seen if wants_mark else None,
+                seen=self.seen if is_new else None,
             )
         )
         if reason is None and self.claim.search.parameter == "_id" and not self.tally.entries:
@@ -169,8 +169,12 @@ class _Walk:
 
     def _take(self, page: Page) -> Shown:
         before = len(self.entries.keys)
-        shown, records = self.entries.look(page, self.mark.usable)
-        held = {raw_hash: self.mark.usable[raw_hash] for raw_hash in shown.raw_hashes if raw_hash in self.mark.usable}
+        shown, records = self.entries.look(page, self.fingerprint.usable)
+        held = {
+            raw_hash: self.fingerprint.usable[raw_hash]
+            for raw_hash in shown.raw_hashes
+            if raw_hash in self.fingerprint.usable
+        }
         self.seen |= held
         if self.walker.selection.windowed:
             self._note_outside(page, held.keys())
@@ -208,7 +212,7 @@ class _Walk:
 
     def _looks_unchanged(self, page: Page) -> bool:
         return acceptance.looks_unchanged(
-            page.total, map(hash_entry, page.entries), self.mark, is_only=page.next_url is None
+            page.total, map(hash_entry, page.entries), self.fingerprint, is_only=page.next_url is None
         )
 
     def _batch_is_full(self) -> bool:
