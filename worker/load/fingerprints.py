@@ -30,7 +30,7 @@ class Fingerprint:
 
 
 async def read_fingerprint(connection: Connection, warehouse: Warehouse, search: Search) -> Fingerprint:
-    """Return the fingerprint of a search; usable of it are the entries whose rows are alive and still hold just that."""
+    """Return the fingerprint of a search. Usable are the entries whose rows are live and still hold just that."""
     rows = await connection.fetch(warehouse.sql("fingerprint/read"), search.parameter, search.value)
     stored = {row["raw_hash"]: Seen(row["id"], row["content_hash"]) for row in rows}
     usable = {row["raw_hash"]: stored[row["raw_hash"]] for row in rows if row["usable"]}
