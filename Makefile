@@ -7,18 +7,22 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test proof bench check dictionary format lock clean
+.PHONY: help run test test-proofs proof bench check dictionary format lock clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 run: $(READY) ## Mirror a made-up clinic of 20,000 messages into an embedded PostgreSQL, and query it
 	@echo "==> running the main job on a made-up clinic (message-mirror demo)"
 	@$(BIN)/message-mirror demo
 
-test: $(READY) ## Run all tests: real PostgreSQL, real HTTP, real processes
+test: $(READY) ## Run the tests: real PostgreSQL, real HTTP, real processes
 	@echo "==> testing"
-	@$(BIN)/pytest -n 4 --dist worksteal
+	@$(BIN)/pytest -n 4 --dist worksteal -m "not proof"
+
+test-proofs: $(READY) ## Run the small forms of the long proofs, and their sabotages
+	@echo "==> proving in small"
+	@$(BIN)/pytest -n 4 --dist worksteal -m proof
 
 PROOFS := readings cuts faults states kills canary input verify browser splices
 

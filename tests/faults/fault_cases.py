@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 PRACTITIONERS = 5
 MESSAGES = 100
 PAGE_MAX = 8
-PAIRS = {"small": 16, "full": 2000}
-SMALL_STRIDE = 29
+PAIRS = {"small": 8, "full": 2000}
+SMALL_STRIDE = 59
 LASTING_EVERY = 10
 
 Start = Literal["empty", "behind"]
@@ -70,7 +70,7 @@ def cases_for(size: Size, seed: int, requests: dict[Start, int]) -> list[Case]:
     chance = Random(seed)  # noqa: S311 - repeatable, guards nothing
     pairs = [_pair(chance, seed + number, requests) for number in range(PAIRS[size])]
     if size == "small":
-        singles, lasting = singles[seed % SMALL_STRIDE :: SMALL_STRIDE], lasting[seed % 23 :: 23]
+        singles, lasting = singles[seed % SMALL_STRIDE :: SMALL_STRIDE], lasting[seed % 47 :: 47]
     return [*singles, *lasting, *pairs]
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.faults.canary import Path
     from worker.load.embedded import EmbeddedServer
 
+pytestmark = pytest.mark.proof  # by `make test-proofs`
+
 SEED = 1
 
 LOGS_A_BODY = """

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from worker.load.postgres.database import Connection, Warehouse
     from worker.records import Message
 
+pytestmark = pytest.mark.proof  # by `make test-proofs`
+
 Sabotage: TypeAlias = "Callable[[pytest.MonkeyPatch], None]"
 COMMIT = "COMMIT; BEGIN"
 KINDS = {"request lost", "reply lost", "unnoticed by the server", "for good"}

@@ -14,6 +14,8 @@ from worker.sandbox.faults import FAULTS, Script
 if TYPE_CHECKING:
     from tests.faults.fault_cases import Start
 
+pytestmark = pytest.mark.proof  # by `make test-proofs`
+
 
 @pytest.mark.timeout(400)  # half a minute where nothing else runs
 async def test_whatever_befalls_a_run_it_is_complete_or_says_so(warehouse_url: str) -> None:

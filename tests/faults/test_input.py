@@ -8,6 +8,8 @@ from tests.faults import input as proof
 from tests.faults.input_sabotages import SABOTAGES
 from tests.faults.proof import ProofResult
 
+pytestmark = pytest.mark.proof  # by `make test-proofs`
+
 
 @pytest.mark.timeout(400)  # half a minute where nothing else runs
 async def test_malformed_entries_and_answers_are_accounted_for(warehouse_url: str) -> None:

@@ -22,6 +22,8 @@ from worker.load.postgres.database import open_warehouse
 if TYPE_CHECKING:
     from worker.load.embedded import EmbeddedServer
 
+pytestmark = pytest.mark.proof  # by `make test-proofs`
+
 SEED = 1
 
 ACCEPTED_BEFORE_LANDED = """

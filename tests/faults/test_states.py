@@ -13,6 +13,8 @@ from tests.faults.states_sabotages import SABOTAGES, SCRIPTS, Script
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.proof  # by `make test-proofs`
+
 
 async def test_nothing_contradicts_what_must_hold(warehouse_url: str) -> None:
     """Whatever happens to the source and to the jobs, what must hold does."""

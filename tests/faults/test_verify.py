@@ -7,6 +7,8 @@ import pytest
 from tests.faults import verify
 from tests.faults.proof import ProofResult
 
+pytestmark = pytest.mark.proof  # by `make test-proofs`
+
 SEED = 1
 
 HOARDS = """
