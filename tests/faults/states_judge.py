@@ -125,7 +125,7 @@ class Judge:
         believed = done.job.accepts_deletions or not gone
         # Somebody left, and few are left on the roster: only an operator knows that it is so.
         shrunk = {plan.ROSTER_EMPTY, plan.ROSTER_SHRUNK} & run.reasons.keys()
-        if done.calm and believed and not run.resumed and not shrunk and not plan.quarantine_flooded(run.sums):
+        if done.calm and believed and not run.resumed and not shrunk and not run.sums.is_flooded:
             complaints.append(f"{run.outcome} though nothing was in its way: {run.reasons}")
         return complaints
 

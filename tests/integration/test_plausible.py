@@ -12,10 +12,11 @@ from tests.integration.bare_source import BareSource, letter
 from tests.integration.mirroring import environment, ids_of, mirror_settings, run_command
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE
 from worker.jobs.backfill import backfill
-from worker.jobs.run import mirror, plan, rosters
+from worker.jobs.run import mirror, rosters
 from worker.jobs.run.plan import Outcome, Selection
 from worker.jobs.sync import sync
 from worker.jobs.verify.job import verify
+from worker.load.ledger import FLOOD_FLOOR, RunSums
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -172,7 +173,7 @@ async def test_a_reason_that_there_is_not(database_dsn: str) -> None:
 async def test_sabotage_a_flood_is_one_for_a_night_only(
     source: BareSource, database_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "quarantine_flooded", lambda sums: sums.quarantined > plan.QUARANTINE_FLOOR)
+    monkeypatch.setattr(RunSums, "is_flooded", property(lambda sums: sums.quarantined > FLOOD_FLOOR))
     source.rows[:12] = [letter(f"m{number}", **UNDATED) for number in range(12)]
     settings = mirror_settings(source.url, database_dsn)
     assert (await sync(settings)).outcome is Outcome.INCOMPLETE

@@ -20,6 +20,7 @@ from worker.extract.entry import ENTRY_BYTES_MAX, NESTING_MAX
 from worker.extract.patience import CERTIFICATE
 from worker.jobs.run import plan
 from worker.jobs.verify import differences
+from worker.load.ledger import FLOOD_FLOOR, FLOOD_SHARE
 from worker.load.postgres.database import open_warehouse
 from worker.load.postgres.migrations import known_files, migrate
 from worker.records import Reason
@@ -274,7 +275,7 @@ def test_the_runbook_explains_every_reason_for_quarantine() -> None:
     words = [word for row in table.splitlines()[2:] if row for word in re.findall("`([a-z_]+)`", row.split("|")[1])]
     assert sorted(words) == sorted(Reason)
     assert f"more than {ENTRY_BYTES_MAX >> 20} MiB, or nested more than {NESTING_MAX} deep" in table
-    assert f"max({plan.QUARANTINE_FLOOR}, {plan.QUARANTINE_SHARE:.0%})".replace("%", " %") in RUNBOOK
+    assert f"max({FLOOD_FLOOR}, {FLOOD_SHARE:.0%})".replace("%", " %") in RUNBOOK
 
 
 def test_the_runbook_says_how_many_connections_a_job_takes() -> None:

@@ -17,7 +17,6 @@ from worker.jobs.run.plan import (
     deletions_max,
     longest_first,
     outcome,
-    quarantine_flooded,
     resumption,
     searches_for,
     without_name,
@@ -222,7 +221,7 @@ def test_a_run_is_complete_only_if_everything_was_accepted(run: RunSums, expecte
 
 @given(st.integers(0, 10**7), st.integers(0, 10**6))
 def test_odd_records_are_no_flood(entries: int, quarantined: int) -> None:
-    assert quarantine_flooded(sums(entries=entries, quarantined=quarantined)) is (
+    assert sums(entries=entries, quarantined=quarantined).is_flooded is (
         quarantined > 10 and quarantined * 100 > entries
     )
 

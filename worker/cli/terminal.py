@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from worker.advice import ACCEPT_DELETIONS, again_of, next_steps
-from worker.jobs.run.plan import UNBELIEVED, Deletions, changed_unseen, quarantine_flooded
+from worker.jobs.run.plan import UNBELIEVED, Deletions, changed_unseen
 from worker.jobs.verify.differences import advice
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def show_run(result: RunResult, *, again: str = "", believe: str = ACCEPT_DELETI
         out.print(f"  not accepted: {searches:,} searches, {reason}")
     if result.outcome == "complete":
         return
-    if quarantine_flooded(sums):
+    if sums.is_flooded:
         out.print(
             f"Incomplete because {sums.flood:,} entries of earlier runs lie in quarantine, accepted by nobody."
             if sums.flood

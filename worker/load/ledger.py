@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from worker.errors import RunLocked, WarehouseWentBack, WrongInstance
 from worker.load.missing import hold, tombstone
-from worker.load.quarantine import FLOOR, SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +15,10 @@ if TYPE_CHECKING:
     import asyncpg
 
     from worker.load.postgres.database import Connection, Warehouse
+
+
+FLOOD_FLOOR, FLOOD_SHARE = 10, 0.01
+"""A run that puts more than max(floor, share of its entries) in quarantine floods it: odd records explain less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,11 @@ class RunSums:
     unseen: int = 0
     flood: int = 0
     not_listed: int = 0
+
+    @property
+    def is_flooded(self) -> bool:
+        """Whether this run flooded quarantine, or an earlier flood still lies there."""
+        return self.flood > 0 or self.quarantined > max(FLOOD_FLOOR, FLOOD_SHARE * self.entries)
 
     @property
     def unchanged(self) -> int:
@@ -131,7 +139,9 @@ async def _lock_run(connection: Connection, warehouse: Warehouse, run_id: int) -
 
 async def sum_run(connection: Connection, warehouse: Warehouse, run_id: int) -> RunSums:
     """Return what the searches of a run come to so far."""
-    return RunSums(**dict(await connection.fetchrow(warehouse.sql("ledger/sum_run"), run_id, FLOOR, SHARE) or {}))
+    return RunSums(
+        **dict(await connection.fetchrow(warehouse.sql("ledger/sum_run"), run_id, FLOOD_FLOOR, FLOOD_SHARE) or {})
+    )
 
 
 async def read_requests(connection: Connection, warehouse: Warehouse, run_id: int) -> int:

@@ -10,9 +10,6 @@ if TYPE_CHECKING:
     from worker.load.postgres.database import Connection, Warehouse
     from worker.records import Message, Rejected, Search
 
-FLOOR, SHARE = 10, 0.01
-"""A run that puts more than max(`FLOOR`, `SHARE` of its entries) in quarantine floods it: odd records explain less."""
-
 
 async def store_rejected(
     connection: Connection, warehouse: Warehouse, rejected: Sequence[Rejected], search: Search, *, run_id: int

@@ -60,7 +60,7 @@ class RunResult:
     def why(self) -> list[str]:
         """Why it is not complete, in the words of `worker.advice`: of its searches, and of the run as a whole."""
         whole = [self.deletions.value] if self.deletions in plan.UNBELIEVED else []
-        flooded = [plan.QUARANTINE] if plan.quarantine_flooded(self.sums) else []
+        flooded = [plan.QUARANTINE] if self.sums.is_flooded else []
         return [*self.reasons, *whole, *flooded]
 
     @property

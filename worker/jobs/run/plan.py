@@ -8,7 +8,6 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from worker.load import quarantine
 from worker.records import Search
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ REFUSED_BY_NAME = frozenset({"http_400", "http_404", "http_410", "http_422"})
 HIDES_MESSAGES = "hides_messages"
 """Of a search that, walked twice, does not show what the source has by id."""
 QUARANTINE = "quarantine"
-QUARANTINE_FLOOR, QUARANTINE_SHARE = quarantine.FLOOR, quarantine.SHARE
 ROSTER_EMPTY = "roster_empty"
 ROSTER_SHRUNK = "roster_shrunk"
 
@@ -259,7 +257,7 @@ def outcome(sums: RunSums, verdict: Deletions = Deletions.NONE_FOUND) -> Outcome
     """
     if sums.searches and not sums.accepted:
         return Outcome.FAILED
-    if sums.accepted < sums.searches or verdict in UNBELIEVED or quarantine_flooded(sums):
+    if sums.accepted < sums.searches or verdict in UNBELIEVED or sums.is_flooded:
         return Outcome.INCOMPLETE
     return Outcome.COMPLETE
 
@@ -268,7 +266,7 @@ def reason(sums: RunSums, verdict: Deletions) -> str | None:
     """Return in a word why a run is not complete beside what its searches say, None if there is nothing of the kind."""
     if verdict in UNBELIEVED:
         return verdict.value
-    return QUARANTINE if quarantine_flooded(sums) else None
+    return QUARANTINE if sums.is_flooded else None
 
 
 def changed_unseen(sums: RunSums) -> bool:
@@ -279,8 +277,3 @@ def changed_unseen(sums: RunSums) -> bool:
     known = sums.entries - sums.new - sums.outside - sums.quarantined
     is_much = sums.changed > UNSEEN_FLOOR and sums.changed >= UNSEEN_SHARE * known
     return is_much and sums.unseen >= UNSEEN_SHARE * sums.changed
-
-
-def quarantine_flooded(sums: RunSums) -> bool:
-    """Tell whether a run put more entries in quarantine than odd records explain, or such a flood still lies there."""
-    return sums.flood > 0 or sums.quarantined > max(QUARANTINE_FLOOR, QUARANTINE_SHARE * sums.entries)
