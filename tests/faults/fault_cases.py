@@ -9,7 +9,7 @@ from itertools import cycle, product
 from random import Random
 from typing import TYPE_CHECKING, Literal
 
-from worker.sandbox.faults import FAULTS, Script
+from tests.faults.script import FAULTS, Script
 from worker.sandbox.population import make_clinic
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from unittest.mock import patch
 
 from tests.faults.fault_cases import STARTS, Case
 from tests.faults.readings_sabotages import SABOTAGES as READINGS
+from tests.faults.script import Script
 from worker.extract import answers
 from worker.jobs.run import acceptance, mirror, plan
 from worker.jobs.run.plan import Outcome
 from worker.load import missing
-from worker.sandbox.faults import Script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

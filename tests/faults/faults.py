@@ -19,15 +19,15 @@ from functools import partial
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
+from tests.faults import faults_answers
 from tests.faults.fault_cases import PAGE_MAX, STARTS, Case, cases_for, clinic_earlier, clinic_now
 from tests.faults.proof import ProofResult, be_quiet
+from tests.faults.script import FAULTS, Faults, Script
 from tests.faults.worlds import open_world
 from tests.integration.loopback import FakeClock
 from worker.errors import AccessRefused, MirrorError, SettingsError, SourceAway
 from worker.jobs.run.mirror import RunResult
 from worker.jobs.run.plan import Outcome
-from worker.sandbox import faults_answers
-from worker.sandbox.faults import FAULTS, Faults, Script
 from worker.telemetry import where
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TypeAlias
 
 from hypothesis import strategies as st
 
+from tests.faults import faults_answers, faults_pages
 from tests.faults.model import CHANGE_KINDS, Change
+from tests.faults.script import Script
 from tests.faults.states_trial import MANNERS, PLACES, Blow
-from worker.sandbox import faults_answers, faults_pages
-from worker.sandbox.faults import Script
 
 # The two that take real time are proven elsewhere, one request after the other.
 FAULTS = tuple(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from tests.faults.model import Change, ChangeKind, Source
+from tests.faults.script import Faults, Script
 from tests.faults.states_checks import look
 from tests.faults.states_incidents import (
     LIES,
@@ -30,7 +31,6 @@ from tests.faults.worlds import World
 from tests.integration.mirroring import mirror_settings
 from worker.extract.exchange import Bounds
 from worker.jobs.run.plan import Selection
-from worker.sandbox.faults import Faults, Script
 from worker.sandbox.sandbox_server import SandboxServer
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
+from tests.faults.script import Faults, Script
 from tests.faults.worlds import open_world
 from tests.integration.mirroring import ids_of, message
 from worker.jobs.run import plan
 from worker.jobs.run.plan import Outcome
-from worker.sandbox.faults import Faults, Script
 from worker.sandbox.population import Practitioner, make_clinic
 
 if TYPE_CHECKING:

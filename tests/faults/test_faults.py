@@ -9,7 +9,7 @@ import pytest
 from tests.faults import faults
 from tests.faults.fault_cases import STARTS, Case
 from tests.faults.fault_sabotages import SABOTAGES
-from worker.sandbox.faults import FAULTS, Script
+from tests.faults.script import FAULTS, Script
 
 if TYPE_CHECKING:
     from tests.faults.fault_cases import Start

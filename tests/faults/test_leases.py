@@ -12,13 +12,13 @@ from unittest.mock import patch
 import pytest
 from aiohttp import web
 
+from tests.faults.script import Faults
 from tests.faults.worlds import open_world
 from tests.integration.mirroring import until
 from worker.extract.exchange import Bounds
 from worker.jobs.run import claims
 from worker.jobs.run.plan import Outcome
 from worker.load import worklist
-from worker.sandbox.faults import Faults
 from worker.sandbox.population import make_clinic
 
 if TYPE_CHECKING:

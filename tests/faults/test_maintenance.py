@@ -10,12 +10,12 @@ from unittest.mock import patch
 import pytest
 from aiohttp import web
 
+from tests.faults.faults_answers import HTML
 from tests.faults.worlds import open_world
 from worker.errors import EXIT_SOURCE, SourceAway
 from worker.extract.answers import Means, judge
 from worker.extract.patience import decide
 from worker.jobs.run.plan import Outcome
-from worker.sandbox.faults_answers import HTML
 from worker.sandbox.population import make_clinic
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.faults.script import Faults, Script
 from tests.faults.test_drift import send
 from tests.faults.worlds import open_world
 from tests.integration.mirroring import ids_of
 from worker.errors import SourceAway
 from worker.jobs.run.plan import Outcome, Selection
-from worker.sandbox.faults import Faults, Script
 from worker.sandbox.population import make_clinic
 
 if TYPE_CHECKING:

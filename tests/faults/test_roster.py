@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
+from tests.faults.script import Faults, Script
 from tests.faults.worlds import open_world
 from worker.extract.roster import RosterSearch
 from worker.jobs.run.plan import Outcome
-from worker.sandbox.faults import Faults, Script
 from worker.sandbox.population import make_clinic
 
 if TYPE_CHECKING:

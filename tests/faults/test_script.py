@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from worker.sandbox.faults import FAULTS, Faults, Script, SeededScript
+from tests.faults.script import FAULTS, Faults, Script, SeededScript
 from worker.sandbox.population import make_clinic
 from worker.sandbox.sandbox_server import SandboxServer
 

@@ -10,7 +10,9 @@ from unittest.mock import patch
 import pytest
 from aiohttp import web
 
+from tests.faults.faults_moment import documented_refusal
 from tests.faults.outages import embedded_server, kill_postmaster
+from tests.faults.script import Faults, Script
 from tests.faults.worlds import open_world
 from tests.integration.mirroring import ids_of, message, mirror_settings, until
 from worker.cli.json_output import verification_as_json
@@ -21,8 +23,6 @@ from worker.jobs.verify import job
 from worker.jobs.verify.compare import compare
 from worker.load.embedded.home import find_home
 from worker.load.embedded.postmaster import postmaster
-from worker.sandbox.faults import Faults, Script
-from worker.sandbox.faults_moment import documented_refusal
 from worker.sandbox.population import make_clinic
 from worker.sandbox.sandbox_server import SandboxServer
 

@@ -69,12 +69,12 @@ class Finished:
 
 
 async def start_command(
-    variables: dict[str, str], *arguments: str, directory: Path = CHECKOUT
+    variables: dict[str, str], *arguments: str, directory: Path = CHECKOUT, module: str = "worker"
 ) -> asyncio.subprocess.Process:
     """Start `python -m worker …` in `directory`, with no variables of the mirror but these."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "worker", *arguments),
+        *(sys.executable, "-m", module, *arguments),
         env={**inherited, **variables},
         cwd=directory,
         stdin=asyncio.subprocess.PIPE,

@@ -9,12 +9,12 @@ from unittest.mock import patch
 import pytest
 from aiohttp import web
 
+from tests.faults.faults_moment import documented_refusal
 from tests.integration.bare_source import PATIENT, BareSource, letter
 from tests.integration.mirroring import environment, ids_of, message, mirror_settings, run_command
 from worker.extract import patience
 from worker.jobs.run.plan import Outcome
 from worker.jobs.sync import sync
-from worker.sandbox.faults_moment import documented_refusal
 from worker.sandbox.population import make_clinic
 from worker.sandbox.sandbox_server import SandboxServer
 

@@ -18,6 +18,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.faults.faults_moment import documented_refusal
 from tests.integration.mirroring import (
     CHECKOUT,
     Finished,
@@ -34,7 +35,6 @@ from worker.jobs.run import claims
 from worker.jobs.sync import sync
 from worker.load.postgres.database import open_warehouse
 from worker.load.run_lock import run_lock
-from worker.sandbox.faults_moment import documented_refusal
 from worker.sandbox.population import make_clinic
 from worker.sandbox.sandbox_server import SandboxServer
 from worker.settings import FIRST_PATIENCE

@@ -35,7 +35,13 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def sandbox(*options: str) -> AsyncIterator[str]:
     """Run `message-mirror sandbox` with these options as a process of its own, and give its URL."""
-    process = await start_command({}, "sandbox", "--port", "0", "--messages", "50", *options)
+    async with serving(await start_command({}, "sandbox", "--port", "0", "--messages", "50", *options)) as url:
+        yield url
+
+
+@asynccontextmanager
+async def serving(process: asyncio.subprocess.Process) -> AsyncIterator[str]:
+    """Give the URL that a process prints which serves a sandbox, and end it."""
     assert process.stdout is not None
     url = None
     while url is None:
@@ -93,9 +99,14 @@ async def test_the_sandbox_takes_its_time_if_asked_to() -> None:
         assert time.monotonic() - began >= 0.3
 
 
-@pytest.mark.parametrize(("options", "spoilt"), [([], False), (["--faults", "3"], True)])
-async def test_the_sandbox_is_unreliable_only_if_asked_to_be(options: list[str], spoilt: bool) -> None:
-    """One answer in twenty is late, missing or another: among a hundred some are."""
+@pytest.mark.parametrize(
+    ("module", "arguments", "spoilt"),
+    [("worker", ["sandbox", "--port", "0"], False), ("tests.faults.unreliable", ["3"], True)],
+)
+async def test_the_sandbox_is_reliable_and_the_unreliable_source_is_not(
+    module: str, arguments: list[str], spoilt: bool
+) -> None:
+    """One answer in twenty of the latter is late, missing or another: among a hundred some are."""
 
     async def ask(url: str, session: aiohttp.ClientSession) -> str | None:
         with suppress(aiohttp.ClientError, TimeoutError):
@@ -103,7 +114,8 @@ async def test_the_sandbox_is_unreliable_only_if_asked_to_be(options: list[str],
                 return await answer.text() if answer.status == 200 else None
         return None
 
-    async with sandbox(*options) as url, aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+    process = await start_command({}, *arguments, module=module)
+    async with serving(process) as url, aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
         answers = await asyncio.gather(*(ask(url, session) for _ in range(100)))
     assert (len(set(answers)) > 1) is spoilt
 

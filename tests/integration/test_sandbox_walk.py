@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
+from tests.faults.script import Faults, Script
 from tests.integration.mirroring import CHECKOUT, environment, run_command
 from tests.integration.verdicts import assert_told
 from worker.errors import EXIT_OK, EXIT_USAGE
-from worker.sandbox.faults import Faults, Script
 from worker.sandbox.population import make_clinic
 from worker.sandbox.sandbox_server import SandboxServer
 
@@ -58,7 +58,7 @@ async def test_the_first_walk_does_what_it_says(database_dsn: str, database: asy
 async def test_the_sandboxes_own_endpoints_refuse_what_cannot_be() -> None:
     clinic = make_clinic(messages=10, practitioners=2, patients=3)
     known, body = next(iter(clinic))["id"], {"status": "unknown"}
-    away = Faults(clinic, Script(lasting=((1, "unavailable"),)))  # which these endpoints do not meet
+    away = Faults(clinic, script=Script(lasting=((1, "unavailable"),)))  # which these endpoints do not meet
     async with (
         SandboxServer(clinic, middlewares=[away.middleware]) as server,
         aiohttp.ClientSession(base_url=f"{server.url}/sandbox/") as http,

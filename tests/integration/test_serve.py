@@ -16,6 +16,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from tests.faults.faults_moment import documented_refusal
 from tests.integration.mirroring import CHECKOUT, environment, ids_of, message, mirror_settings, start_command, until
 from tests.integration.nights import Often, Once, stop, until_said
 from worker.errors import EXIT_OK, EXIT_USAGE, AccessRefused, MirrorError, RunLocked, SourceAway, WarehouseAway
@@ -23,7 +24,6 @@ from worker.jobs.replay import replay
 from worker.jobs.status import status
 from worker.jobs.sync import sync
 from worker.load.postgres import lock
-from worker.sandbox.faults_moment import documented_refusal
 from worker.sandbox.population import make_clinic
 from worker.sandbox.sandbox_server import SandboxServer
 from worker.service import leader, schedule

@@ -72,7 +72,6 @@ def _count(option: str, default: int, meaning: str) -> Callable[[Command], Comma
     show_default=True,
     help="Time that each request takes at least.",
 )
-@click.option("--faults", type=int, metavar="SEED", help="Spoil one request in twenty, or let messages move meanwhile.")
 def sandbox(
     port: int,
     edition: Any,
@@ -81,19 +80,16 @@ def sandbox(
     patients: int,
     seed: int,
     latency_ms: int,
-    faults: int | None,
 ) -> None:
     """Run a local Communication server with a made-up clinic."""
-    from worker.sandbox.faults import Faults, SeededScript
     from worker.sandbox.population import make_clinic
     from worker.sandbox.sandbox_server import SandboxServer, serve_forever
     from worker.telemetry import configure_logging
 
     configure_logging(log_form(os.environ))
     clinic = make_clinic(messages=messages, practitioners=practitioners, patients=patients, seed=seed, edition=edition)
-    spoilers = () if faults is None else (Faults(clinic, SeededScript(faults), faults).middleware,)
     with contextlib.suppress(Interrupted):
-        run_job(serve_forever(SandboxServer(clinic, latency_ms=latency_ms, middlewares=spoilers), port))
+        run_job(serve_forever(SandboxServer(clinic, latency_ms=latency_ms), port))
 
 
 @click.group(cls=Group)

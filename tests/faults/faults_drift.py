@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from worker.sandbox.faults_moment import Moment
+    from tests.faults.faults_moment import Moment
 
     Fault = Callable[[Moment], Awaitable[web.StreamResponse]]
 

@@ -12,22 +12,19 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from aiohttp import web
 
-from worker.sandbox import faults_answers, faults_drift, faults_pages
-from worker.sandbox.faults_moment import Moment, documented_refusal
+from tests.faults import faults_answers, faults_drift, faults_pages
+from tests.faults.faults_moment import Moment, SpoiledSource, documented_refusal
 from worker.sandbox.routes import OWN_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from aiohttp.typedefs import Handler, Middleware
-
-    from worker.sandbox.population import Clinic
 
 Fault: TypeAlias = "Callable[[Moment], Awaitable[web.StreamResponse]]"
 
@@ -72,26 +69,12 @@ class SeededScript:
 
 
 @dataclass(slots=True)
-class Faults:
-    """The middleware, and what it has brought about so far.
+class Faults(SpoiledSource):
+    """The middleware. `befell` lists (request number, kind) of what it has brought about so far."""
 
-    `page_max` is how many entries a page holds at most, whatever is asked for. `befell` lists (request number, kind);
-    `moved` maps the ids of messages that drift has created, edited, moved or removed to when it did so last; `denied`
-    holds those that were asked for by `_id` and hidden. A firewall blocks requests up to the number `blocked_up_to`.
-    """
-
-    clinic: Clinic
     script: Script | SeededScript = field(default_factory=Script)
-    seed: int = 0
-    page_max: int = 100
     requests: int = 0
     befell: list[tuple[int, str]] = field(default_factory=list)
-    moved: dict[str, datetime] = field(default_factory=dict)
-    denied: set[str] = field(default_factory=set)
-    expired: set[str] = field(default_factory=set)
-    scope_shrunk: bool = False
-    grows_from: int | None = None
-    blocked_up_to: int = 0
 
     @property
     def middleware(self) -> Middleware:
@@ -112,10 +95,6 @@ class Faults:
         self.scope_shrunk = False
         self.grows_from = None
         self.blocked_up_to = 0
-
-    def note_move(self, message_id: str) -> None:
-        """Remember that a message does not stand still."""
-        self.moved[message_id] = datetime.now(UTC)
 
     async def _befall(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.requests += 1

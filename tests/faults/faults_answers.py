@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from worker.sandbox.faults_moment import documented_refusal, json_answer
+from tests.faults.faults_moment import documented_refusal, json_answer
 from worker.sandbox.refusals import operation_outcome
 
 if TYPE_CHECKING:
-    from worker.sandbox.faults_moment import Moment
+    from tests.faults.faults_moment import Moment
 
 DRIP_EVERY_S = 0.03
 LOOK_EVERY_S = 0.02

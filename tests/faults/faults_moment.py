@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -14,15 +15,38 @@ from worker.sandbox.refusals import documented
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from worker.sandbox.faults import Faults
     from worker.sandbox.population import Clinic, Resource
+
+
+@dataclass(slots=True)
+class SpoiledSource:
+    """A source, and what faults have made of it so far.
+
+    `page_max` is how many entries a page holds at most, whatever is asked for. `moved` maps the ids of messages that
+    drift has created, edited, moved or removed to when it did so last; `denied` holds those that were asked for by
+    `_id` and hidden. A firewall blocks requests up to the number `blocked_up_to`.
+    """
+
+    clinic: Clinic
+    seed: int = 0
+    page_max: int = 100
+    moved: dict[str, datetime] = field(default_factory=dict)
+    denied: set[str] = field(default_factory=set)
+    expired: set[str] = field(default_factory=set)
+    scope_shrunk: bool = False
+    grows_from: int | None = None
+    blocked_up_to: int = 0
+
+    def note_move(self, message_id: str) -> None:
+        """Remember that a message does not stand still."""
+        self.moved[message_id] = datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
     """A request, its number, what it would be answered (`answer`), and the source it is asked of."""
 
-    faults: Faults
+    faults: SpoiledSource
     request: web.Request
     number: int
     answer: Callable[[], Awaitable[web.StreamResponse]]

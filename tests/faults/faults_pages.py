@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from worker.sandbox.faults_moment import bundle_of, json_answer
+from tests.faults.faults_moment import bundle_of, json_answer
 from worker.sandbox.searchset import find_practitioners
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from worker.sandbox.faults_moment import Moment
+    from tests.faults.faults_moment import Moment
 
     Fault = Callable[[Moment], Awaitable[web.StreamResponse]]
 
