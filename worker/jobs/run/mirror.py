@@ -1,4 +1,4 @@
-"""A run: roster, plan, walks, close (see "A run" in worker/README.md).
+"""A run: roster, plan, walks, close (its decisions, with their reasons, are in worker/README.md).
 
 Whatever ends it early leaves it open in the ledger, and the next run that asks for the same takes it up again.
 """
