@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -11,8 +12,11 @@ from aiohttp import web
 
 from tests.faults.faults_moment import documented_refusal
 from tests.integration.bare_source import PATIENT, BareSource, letter
+from tests.integration.loopback import FakeClock
 from tests.integration.mirroring import environment, ids_of, message, mirror_settings, run_command
+from worker.advice import next_steps
 from worker.extract import patience
+from worker.extract.client import Source
 from worker.jobs.run.plan import Outcome
 from worker.jobs.sync import sync
 from worker.sandbox.population import make_clinic
@@ -172,6 +176,7 @@ async def test_a_search_that_contradicts_itself(
         assert done.code == 1, done.err
         assert f"1 searches, {reason}" in done.out
         assert f"{searches - 1} of {searches} accepted" in done.out
+        assert done.out.splitlines()[-1] == next_steps([reason], "message-mirror sync")[-1]
         search = await database.fetchrow("SELECT * FROM canvas_ops.search WHERE status = 'not_accepted'")
         assert (search["value"], search["reason"], search["walks"]) == (busiest, reason, 3)
         run = await database.fetchrow("SELECT * FROM canvas_ops.run")
@@ -192,6 +197,18 @@ async def test_a_search_that_contradicts_itself(
     assert result.outcome == Outcome.COMPLETE
     assert {one["id"] for one in clinic} <= await ids_of(database)
     assert await database.fetchval("SELECT last_complete_run_id FROM canvas.freshness") == result.run_id
+
+
+async def test_the_walks_of_a_search_are_a_pause_apart(database_dsn: str) -> None:
+    """What is wrong with a source may pass: it is not asked for the same again at once."""
+    clinic, clock = clinic_of_long_searches(), FakeClock()
+    busiest = next(iter(clinic.practitioners.values())).reference
+    spoiler = Spoiler("/Communication", "recipient", busiest, total_too_high)
+    async with SandboxServer(clinic, middlewares=[spoiler.middleware()]) as server:
+        connect = partial(Source.open, clock=clock.clock())
+        result = await sync(mirror_settings(server.url, database_dsn), connect=connect)
+    assert result.reasons == {"too_few_entries": 1}
+    assert clock.waits == [1.0, 3.0]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from tests.faults.faults_moment import documented_refusal
 from tests.integration.mirroring import (
@@ -30,6 +31,8 @@ from tests.integration.mirroring import (
     until,
 )
 from tests.integration.verdicts import assert_told
+from worker.cli import progress_bar
+from worker.cli.progress_bar import progress_report
 from worker.errors import EXIT_INCOMPLETE, EXIT_LOCKED, EXIT_OK, EXIT_SIGNAL, EXIT_USAGE, EXIT_WAREHOUSE
 from worker.jobs.run import claims
 from worker.jobs.sync import sync
@@ -291,6 +294,15 @@ async def test_the_log_of_an_incomplete_run_is_one_to_alarm_on(database_dsn: str
     assert closed["entries"] == closed["new"] + closed["changed"] + closed["unchanged"] + closed["outside"]
 
 
+async def test_each_line_of_progress_names_its_run(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_bar, "LOG_EVERY_S", 0.0)
+    monkeypatch.setenv("MIRROR_LOG", "json")
+    async with SandboxServer(make_clinic(messages=60, practitioners=3, patients=5)) as server:
+        with progress_report() as report, capture_logs() as logs:
+            result = await sync(mirror_settings(server.url, database_dsn), report)
+    assert {log["run_id"] for log in logs if log["event"] == "progress"} == {result.run_id}
+
+
 # demo and sandbox
 
 
@@ -317,6 +329,9 @@ async def test_demo_from_an_empty_directory(directory: Path, database_dsn: str, 
         go_on = first.out.splitlines()[-1].strip()
         counted = await shell(f"{go_on} -A -t -c 'TABLE freshness' | cut -d '|' -f 6")
         assert counted.out == "500\n", counted.err
+        current = "SELECT DISTINCT status FROM message WHERE status = 'completed'"
+        edition = await shell(f'{go_on} -A -t -c "{current}"')
+        assert edition.out == "completed\n", "the edition that the sandbox serves by default, too"
         again = await shell(f"{SCRIPT} demo --messages 500")
         assert "0 new, 0 changed" in again.out
         another = await shell(f"{SCRIPT} demo --messages 500 --seed 2")

@@ -203,6 +203,18 @@ async def test_a_defect_is_flagged_counted_and_logged_once(
     assert await database.fetchval("SELECT messages FROM canvas.quality WHERE finding = 'defect'") == 0
 
 
+async def test_a_comment_that_looks_like_tags_costs_no_word(database_dsn: str, database: asyncpg.Connection) -> None:
+    """`<<` in a comment, before many short paragraphs: every paragraph is read, and the run is complete."""
+    body = "<!-- <<name>> -->" + "".join(f"<p>Line {number}.</p>" for number in range(160))
+    source = BareSource([letter("odd", text=body, sent="2024-05-04T10:00:00Z"), letter("sound")])
+    async with source.serve() as url:
+        assert (await sync(mirror_settings(url, database_dsn))).outcome is Outcome.COMPLETE
+    rows = {row["id"]: row for row in await database.fetch(TEXTS)}
+    assert rows.keys() == {"odd", "sound"}
+    assert rows["odd"]["body_text"] == "\n\n".join(f"Line {number}." for number in range(160))
+    assert "name" not in rows["odd"]["body_html"]
+
+
 async def test_without_the_guard_the_proof_finds_it(source: BareSource, database_dsn: str) -> None:
     """Sabotage: what guards a record is removed."""
     with unguarded(), failing("transform.text.innertext.inner_text"), pytest.raises(IndexError):

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -70,6 +71,21 @@ async def test_help_is_whole_and_in_words(path: tuple[str, ...]) -> None:
     assert not re.search(r"%|RANGE|INTEGER", shown)
     for option in options(command):
         assert option.multiple == ("repeated" in (option.help or "")), option.name
+
+
+def test_what_the_readme_says_puts_the_command_on_the_path(tmp_path: Path) -> None:
+    """`make run` leaves it off: the commands are typed by their name, and the README says how to have it."""
+    assert "`. .venv/bin/activate`" in (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    activate = Path(sys.executable).parent / "activate"
+    finished = subprocess.run(
+        ["sh", "-ec", f". '{activate}'; message-mirror --version"],
+        cwd=tmp_path,
+        env={"PATH": os.defpath},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert finished.stdout == f"message-mirror, version {__version__}\n"
 
 
 def test_the_list_of_make_targets_is_aligned() -> None:

@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 ODD_DATES = "SELECT messages FROM canvas.quality WHERE finding = 'odd_date'"
 
 
+@pytest.mark.parametrize(
+    "sent", ["2024-02-01T09:00:00+0000", "2024-02-01T09:00Z", "2024-02-01 09:00:00Z", "2024-02-01t09:00:00z"]
+)
 async def test_dates_that_name_one_instant_are_rows_and_counted(
-    database_dsn: str, database: asyncpg.Connection
+    sent: str, database_dsn: str, database: asyncpg.Connection
 ) -> None:
-    """All dates of a source are written with an offset without a colon: its messages are here all the same."""
-    source = BareSource([letter(f"m{number}", sent="2024-02-01T09:00:00+0000") for number in range(20)])
+    """A source writes all its dates in another form than FHIR's: its messages are in the mirror all the same."""
+    source = BareSource([letter(f"m{number}", sent=sent) for number in range(20)])
     async with source.serve() as url:
         result = await sync(mirror_settings(url, database_dsn))
         assert (result.outcome, result.sums.new) == (Outcome.COMPLETE, 20)
