@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from worker.defects import guarded
 from worker.errors import PageFailed
@@ -19,6 +20,7 @@ from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from types import TracebackType
     from uuid import UUID
 
     from worker.extract.client import Source
@@ -77,23 +79,34 @@ class Walker:
             batch_number = await self.warehouse.work(worklist.begin_walk, self.warehouse, claim)
             # Anew for each walk: the one before may have landed what makes an entry of the fingerprint unusable.
             fingerprint = await self.warehouse.work(fingerprints.read_fingerprint, self.warehouse, claim.search)
-            walk = _Walk(self, claim, fingerprint, batch_number)
-            reason = await walk.to_the_end()
-            if plan.is_refused_by_name(claim.search, reason, walk.tally.pages, self.listed):
-                await walk.finish(plan.NOT_LISTED)
-                return
-            if reason is None or attempt == acceptance.WALKS_MAX:
-                await walk.finish(reason)
-                return
-            await walk.land()
+            async with _Walk(self, claim, fingerprint, batch_number) as walk:
+                reason = await walk.to_the_end()
+                if plan.is_refused_by_name(claim.search, reason, walk.tally.pages, self.listed):
+                    await walk.finish(plan.NOT_LISTED)
+                    return
+                if reason is None or attempt == acceptance.WALKS_MAX:
+                    await walk.finish(reason)
+                    return
+                await walk.land()
             get_logger().warning(
                 "a walk was not accepted, walking again", search_id=claim.search_id, reason=reason, attempt=attempt
             )
 
 
+class _Waiting(NamedTuple):
+    """The records of a batch that waits to be landed."""
+
+    number: int
+    communications: list[Communication]
+    rejected: list[Rejected]
+
+
 @dataclass(slots=True)
 class _Walk:
-    """One walk: what it was shown (`tally`), and what of it waits to be landed."""
+    """One walk: what it was shown (`tally`), and what of it waits to be landed.
+
+    A full batch is landed while the next pages are read, one batch at a time.
+    """
 
     walker: Walker
     claim: worklist.Claim
@@ -106,11 +119,25 @@ class _Walk:
     outside: set[bytes] = field(default_factory=set)
     """Hashes of the entries that lie outside of the days that are asked for."""
     waiting_bytes: int = 0
+    landing: asyncio.Task[None] | None = None
     first_glance_only: bool = False
 
     def __post_init__(self) -> None:
         known = frozenset(seen.id for seen in self.fingerprint.stored.values())
         self.entries = Entries(self.claim.search, known, ignored=self.walker.rules.ignored)
+
+    async def __aenter__(self) -> Self:
+        """Land nothing yet."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave no batch half landed: what ends the walk waits for it, a cancellation takes it along."""
+        if self.landing is not None:
+            if isinstance(error, asyncio.CancelledError):
+                self.landing.cancel()
+            await asyncio.gather(self.landing, return_exceptions=True)
 
     @property
     def tally(self) -> Tally:
@@ -136,7 +163,9 @@ class _Walk:
 
     async def land(self) -> None:
         """Land what waits, without finishing the search."""
-        await self._land(None)
+        await self._wait_for_landing()
+        if self.communications or self.rejected:
+            await self._land(self._next_batch(), None)
 
     async def finish(self, reason: str | None) -> None:
         """Land the rest together with the end of the search."""
@@ -146,7 +175,9 @@ class _Walk:
             and not self.first_glance_only
             and (self.seen != self.fingerprint.stored or self.tally.total != (self.fingerprint.total or 0))
         )
+        await self._wait_for_landing()
         await self._land(
+            self._next_batch(),
             worklist.Finish(
                 accepted=reason is None,
                 reason=reason,
@@ -155,7 +186,7 @@ class _Walk:
                 entries=self.tally.entries,
                 outside=len(self.outside),
                 seen=self.seen if is_new else None,
-            )
+            ),
         )
         if reason is None and self.claim.search.parameter == "_id" and not self.tally.entries:
             self.walker.gone.add(self.claim.search.value)
@@ -164,8 +195,15 @@ class _Walk:
 
     async def _take_and_land(self, page: Page) -> Shown:
         if self._batch_is_full():
-            await self.land()
+            await self._wait_for_landing()
+            self.landing = asyncio.create_task(self._land(self._next_batch(), None))
         return self._take(page)
+
+    async def _wait_for_landing(self) -> None:
+        """Wait for the batch that is being landed. Raises what landing it raises."""
+        if self.landing is not None:
+            landing, self.landing = self.landing, None
+            await landing
 
     def _take(self, page: Page) -> Shown:
         before = len(self.entries.keys)
@@ -218,13 +256,16 @@ class _Walk:
     def _batch_is_full(self) -> bool:
         return len(self.communications) + len(self.rejected) >= BATCH_ENTRIES or self.waiting_bytes >= BATCH_BYTES
 
-    async def _land(self, finish: worklist.Finish | None) -> None:
-        if finish is None and not self.communications and not self.rejected:
-            return
-        messages = await derive(self.communications, self.walker.rules, self.walker.reader)
-        batch = worklist.Batch(messages, self.rejected, self.batch_number)
-        landed = await worklist.land(self.walker.warehouse, self.claim, batch, finish)
+    def _next_batch(self) -> _Waiting:
+        """Return what waits to be landed, which waits no more."""
+        batch = _Waiting(self.batch_number, self.communications, self.rejected)
         self.communications, self.rejected, self.waiting_bytes = [], [], 0
         self.batch_number += 1
+        return batch
+
+    async def _land(self, waiting: _Waiting, finish: worklist.Finish | None) -> None:
+        messages = await derive(waiting.communications, self.walker.rules, self.walker.reader)
+        batch = worklist.Batch(messages, waiting.rejected, waiting.number)
+        landed = await worklist.land(self.walker.warehouse, self.claim, batch, finish)
         self.walker.progress.new += landed.new
         self.walker.progress.changed += landed.changed
