@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from worker.extract.client import Source
-    from worker.records import Page
+    from worker.records import Page, Search
 
 SEARCHES_MAX = 10
 """How many searches are looked at for one that has a second page."""
@@ -23,7 +23,8 @@ async def fault_of_a_search(source: Source, practitioners: Iterable[str]) -> tup
     """Return what is wrong with the searches for messages, and what to do about it; None if nothing is.
 
     They are asked for with one message a page, so that a few messages are enough for a `next` link, which is followed
-    once. Raises what `Source.first_page` raises of the source as a whole.
+    once. A `total` may stand on any page, so one that the first two leave out is looked for on the others.
+    Raises what `Source.first_page` raises of the source as a whole.
     """
     for search in plan.searches_for(practitioners, (), ())[:SEARCHES_MAX]:
         pages: list[Page] = []
@@ -32,15 +33,24 @@ async def fault_of_a_search(source: Source, practitioners: Iterable[str]) -> tup
                 pages.append(page)
                 if len(pages) == 2:
                     break
+            counts = any(page.total is not None for page in pages) or await _counts_later(source, search)
         except PageFailed as failed:
             what = "the `next` link of a search for messages" if pages else "a search for messages"
             mismatch = source.mismatch(pages[-1]) if pages else ""
             return f"{what} fails ({failed.reason})", mismatch or _advice(failed.reason)
-        if all(page.total is None for page in pages):
+        if not counts:
             return "a search for messages does not say how many there are (no_total)", _advice("no_total")
         if len(pages) > 1:
             return None
     return None
+
+
+async def _counts_later(source: Source, search: Search) -> bool:
+    """Tell whether any page of a search, read as a sync reads it, says how many there are. Raises PageFailed."""
+    async for page in source.walk(RESOURCE, [(search.parameter, search.value)]):
+        if page.total is not None:
+            return True
+    return False
 
 
 def _advice(reason: str) -> str:
