@@ -216,6 +216,32 @@ COMMENT ON COLUMN canvas_ops.communication.resource IS 'The resource''s JSON, by
 COMMENT ON COLUMN canvas_ops.communication._run_id IS 'The run that first had this version.';
 COMMENT ON COLUMN canvas_ops.communication._first_seen_at IS 'When the mirror first had this version.';
 
+CREATE TYPE canvas_ops.message_fields AS (
+    status            text,
+    delivery          text,
+    direction         text,
+    patient_id        text COLLATE "C",
+    practitioner_id   text COLLATE "C",
+    sender_type       text COLLATE "C",
+    sender_id         text COLLATE "C",
+    recipient_type    text COLLATE "C",
+    recipient_id      text COLLATE "C",
+    sent_at           timestamptz,
+    received_at       timestamptz,
+    body_text         text,
+    body_html         text,
+    body_format       text,
+    body_format_basis text,
+    payload_count     integer
+);
+
+CREATE FUNCTION canvas_ops.fields_of(message json) RETURNS canvas_ops.message_fields
+STABLE
+RETURN json_populate_record(NULL::canvas_ops.message_fields, message);
+
+COMMENT ON TYPE canvas_ops.message_fields IS 'The columns of canvas.message that an analyst sees, to compare a row with what the source shows.';
+COMMENT ON FUNCTION canvas_ops.fields_of IS 'These columns, of a row of canvas.message or of the stage as JSON.';
+
 CREATE TABLE canvas_ops.run (
     id                bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     job               text        COLLATE "C" NOT NULL CHECK (job IN ('sync', 'backfill', 'verify', 'replay', 'erase')),

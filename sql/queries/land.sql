@@ -24,29 +24,8 @@ FOR UPDATE;
 
 -- name: stage
 -- The temporary table in which a batch waits inside its transaction: its new and its changed messages. Filled by COPY.
-CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
-    id                text        COLLATE "C" NOT NULL,
-    status            text,
-    delivery          text        NOT NULL,
-    direction         text        NOT NULL,
-    patient_id        text,
-    practitioner_id   text,
-    sender_type       text,
-    sender_id         text,
-    recipient_type    text,
-    recipient_id      text,
-    sent_at           timestamptz,
-    received_at       timestamptz,
-    body_text         text,
-    body_html         text,
-    body_format       text,
-    body_format_basis text,
-    payload_count     integer     NOT NULL,
-    _content_hash     bytea       NOT NULL,
-    _rules_version    text        NOT NULL,
-    _quality          text[]      NOT NULL,
-    resource          bytea       NOT NULL
-) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE IF NOT EXISTS incoming ON COMMIT DELETE ROWS
+AS SELECT m.*, NULL::bytea AS resource FROM canvas.message AS m WITH NO DATA;
 
 -- name: empty_stage
 -- Empties it before a batch is staged: one transaction may land several batches.
@@ -94,35 +73,28 @@ JOIN pg_temp.incoming AS i ON i.id = m.id
 WHERE m.id = ANY ($1::text[])
   AND m._content_hash <> i._content_hash
   AND m._deleted_at IS NULL
-  AND (
-      m.status, m.delivery, m.direction, m.patient_id, m.practitioner_id, m.sender_type, m.sender_id,
-      m.recipient_type, m.recipient_id, m.sent_at, m.received_at, m.body_text, m.body_html, m.body_format,
-      m.body_format_basis, m.payload_count
-  ) IS NOT DISTINCT FROM (
-      i.status, i.delivery, i.direction, i.patient_id, i.practitioner_id, i.sender_type, i.sender_id,
-      i.recipient_type, i.recipient_id, i.sent_at, i.received_at, i.body_text, i.body_html, i.body_format,
-      i.body_format_basis, i.payload_count
-  );
+  AND canvas_ops.fields_of(row_to_json(m)) IS NOT DISTINCT FROM canvas_ops.fields_of(row_to_json(i));
 
 -- name: keep_history
 -- Copies the versions that run $1 is about to overwrite into canvas.message_history. Each was known from when it was
--- written until now.
-INSERT INTO canvas.message_history (
-    id, status, delivery, direction, patient_id, practitioner_id, sender_type, sender_id, recipient_type, recipient_id,
-    sent_at, received_at, body_text, body_html, body_format, body_format_basis, payload_count,
-    _run_id, _known_from, _known_to, _deleted_at, _content_hash, _rules_version, _quality
-)
-SELECT
-    m.id, m.status, m.delivery, m.direction, m.patient_id, m.practitioner_id, m.sender_type, m.sender_id, m.recipient_type, m.recipient_id,
-    m.sent_at, m.received_at, m.body_text, m.body_html, m.body_format, m.body_format_basis, m.payload_count,
-    m._run_id, m._changed_at, greatest((SELECT canvas_ops.time_of_run($1)), m._changed_at + interval '1 microsecond'), m._deleted_at,
-    m._content_hash, m._rules_version, m._quality
+-- written until now. Columns of the same name are copied, so that no field is named here.
+INSERT INTO canvas.message_history
+SELECT h.*
 FROM canvas.message AS m
 JOIN pg_temp.incoming AS i ON i.id = m.id
+CROSS JOIN LATERAL (
+    SELECT
+        m.*,
+        m._changed_at AS _known_from,
+        greatest((SELECT canvas_ops.time_of_run($1)), m._changed_at + interval '1 microsecond') AS _known_to
+) AS past
+CROSS JOIN LATERAL json_populate_record(NULL::canvas.message_history, row_to_json(past)) AS h
 WHERE m._content_hash <> i._content_hash OR m._deleted_at IS NOT NULL;
 
--- name: update_changed
--- Overwrites changed messages, by run $1. A message that had been marked as deleted is live again.
+-- name: update
+-- Overwrites rows by the staged messages, and returns their ids. In run $1: changed messages; one that had been marked as
+-- deleted is live again. In a replay ($1 null): rows that hold just this version already; no version is made of it, and
+-- _changed_at stays.
 UPDATE canvas.message AS m
 SET
     status = i.status,
@@ -141,15 +113,22 @@ SET
     body_format = i.body_format,
     body_format_basis = i.body_format_basis,
     payload_count = i.payload_count,
-    _run_id = $1,
-    _changed_at = greatest((SELECT canvas_ops.time_of_run($1)), m._changed_at + interval '1 microsecond'),
-    _deleted_at = NULL,
+    _run_id = coalesce($1::bigint, m._run_id),
+    _changed_at = CASE
+        WHEN $1::bigint IS NULL THEN m._changed_at
+        ELSE greatest((SELECT canvas_ops.time_of_run($1)), m._changed_at + interval '1 microsecond')
+    END,
+    _deleted_at = CASE WHEN $1::bigint IS NULL THEN m._deleted_at END,
     _content_hash = i._content_hash,
     _rules_version = i._rules_version,
     _quality = i._quality
 FROM pg_temp.incoming AS i
 WHERE i.id = m.id
-  AND (m._content_hash <> i._content_hash OR m._deleted_at IS NOT NULL);
+  AND CASE
+      WHEN $1::bigint IS NULL THEN m._content_hash = i._content_hash
+      ELSE m._content_hash <> i._content_hash OR m._deleted_at IS NOT NULL
+  END
+RETURNING m.id;
 
 -- name: drop_recipients
 -- Deletes the recipients of changed messages ($1) before they are written again.

@@ -150,18 +150,17 @@ INSERT INTO canvas_ops.held (id, _run_id) SELECT h.id, $1::bigint FROM unnest($2
 
 -- name: keep_history
 -- Copies the live versions of what run $1 found gone ($2) into canvas.message_history.
-INSERT INTO canvas.message_history (
-    id, status, delivery, direction, patient_id, practitioner_id, sender_type, sender_id, recipient_type, recipient_id,
-    sent_at, received_at, body_text, body_html, body_format, body_format_basis, payload_count,
-    _run_id, _known_from, _known_to, _deleted_at, _content_hash, _rules_version, _quality
-)
-SELECT
-    m.id, m.status, m.delivery, m.direction, m.patient_id, m.practitioner_id, m.sender_type, m.sender_id, m.recipient_type, m.recipient_id,
-    m.sent_at, m.received_at, m.body_text, m.body_html, m.body_format, m.body_format_basis, m.payload_count,
-    m._run_id, m._changed_at, greatest((SELECT canvas_ops.time_of_run($1)), m._changed_at + interval '1 microsecond'), m._deleted_at,
-    m._content_hash, m._rules_version, m._quality
+INSERT INTO canvas.message_history
+SELECT h.*
 FROM canvas.message AS m
 JOIN canvas_ops.search AS s ON s.value = m.id
+CROSS JOIN LATERAL (
+    SELECT
+        m.*,
+        m._changed_at AS _known_from,
+        greatest((SELECT canvas_ops.time_of_run($1)), m._changed_at + interval '1 microsecond') AS _known_to
+) AS past
+CROSS JOIN LATERAL json_populate_record(NULL::canvas.message_history, row_to_json(past)) AS h
 WHERE s.run_id = $1 AND s.parameter = '_id' AND s.status = 'accepted' AND s.entries = 0 AND m._deleted_at IS NULL
   AND m.id = ANY ($2::text[]);
 

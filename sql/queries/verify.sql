@@ -17,13 +17,8 @@ SELECT
         AND m._content_hash = i._content_hash
         AND m._rules_version = i._rules_version
         AND (
-            m.status, m.delivery, m.direction, m.patient_id, m.practitioner_id, m.sender_type, m.sender_id,
-            m.recipient_type, m.recipient_id, m.sent_at, m.received_at, m.body_text, m.body_html, m.body_format,
-            m.body_format_basis, m.payload_count, m._quality
-        ) IS DISTINCT FROM (
-            i.status, i.delivery, i.direction, i.patient_id, i.practitioner_id, i.sender_type, i.sender_id,
-            i.recipient_type, i.recipient_id, i.sent_at, i.received_at, i.body_text, i.body_html, i.body_format,
-            i.body_format_basis, i.payload_count, i._quality
+            m._quality <> i._quality
+            OR canvas_ops.fields_of(row_to_json(m)) IS DISTINCT FROM canvas_ops.fields_of(row_to_json(i))
         )
     END
 FROM pg_temp.incoming AS i

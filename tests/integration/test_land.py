@@ -249,3 +249,42 @@ async def test_a_batch_of_a_replay_reads_no_table_whole(warehouse: Warehouse, da
     assert "message_pkey" in lines
     assert "Seq Scan on message" not in lines
     assert "Seq Scan on communication" not in lines
+
+
+async def test_history_and_comparison_miss_no_column(warehouse: Warehouse, database: asyncpg.Connection) -> None:
+    """Neither names the columns of a message: a past version is the row as it was, whatever is in it."""
+    html = '<p>First \\ "quoted" – ﷺ 🙂 <b>version</b></p>\n\t&nbsp;x'
+    await land(warehouse, row("a", text=html, sent="2024-02-29T23:59:59.123456-05:00"))
+    before = dict(await database.fetchrow("SELECT * FROM canvas.message") or {})
+    assert await land(warehouse, row("a", text="Second."), run_id=2) == Landed(changed=1)
+    past = dict(await database.fetchrow("SELECT * FROM canvas.message_history") or {})
+    shared = before.keys() & past.keys()
+    assert {name: past[name] for name in shared} == {name: before[name] for name in shared}
+    assert before.keys() - shared == {"_first_seen_at", "_changed_at"}
+    assert past.keys() - shared == {"_known_from", "_known_to"}
+    assert past["_known_from"] == before["_changed_at"]
+
+
+async def test_every_column_that_an_analyst_sees_is_compared(
+    warehouse: Warehouse, database: asyncpg.Connection
+) -> None:
+    """Also one that is null on one side; what is the worker's own is not."""
+    await land(warehouse, row("a"))
+    same = (
+        "SELECT canvas_ops.fields_of(row_to_json(one)) IS NOT DISTINCT FROM canvas_ops.fields_of(row_to_json(other))"
+        " FROM canvas.message AS one, other"
+    )
+    await database.execute("CREATE TEMPORARY TABLE other AS SELECT *, NULL::bytea AS resource FROM canvas.message")
+    assert await database.fetchval(same)
+    values = {"text": "'x'", "timestamp with time zone": "'2001-01-01'", "integer": "99"}
+    for name, kind in await database.fetch(
+        "SELECT a.attname, format_type(a.atttypid, NULL) FROM pg_attribute AS a"
+        " WHERE a.attrelid = 'canvas.message'::regclass AND a.attnum > 0"
+    ):
+        for value in (values.get(kind, "NULL"), "NULL"):
+            await database.execute("DELETE FROM other")
+            await database.execute("INSERT INTO other SELECT *, NULL FROM canvas.message")
+            await database.execute(f"UPDATE other SET {name} = {value}")  # noqa: S608 - names of our own
+            was_null = await database.fetchval(f"SELECT {name} IS NULL FROM canvas.message")  # noqa: S608
+            differs = name != "id" and not name.startswith("_") and not (was_null and value == "NULL")
+            assert await database.fetchval(same) is not differs, (name, value)

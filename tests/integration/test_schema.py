@@ -27,7 +27,7 @@ SELECT
     c.relkind::text || c.relpersistence::text || coalesce(c.reloptions::text, '')   AS what,
     obj_description(c.oid, 'pg_class')                                              AS comment
 FROM pg_class AS c
-WHERE c.relnamespace = ANY ($1::regnamespace[]) AND c.relkind IN ('r', 'v', 'S')
+WHERE c.relnamespace = ANY ($1::regnamespace[]) AND c.relkind IN ('r', 'v', 'S', 'c')
 UNION ALL
 SELECT
     'column',
@@ -38,7 +38,7 @@ SELECT
 FROM pg_class AS c
 JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
 LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum
-WHERE c.relnamespace = ANY ($1::regnamespace[]) AND c.relkind IN ('r', 'v')
+WHERE c.relnamespace = ANY ($1::regnamespace[]) AND c.relkind IN ('r', 'v', 'c')
 UNION ALL
 SELECT 'constraint', k.conrelid::regclass || '.' || k.conname, pg_get_constraintdef(k.oid), NULL
 FROM pg_constraint AS k

@@ -156,7 +156,7 @@ async def _write(
         alone = [message.id for message in messages if len(message.recipients) <= 1]
         unseen = await connection.fetchval(sql("land/count_unseen"), alone)
         await connection.execute(sql("land/keep_history"), run_id)
-        changed = _count(await connection.execute(sql("land/update_changed"), run_id))
+        changed = len(await connection.fetch(sql("land/update"), run_id))
         await rewrite_parts(connection, warehouse, messages)
     else:
         await _write_parts(connection, warehouse, messages)

@@ -85,7 +85,7 @@ async def rewrite_current(connection: Connection, warehouse: Warehouse, messages
     keeps the rows it wrote locked.
     """
     await stage(connection, warehouse, messages)
-    rewritten = {row["id"] for row in await connection.fetch(warehouse.sql("replay/update_current"))}
+    rewritten = {row["id"] for row in await connection.fetch(warehouse.sql("land/update"), None)}
     await connection.execute(warehouse.sql("replay/settle_altered"))
     await rewrite_parts(connection, warehouse, [message for message in messages if message.id in rewritten])
 
