@@ -130,7 +130,7 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class NonMatch:
     """An entry that is no search match: an OperationOutcome, or `search.mode` `include`. Neither counted nor kept.
 
     `not_whole` tells that it is the source's word that the answer is not whole.

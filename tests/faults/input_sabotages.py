@@ -10,7 +10,7 @@ from worker.errors import PageFailed
 from worker.extract import bundle, client, entry
 from worker.jobs.run import entries
 from worker.load import worklist
-from worker.records import Aside, Communication, Page, Rejected
+from worker.records import Communication, NonMatch, Page, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,9 +28,9 @@ def _quarantine_keeps_nothing() -> Iterator[None]:
 
 @contextmanager
 def _unusable_entries_are_passed_over() -> Iterator[None]:
-    def read(raw: bytes, raw_hash: bytes) -> Communication | Rejected | Aside:
+    def read(raw: bytes, raw_hash: bytes) -> Communication | Rejected | NonMatch:
         record = entry.read_entry(raw, raw_hash)
-        return Aside(raw_hash) if isinstance(record, Rejected) else record
+        return NonMatch(raw_hash) if isinstance(record, Rejected) else record
 
     with patch.object(entries, "read_entry", read):
         yield

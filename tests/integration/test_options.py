@@ -204,7 +204,7 @@ async def test_status_tells_a_run_under_way_from_one_that_died(database_dsn: str
     )
     died = await run_command(variables, "status")
     assert re.search(r"│ open +│", died.out), died.out
-    assert "nobody holds has died" in died.out
+    assert "nobody holds was abandoned" in died.out
     async with open_warehouse(database_dsn, "canvas", FIRST_PATIENCE) as warehouse, run_lock(warehouse, "sync"):
         assert "The run lock is held by message-mirror sync" in (await run_command(variables, "status")).out
         held = json.loads((await run_command(variables, "status", "--json")).out)

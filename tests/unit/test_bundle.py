@@ -14,7 +14,7 @@ from tests.unit.markup import unhurried
 from worker.errors import PageFailed
 from worker.extract.bundle import decode_page
 from worker.extract.entry import hash_entry, read_entry
-from worker.records import Aside, Communication, Page, Reason, Rejected
+from worker.records import Communication, NonMatch, Page, Reason, Rejected
 
 URL = "https://fhir.example.com/Communication?_count=100"
 
@@ -110,14 +110,14 @@ def test_what_stands_around_an_undecodable_entry_counts(entry: bytes, _reason: R
 @unhurried
 @given(st.lists(any_entries, max_size=8))
 def test_as_many_values_come_out_as_entries_went_in(values: list[Any]) -> None:
-    """Whatever an entry is, it is a Communication, a Rejected or an Aside; none is lost, none raises."""
+    """Whatever an entry is, it is a Communication, a Rejected or an NonMatch; none is lost, none raises."""
     entries = [json.dumps(value).encode() for value in values]
     page = decode_page(bundle(entries), URL)
     assert list(page.entries) == entries
     records = [read_entry(entry, hash_entry(entry)) for entry in page.entries]
     assert len(records) == len(values)
     for record, entry in zip(records, entries, strict=True):
-        assert isinstance(record, (Communication, Rejected, Aside))
+        assert isinstance(record, (Communication, Rejected, NonMatch))
         assert record.raw_hash == hash_entry(entry)
         if isinstance(record, Rejected):
             assert record.entry == entry
@@ -139,7 +139,7 @@ def test_a_spoilt_body_fails_its_page_or_is_read_and_never_raises_anything_else(
     except PageFailed:
         entries = ()
     for entry in entries:
-        assert isinstance(read_entry(entry, hash_entry(entry)), (Communication, Rejected, Aside))
+        assert isinstance(read_entry(entry, hash_entry(entry)), (Communication, Rejected, NonMatch))
 
 
 @given(st.binary(max_size=200))

@@ -323,7 +323,7 @@ def test_the_status_tells_why_searches_were_not_accepted(capsys: pytest.CaptureF
 @pytest.mark.parametrize(
     ("lock", "said"),
     [
-        (None, "An open run that nobody holds has died"),
+        (None, "An open run that nobody holds was abandoned"),
         (
             {"holder": "message-mirror sync host:7", "since": NOON},
             "held by message-mirror sync host:7 since 2024-03-01",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.unit.markup import unhurried
 from worker.extract.entry import ENTRY_BYTES_MAX, canonical_hash, hash_entry, read_entry, read_resource
 from worker.extract.roster import RosterEntry, read_practitioner
-from worker.records import Aside, Communication, Quality, Reason, Reference, Rejected
+from worker.records import Communication, NonMatch, Quality, Reason, Reference, Rejected
 
 RESOURCE: dict[str, Any] = {
     "resourceType": "Communication",
@@ -29,7 +29,7 @@ RESOURCE: dict[str, Any] = {
 MANY = [{"k": "v"}] * 40
 
 
-def read(entry: bytes) -> Communication | Rejected | Aside:
+def read(entry: bytes) -> Communication | Rejected | NonMatch:
     return read_entry(entry, hash_entry(entry))
 
 
@@ -153,7 +153,7 @@ def test_nesting_is_counted_outside_of_strings_and_up_to_64_levels() -> None:
 @pytest.mark.parametrize("mode", ["include", "outcome"])
 def test_what_is_no_match_is_set_aside_whatever_is_in_it(mode: str) -> None:
     entry = json.dumps({"resource": {"resourceType": "OperationOutcome"}, "search": {"mode": mode}}).encode()
-    assert read(entry) == Aside(hash_entry(entry))
+    assert read(entry) == NonMatch(hash_entry(entry))
 
 
 @pytest.mark.parametrize(
@@ -174,10 +174,10 @@ def test_a_source_may_say_that_its_answer_is_not_whole(
 ) -> None:
     outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": severity, "code": code}]}
     entry = json.dumps({"resource": outcome, "search": {"mode": "outcome"}}).encode()
-    assert read(entry) == Aside(hash_entry(entry), not_whole)
-    assert read_practitioner(entry) == RosterEntry(hash_entry(entry), aside=True, not_whole=not_whole)
+    assert read(entry) == NonMatch(hash_entry(entry), not_whole)
+    assert read_practitioner(entry) == RosterEntry(hash_entry(entry), non_match=True, not_whole=not_whole)
     another = {"resource": outcome | {"resourceType": "Patient"}, "search": {"mode": "include"}}
-    assert read(json.dumps(another).encode()) == Aside(hash_entry(json.dumps(another).encode()))
+    assert read(json.dumps(another).encode()) == NonMatch(hash_entry(json.dumps(another).encode()))
 
 
 def test_no_words_show_in_a_repr() -> None:

@@ -110,7 +110,7 @@ def test_a_patient_is_no_practitioner() -> None:
 def test_what_is_no_match_does_not_count(read: Any, mode: str, resource: dict[str, Any]) -> None:
     """A warning that a server adds to a page (FHIR R4 §3.1.1.5.3) has no id, and is nobody who would be missed."""
     raw = entry(mode, **resource)
-    assert read(raw) == RosterEntry(hash_entry(raw), aside=True)
+    assert read(raw) == RosterEntry(hash_entry(raw), non_match=True)
 
 
 @given(st.binary(max_size=100))

@@ -65,7 +65,7 @@ def test_an_exception_leaves_neither_its_words_nor_its_variables(form: str, caps
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_bound_fields_are_sifted_too(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bound_fields_are_classified_too(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(form)
     get_logger().bind(run_id=12, reference=CANARY).warning("a walk was not accepted")
     captured = capsys.readouterr()

@@ -68,7 +68,7 @@ def cli() -> None:
 def sync(quick: bool, accept_deletions: bool, accept_roster: bool, as_json: bool) -> None:
     """Mirror everything once: the nightly job.
 
-    Takes up a sync that died less than MIRROR_RESUME_WITHIN ago.
+    Resumes a sync that was interrupted less than MIRROR_RESUME_WITHIN ago.
     """
     settings = _settings()
     if quick and accept_deletions:
@@ -117,7 +117,7 @@ def backfill(
     """Mirror on demand; without a selection everything, by practitioner and then by patient.
 
     DATE is a day such as 2024-01-31, of the clinic (MIRROR_TIME_ZONE). Messages without a sent time always land. An
-    interrupted backfill is taken up again by the same command, however late.
+    interrupted backfill is resumed by the same command, however late.
     """
     settings = _settings()
     from worker.cli.selection import selection_of

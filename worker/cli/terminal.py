@@ -219,7 +219,9 @@ def show_status(status: dict[str, Any]) -> None:
     if status["lock"] is not None:
         out.print(f"The run lock is held by {status['lock']['holder'] or 'another session'}{_since(status['lock'])}.")
     elif any(run["outcome"] is None for run in runs):
-        out.print("An open run that nobody holds has died: the next that asks for the same takes it up, or closes it.")
+        out.print(
+            "An open run that nobody holds was abandoned: the next run of the same kind resumes it, or closes it."
+        )
     if status["not_accepted"]:
         show_rows("Searches not accepted (deploy/README.md explains the reasons)", status["not_accepted"])
         steps = next_steps([row["reason"] for row in status["not_accepted"]], "message-mirror sync")

@@ -1,4 +1,4 @@
-"""One raw entry of a searchset Bundle → `Communication`, `Rejected` or `Aside`. Never raises.
+"""One raw entry of a searchset Bundle → `Communication`, `Rejected` or `NonMatch`. Never raises.
 
 Whatever cannot be a row is a value with a reason, so that it is counted, kept whole in quarantine, and stops nothing.
 """
@@ -15,7 +15,7 @@ from worker.defects import guarded
 from worker.extract.dates import Instant, read_instant
 from worker.extract.ignored import without_ignored
 from worker.extract.operation_outcome import is_outcome, says_not_whole
-from worker.records import FHIR_ID, Aside, Communication, Quality, Reason, Reference, Rejected
+from worker.records import FHIR_ID, Communication, NonMatch, Quality, Reason, Reference, Rejected
 
 ENTRY_BYTES_MAX = 32 * 1024 * 1024
 NESTING_MAX = 64
@@ -78,7 +78,7 @@ def hash_entry(entry: bytes) -> bytes:
     return blake2b(entry, digest_size=HASH_BYTES).digest()
 
 
-def read_entry(entry: bytes, raw_hash: bytes, ignored: tuple[str, ...] = ()) -> Communication | Rejected | Aside:
+def read_entry(entry: bytes, raw_hash: bytes, ignored: tuple[str, ...] = ()) -> Communication | Rejected | NonMatch:
     """Decode one entry of a Communication search. `raw_hash` is its `hash_entry`.
 
     What is `ignored` (see `worker.extract.ignored`) makes no other version.
@@ -97,13 +97,13 @@ def read_resource(resource: bytes) -> Communication | Rejected:
     )
 
 
-def _read_entry(entry: bytes, raw_hash: bytes, ignored: tuple[str, ...]) -> Communication | Rejected | Aside:
+def _read_entry(entry: bytes, raw_hash: bytes, ignored: tuple[str, ...]) -> Communication | Rejected | NonMatch:
     try:
         envelope = _envelope(entry)
-        is_aside = envelope.search is not None and envelope.search.mode in {"include", "outcome"}
-        if is_aside or is_outcome(envelope.resource):
+        is_non_match = envelope.search is not None and envelope.search.mode in {"include", "outcome"}
+        if is_non_match or is_outcome(envelope.resource):
             # What cannot be told is taken for the worse: a walk that is not whole is walked again, and reported.
-            return Aside(raw_hash, guarded(lambda: says_not_whole(envelope.resource), lambda: True))
+            return NonMatch(raw_hash, guarded(lambda: says_not_whole(envelope.resource), lambda: True))
         return _communication(bytes(envelope.resource), raw_hash, ignored)
     except _Unusable as unusable:
         return Rejected(unusable.reason, unusable.id, entry, raw_hash)

@@ -81,14 +81,14 @@ _Resource = TypeVar("_Resource", _Person, _Id)
 class RosterEntry:
     """One entry of a people search. `key` counts it: its id, or its hash if it names nobody to search for.
 
-    `aside` tells that it is no match (`search.mode` include or outcome) and does not count, `not_whole` that it is the
+    `non_match` tells that it is none (`search.mode` include or outcome) and does not count, `not_whole` that it is the
     source's word that the answer is not whole.
     """
 
     key: str | bytes
     id: str | None = None
     practitioner: Practitioner | None = None
-    aside: bool = False
+    non_match: bool = False
     not_whole: bool = False
 
 
@@ -129,9 +129,9 @@ def _resource(entry: bytes, kind: type[_Resource]) -> _Resource | RosterEntry:
     """Return the resource of a match; else the entry as no match, whatever is in it, or as one that names nobody."""
     try:
         decoded = msgspec.json.decode(entry, type=_Entry)
-        is_aside = decoded.search is not None and decoded.search.mode in {"include", "outcome"}
-        if is_aside or is_outcome(decoded.resource):
-            return RosterEntry(hash_entry(entry), aside=True, not_whole=says_not_whole(decoded.resource))
+        is_non_match = decoded.search is not None and decoded.search.mode in {"include", "outcome"}
+        if is_non_match or is_outcome(decoded.resource):
+            return RosterEntry(hash_entry(entry), non_match=True, not_whole=says_not_whole(decoded.resource))
         return msgspec.json.decode(decoded.resource, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return RosterEntry(hash_entry(entry))

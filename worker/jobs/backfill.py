@@ -40,7 +40,7 @@ async def backfill(
     restart: bool = False,
     connect: Connect = Source.open,
 ) -> mirror.RunResult:
-    """Mirror what `selection` names. One that died is taken up again however old it is, unless `restart`.
+    """Mirror what `selection` names. One that was interrupted is resumed however old it is, unless `restart`.
 
     Raises any MirrorError.
     """

@@ -23,7 +23,7 @@ async def sync(
     accept_roster: bool = False,
     connect: Connect = Source.open,
 ) -> mirror.RunResult:
-    """Mirror everything once. A sync that died less than `MIRROR_RESUME_WITHIN` ago is taken up again.
+    """Mirror everything once. A sync that was interrupted less than `MIRROR_RESUME_WITHIN` ago is resumed.
 
     `quick` looks at first pages only. `accept_deletions` marks however many messages the source no longer knows,
     `accept_roster` believes a list of nobody, or of half as many practitioners as before.

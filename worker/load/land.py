@@ -1,6 +1,6 @@
 """Landing: a batch of messages → rows, versions and history, inside the caller's transaction.
 
-What the table holds is read first and compared (`sift`), so an unchanged message costs no write at all: PostgreSQL
+What the table holds is read first and compared (`classify`), so an unchanged message costs no write at all: PostgreSQL
 would lock and log even rows that an `ON CONFLICT … WHERE` leaves alone. The rest is staged by COPY and written in the
 order of the ids. Under READ COMMITTED each statement sees what was committed before it: an id that another
 writer inserts in between is a changed one to the statements that follow.
@@ -33,7 +33,7 @@ class Current:
 
 
 @dataclass(frozen=True, slots=True)
-class Sifted:
+class Classified:
     """A batch, told apart: messages the table lacks, those it has otherwise or deleted, how many it has just so."""
 
     new: tuple[Message, ...]
@@ -56,7 +56,7 @@ class Landed:
     unseen: int = 0
 
 
-def sift(messages: Iterable[Message], current: Mapping[str, Current]) -> Sifted:
+def classify(messages: Iterable[Message], current: Mapping[str, Current]) -> Classified:
     """Tell a batch apart by what the table holds. Of an id that occurs twice the last one counts. Pure."""
     latest = {message.id: message for message in messages}
     new, changed, unchanged = [], [], 0
@@ -68,7 +68,7 @@ def sift(messages: Iterable[Message], current: Mapping[str, Current]) -> Sifted:
             changed.append(message)
         else:
             unchanged += 1
-    return Sifted(tuple(new), tuple(changed), unchanged)
+    return Classified(tuple(new), tuple(changed), unchanged)
 
 
 def total(landed: Iterable[Landed]) -> Landed:
@@ -95,14 +95,14 @@ async def land_messages(
         row["id"]: Current(row["_content_hash"], row["deleted"])
         for row in await connection.fetch(sql("land/read_current"), ids)
     }
-    sifted = sift((message for message in messages if message.id not in suppressed), current)
+    classified = classify((message for message in messages if message.id not in suppressed), current)
     new = changed = unseen = 0
-    if sifted.new or sifted.changed:
-        new, changed, unseen = await _write(connection, warehouse, (*sifted.new, *sifted.changed), run_id)
-    met = sorted({id for message in sifted.new + sifted.changed for id in _practitioners_of(message)})  # noqa: A001
-    if met:
-        await connection.execute(sql("land/note_practitioners"), met, run_id)
-    return Landed(new, changed, sifted.unchanged, len(suppressed), unseen=unseen)
+    if classified.new or classified.changed:
+        new, changed, unseen = await _write(connection, warehouse, (*classified.new, *classified.changed), run_id)
+    discovered = sorted({id for message in classified.new + classified.changed for id in _practitioners_of(message)})  # noqa: A001
+    if discovered:
+        await connection.execute(sql("land/note_practitioners"), discovered, run_id)
+    return Landed(new, changed, classified.unchanged, len(suppressed), unseen=unseen)
 
 
 async def stage(connection: Connection, warehouse: Warehouse, messages: Iterable[Message]) -> None:
@@ -138,7 +138,7 @@ async def read_roster_size(connection: Connection, warehouse: Warehouse) -> int 
 
 
 async def read_practitioners(connection: Connection, warehouse: Warehouse) -> list[str]:
-    """Return the ids of all practitioners known to the warehouse, listed in a roster or met in messages."""
+    """Return the ids of all practitioners known to the warehouse, listed in a roster or discovered in messages."""
     return [row["id"] for row in await connection.fetch(warehouse.sql("land/read_practitioners"))]
 
 

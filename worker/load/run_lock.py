@@ -66,7 +66,7 @@ class RunLock(HeldLock):
                 return await self._warehouse.work(if_held)
             except _NotHeld:
                 # Asked anew, rather than within `ASK_EVERY_S`: taken again, or another run has it.
-                self._let_go()
+                self._release()
                 get_logger().warning("the run lock is not held, taking it again", attempt=attempt)
                 await asyncio.sleep(PAUSE_S * attempt)
         raise WarehouseRefused(

@@ -105,7 +105,7 @@ async def pick_shown(connection: Connection, warehouse: Warehouse, run_id: int, 
 async def leave_for_sync(
     connection: Connection, warehouse: Warehouse, run_id: int, ids: Sequence[str], practitioners: Sequence[str]
 ) -> None:
-    """Make messages that the next sync is to ask for, and the practitioners met with them, known to it."""
+    """Make messages that the next sync is to ask for, and the practitioners discovered with them, known to it."""
     await connection.execute(warehouse.sql("verify/want"), ids, run_id)
     await connection.execute(warehouse.sql("land/note_practitioners"), practitioners, run_id)
 
@@ -126,5 +126,5 @@ async def settle_wanted(connection: Connection, warehouse: Warehouse, run_id: in
 
 
 async def known_patients(connection: Connection, warehouse: Warehouse) -> list[str]:
-    """Return the ids of patients met in messages."""
+    """Return the ids of patients discovered in messages."""
     return [row["patient_id"] for row in await connection.fetch(warehouse.sql("verify/known_patients"))]

@@ -9,7 +9,7 @@ from worker.errors import PageFailed
 from worker.extract import roster
 from worker.extract.entry import hash_entry, read_entry
 from worker.jobs.run.walk import NOT_KNOWN, RESOURCE
-from worker.records import Aside, Communication
+from worker.records import Communication, NonMatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,7 @@ async def ask(source: Source, message_id: str, ignored: tuple[str, ...] = ()) ->
     if page.total == 0 and not records:
         return Answer(known=False)
     for record in records:
-        if not isinstance(record, Aside) and record.id == message_id:
+        if not isinstance(record, NonMatch) and record.id == message_id:
             return Answer(known=True, content_hash=record.content_hash if isinstance(record, Communication) else None)
     return Answer(None)
 
@@ -55,7 +55,7 @@ async def lists_patient(source: Source, patient_id: str) -> bool | None:
         page = await source.first_page(roster.PATIENTS.resource, [("_id", patient_id)])
     except PageFailed as failed:
         return False if failed.reason in NOT_KNOWN else None
-    entries = [entry for entry in map(roster.read_patient, page.entries) if not entry.aside]
+    entries = [entry for entry in map(roster.read_patient, page.entries) if not entry.non_match]
     if any(entry.id == patient_id for entry in entries):
         return True
     return False if page.total == 0 and not entries else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from worker.extract.entry import hash_entry, read_entry
 from worker.jobs.run import acceptance
 from worker.jobs.run.tally import Shown, Tally
-from worker.records import Aside, Communication
+from worker.records import Communication, NonMatch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -46,7 +46,7 @@ class Entries:
                 key = self.keys[raw_hash] = held.id
             if key is None:
                 record = read_entry(entry, raw_hash, self._ignored)
-                if isinstance(record, Aside):
+                if isinstance(record, NonMatch):
                     is_whole = is_whole and not record.not_whole
                     continue
                 key = record.id or raw_hash

@@ -169,7 +169,7 @@ async def _plan(
 async def _walk_everything(
     workplace: Workplace, run_id: int, walker: Walker, planned_at: datetime, *, accept_deletions: bool
 ) -> _Walked:
-    """Walk the work list, look for what is missing, and go on while somebody was met for the first time.
+    """Walk the work list, look for what is missing, and go on while somebody was discovered.
 
     Of what is gone, what is not plausible is held, unless the operator accepts deletions.
     """
@@ -217,8 +217,8 @@ async def _of_newly_met(workplace: Workplace, run_id: int, selection: plan.Selec
 
 
 async def _read_patients(workplace: Workplace, run_id: int) -> tuple[str, ...]:
-    met = await workplace.warehouse.work(sightings.known_patients, workplace.warehouse)
-    listed = await rosters.read_patients(workplace.source, met)
+    discovered = await workplace.warehouse.work(sightings.known_patients, workplace.warehouse)
+    listed = await rosters.read_patients(workplace.source, discovered)
     await workplace.lock.work(worklist.save_roster_search, workplace.warehouse, run_id, listed.walked)
     return listed.ids
 

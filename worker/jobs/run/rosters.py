@@ -56,10 +56,10 @@ def object_to(lists: Sequence[People], reason: str | None) -> list[People]:
     return [replace(one, walked=replace(one.walked, accepted=False, reason=reason)) for one in lists]
 
 
-async def read_patients(source: Source, met: Collection[str]) -> People:
+async def read_patients(source: Source, discovered: Collection[str]) -> People:
     """Read the ids of all patients, active and inactive. A list of nobody is not accepted if messages name some."""
     listed = await _read(source, roster.PATIENTS, roster.read_patient)
-    if listed.ids or not met or not listed.walked.accepted:
+    if listed.ids or not discovered or not listed.walked.accepted:
         return listed
     return object_to([listed], plan.ROSTER_EMPTY)[0]
 
@@ -109,7 +109,7 @@ class _Walk:
 
     async def _take(self, page: Page) -> Shown:
         decoded = [(self._decode(entry), hash_entry(entry)) for entry in page.entries]
-        matches = [(entry, raw_hash) for entry, raw_hash in decoded if not entry.aside]
+        matches = [(entry, raw_hash) for entry, raw_hash in decoded if not entry.non_match]
         self.listed |= {entry.id: entry for entry, _ in matches if entry.id is not None}
         self._nobody = self._nobody or any(entry.id is None for entry, _ in matches)
         return Shown(

@@ -15,7 +15,7 @@ from worker.jobs.run.derive import derive
 from worker.jobs.run.entries import Entries
 from worker.jobs.run.reading import read_search
 from worker.load import fingerprints, worklist
-from worker.records import Aside, Communication, Page, Rejected
+from worker.records import Communication, NonMatch, Page, Rejected
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ class _Walk:
             if raw_hash in held and not self._is_wanted(read_entry(entry, raw_hash)):
                 self.outside.add(raw_hash)
 
-    def _is_wanted(self, record: Communication | Rejected | Aside) -> bool:
+    def _is_wanted(self, record: Communication | Rejected | NonMatch) -> bool:
         """Tell whether a record lies within what is asked for. What cannot be judged does."""
         if not isinstance(record, Communication):
             return True

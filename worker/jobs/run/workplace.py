@@ -46,7 +46,7 @@ class Workplace:
             await self.warehouse.work(refuse_closed, self.warehouse, run_id)
 
 
-async def _knock(source: Source) -> None:
+async def _probe(source: Source) -> None:
     """Ask for a message that cannot be, so that wrong credentials or a wrong URL are told before a run begins."""
     try:
         try:
@@ -84,7 +84,7 @@ async def open_source(settings: Settings, connect: Connect = Source.open) -> Asy
     `connect` may be `Source.open` with another clock and other bounds.
     """
     async with connect(settings) as source:
-        await _knock(source)
+        await _probe(source)
         yield source
 
 

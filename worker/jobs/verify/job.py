@@ -105,9 +105,9 @@ async def _sync(workplace: Workplace, report: Report) -> mirror.RunResult:
 
 
 async def _read_patients(workplace: Workplace, run_id: int) -> tuple[list[str], str | None]:
-    """Return everybody to ask for — listed, or met in messages — and why the list was not accepted, None if it was."""
+    """Return everybody to ask for, listed or discovered in messages, and why the list was not accepted or None."""
     warehouse = workplace.warehouse
-    met = await warehouse.work(sightings.known_patients, warehouse)
-    listed = await rosters.read_patients(workplace.source, met)
+    discovered = await warehouse.work(sightings.known_patients, warehouse)
+    listed = await rosters.read_patients(workplace.source, discovered)
     await workplace.lock.work(worklist.save_roster_search, warehouse, run_id, listed.walked)
-    return sorted({*listed.ids, *met}), listed.walked.reason
+    return sorted({*listed.ids, *discovered}), listed.walked.reason

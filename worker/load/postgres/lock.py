@@ -69,7 +69,7 @@ class HeldLock:
                 return
             if self._connection is not None:
                 get_logger().warning(f"the {self._purpose} lock's connection was lost, taking the lock again")
-                self._let_go()
+                self._release()
             self._connection = await self._warehouse.single(self._name, self._take)
             self._seen_alive_at = now
             self._was_lost, self._was_held = self._was_held, True
@@ -95,7 +95,7 @@ class HeldLock:
             next="Wait for it to end (`message-mirror status` shows it), then the same command again.",
         )
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
