@@ -11,7 +11,7 @@ from tests.faults.fault_cases import STARTS, Case
 from tests.faults.readings_sabotages import SABOTAGES as READINGS
 from tests.faults.script import Script
 from worker.extract import answers
-from worker.jobs.run import acceptance, mirror, plan
+from worker.jobs.run import absent, acceptance, plan
 from worker.jobs.run.plan import Outcome
 from worker.load import missing
 
@@ -31,7 +31,7 @@ def _deletions_are_believed() -> Iterator[None]:
     async def without_asking(*_: object) -> bool:
         return True
 
-    with patch.object(mirror, "_knows_what_it_showed", without_asking):
+    with patch.object(absent, "_knows_what_it_showed", without_asking):
         yield
 
 

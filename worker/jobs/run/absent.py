@@ -1,0 +1,69 @@
+"""What a run should have been shown and was not: asked for by id, and its searches walked again if they hid it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from worker.jobs.run import plan
+from worker.jobs.run.ask import knows_one_of
+from worker.jobs.run.claims import walk_all
+from worker.load import ledger, missing, worklist
+
+if TYPE_CHECKING:
+    from worker.jobs.run.walk import Walker
+    from worker.jobs.run.workplace import Workplace
+
+
+async def look_for_missing(
+    workplace: Workplace, run_id: int, walker: Walker, *, accept_deletions: bool
+) -> tuple[plan.Deletions, list[str]]:
+    """Ask by id for what the run should have been shown and was not. Return the verdict on what is gone, and its ids.
+
+    Asking ends as soon as more are gone than a run may mark: then none will be.
+    """
+    warehouse, selection = workplace.warehouse, walker.selection
+    if selection.windowed or selection.quick:
+        return plan.Deletions.NONE_FOUND, []
+    ids = await warehouse.work(missing.find_missing, warehouse, run_id)
+    live = await warehouse.work(missing.count_live, warehouse) if ids else 0
+    if ids:
+        await workplace.lock.work(worklist.ask_for, warehouse, run_id, ids)
+        # What a verification wanted, and the source no longer has, is no row that could be marked.
+        walker.gone.intersection_update(ids)
+        walker.progress.searches += len(ids)
+        await walk_all(workplace, run_id, walker, gone_max=None if accept_deletions else plan.deletions_max(live))
+        await workplace.lock.work(worklist.give_up, warehouse, run_id, plan.TOO_MANY_MISSING)
+        await _walk_what_hid_some(workplace, run_id, walker)
+        # What is shown by now is not gone, whatever its id answered before.
+        ids = await warehouse.work(missing.find_missing, warehouse, run_id)
+    gone = await warehouse.work(missing.find_gone, warehouse, run_id, ids)
+    sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
+    verdict = plan.deletions(
+        gone=len(gone),
+        live=live,
+        scope=selection.scope,
+        all_accepted=sums.accepted == sums.searches,
+        source_knows_ids=not gone or await _knows_what_it_showed(workplace, run_id),
+        accepted_by_operator=accept_deletions,
+    )
+    return verdict, gone
+
+
+async def _walk_what_hid_some(workplace: Workplace, run_id: int, walker: Walker) -> None:
+    """Walk the searches again that did not show what the source has by id; those that hide it still are not accepted.
+
+    Whoever hides what is known may hide what is new.
+    """
+    warehouse = workplace.warehouse
+    hiding = await warehouse.work(missing.find_hiding, warehouse, run_id)
+    if hiding:
+        await workplace.lock.work(worklist.walk_again, warehouse, hiding)
+        walker.progress.searches += len(hiding)
+        await walk_all(workplace, run_id, walker)
+        hiding = await warehouse.work(missing.find_hiding, warehouse, run_id)
+        await workplace.lock.work(worklist.take_back, warehouse, hiding, plan.HIDES_MESSAGES)
+
+
+async def _knows_what_it_showed(workplace: Workplace, run_id: int) -> bool:
+    shown = await workplace.warehouse.work(missing.pick_shown, workplace.warehouse, run_id)
+    return await knows_one_of(workplace.source, shown)
