@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from tests.integration.bare_source import BareSource, letter
-from tests.integration.mirroring import Watch, environment, ids_of, mirror_settings, run_command
+from tests.integration.mirroring import Watch, environment, ids_of, mirror_settings, run_command, until
 from tests.rows import row
 from worker.errors import EXIT_WAREHOUSE, LeaseLost, SourceAway, WarehouseWentBack
 from worker.jobs.run import walk
@@ -159,8 +159,10 @@ async def test_a_renewed_lease_lasts_and_a_lost_one_stays_lost(database_dsn: str
             await warehouse.work(worklist.land_batch, warehouse, lost, nothing, FINISHED)
         await warehouse.work(worklist.land_batch, warehouse, kept, nothing, FINISHED)
         await warehouse.work(worklist.renew_leases, warehouse, run_id, [kept.token], LEASE)
-        until = await database.fetchval("SELECT leased_until FROM canvas_ops.search WHERE id = $1", kept.search_id)
-        assert until is None
+        leased_until = await database.fetchval(
+            "SELECT leased_until FROM canvas_ops.search WHERE id = $1", kept.search_id
+        )
+        assert leased_until is None
 
 
 async def test_finishing_twice_counts_once(database_dsn: str, database: asyncpg.Connection) -> None:
@@ -227,8 +229,12 @@ async def test_a_landing_that_a_failover_took_back_is_noticed(
     lost: list[str] = []
     async with source.serve() as url:
 
+        async def first_batch_landed() -> bool:
+            return bool(await database.fetchval("SELECT count(*) = 10 FROM canvas.message"))
+
         async def take_back(_path: str, query: dict[str, str]) -> None:
             if query.get("_offset") == "20" and not lost:
+                await until(first_batch_landed)
                 rows = await database.fetch("DELETE FROM canvas.message RETURNING id")
                 await database.execute("DELETE FROM canvas_ops.communication")
                 await database.execute("UPDATE canvas_ops.search SET landings = 0, new = 0")
