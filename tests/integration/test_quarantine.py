@@ -23,6 +23,7 @@ from tests.integration.mirroring import (
 from worker.jobs.backfill import backfill
 from worker.jobs.run.plan import Outcome, Selection
 from worker.jobs.sync import sync
+from worker.jobs.verify.job import verify
 from worker.sandbox.population import make_clinic
 from worker.sandbox.sandbox_server import SandboxServer
 
@@ -215,7 +216,10 @@ async def test_what_the_source_no_longer_has_leaves_quarantine(database_dsn: str
 
 
 async def test_what_is_spoilt_just_as_before_is_open_again(database_dsn: str, database: asyncpg.Connection) -> None:
-    """The same bytes, closed in between by a usable version, which was deleted: served to this run, and so not gone."""
+    """The same bytes, closed in between by a usable version, which was deleted: served to this run, and so not gone.
+
+    Until then they are in quarantine no longer, and `verify` says so.
+    """
     source = BareSource([letter("one", sent="never"), letter("another")])
     async with source.serve() as url:
         settings = mirror_settings(url, database_dsn)
@@ -225,7 +229,10 @@ async def test_what_is_spoilt_just_as_before_is_open_again(database_dsn: str, da
             await sync(settings)
             assert await database.fetch(OPEN) == []
         source.rows = [letter("one", sent="never"), letter("another")]
+        verified = await verify(settings, sync_first=False)
+        assert sum(verified.found.differences.values()) == 1
         assert (await sync(settings)).outcome is Outcome.COMPLETE
+        assert (await verify(settings, sync_first=False)).clean
     assert [row["message_id"] for row in await database.fetch(OPEN)] == ["one"]
 
 
