@@ -239,7 +239,6 @@ def nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def forget() -> None:
     stylesheet._remembered_tree.cache_clear()
     boxes._remembered.cache_clear()
-    boxes._children.clear()
 
 
 def takes_the_fast_way(body: str) -> bool:

@@ -59,7 +59,7 @@ async def open_locked(settings: Settings, job: str) -> AsyncIterator[tuple[Wareh
         async with run_lock(warehouse, job) as lock:
             applied = await migrate(warehouse)
             if applied:
-                get_logger().info("schema brought up to date", schema=settings.schema, migrations=len(applied))
+                get_logger().info("schema brought up to date", schema=settings.schema, files=len(applied))
             if settings.instance is not None:
                 await warehouse.work(check_instance, warehouse, settings.instance)
             yield warehouse, lock

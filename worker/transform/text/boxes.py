@@ -6,12 +6,10 @@ of, so it is remembered for most.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from worker.transform.elements import ELEMENTS
 from worker.transform.text import user_agent_css as ua
 from worker.transform.text.style import Style, compute, says_more, with_display
 
@@ -45,8 +43,7 @@ class Kind:
 
     `line_breaks` are required before and behind it, `separator` stands behind it if another cell or row follows. `role`
     is "" for most elements. The children of one that `is_leaf` are not walked. One that `is_transparent` does nothing
-    but hand its style on. White space `collapses` in it, and nothing else happens to its text. `children` has what is
-    known of elements without attributes in it, by their tags.
+    but hand its style on. White space `collapses` in it, and nothing else happens to its text.
     """
 
     style: Style
@@ -54,13 +51,9 @@ class Kind:
     line_breaks: int
     separator: str
     role: str
-    children: dict[str, Kind]
     is_leaf: bool
     is_transparent: bool
     collapses: bool
-
-
-_children: defaultdict[Style, dict[str, Kind]] = defaultdict(dict)
 
 
 def root_kind(style: Style) -> Kind:
@@ -70,15 +63,14 @@ def root_kind(style: Style) -> Kind:
 
 def kind_of(tag: str, attributes: Attributes, parent: Style, *, in_drawing: bool = False) -> Kind:
     """Return what an element is."""
-    if in_drawing or says_more(tag, attributes):
+    style = ""
+    if attributes:
+        if says_more(tag, attributes):
+            return _kind(tag, attributes, parent, in_drawing=in_drawing)
+        style = attributes.get("style") or ""
+    if in_drawing or len(tag) + len(style) > _MOST_CHARACTERS:
         return _kind(tag, attributes, parent, in_drawing=in_drawing)
-    style = attributes.get("style") or ""
-    if len(tag) + len(style) > _MOST_CHARACTERS:
-        return _kind(tag, attributes, parent)
-    kind = _remembered(tag, style, parent)
-    if not style and tag in ELEMENTS:
-        _children[parent][tag] = kind
-    return kind
+    return _remembered(tag, style, parent)
 
 
 @lru_cache(maxsize=4096)
@@ -106,7 +98,6 @@ def _with_style(style: Style, placement: str, line_breaks: int, separator: str, 
         line_breaks,
         separator,
         role,
-        _children[style],
         is_leaf=role in _LEAVES,
         is_transparent=placement == INLINE and not (line_breaks or separator or role),
         collapses=style.visible

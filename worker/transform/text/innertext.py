@@ -147,12 +147,10 @@ class _Walk:
 
     def _element(self, node: Element, parent: _Box) -> _Box | None:
         """Run steps 1 to 9 for an element, up to its children. Returns its box if these are to be walked."""
-        tag, attributes = node.tag, node.attrs
+        tag = node.tag
         if parent.shows and not _is_shown(tag, parent):
             return None
-        kind = None if attributes or parent.shows else parent.kind.children.get(tag)
-        if kind is None:
-            kind = kind_of(tag, attributes, parent.kind.style, in_drawing=parent.shows == DRAWING)
+        kind = kind_of(tag, node.attrs, parent.kind.style, in_drawing=parent.shows == DRAWING)
         if parent.waiting is not None and kind.role not in _NO_BOX and not kind.style.out_of_flow:
             self._write_separator(parent, kind.style.display)
         if kind.is_leaf:
