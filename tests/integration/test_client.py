@@ -20,6 +20,7 @@ from tests.integration.loopback import (
     hang,
     opened,
     page,
+    refusal,
     settings_for,
     status,
 )
@@ -101,6 +102,37 @@ async def test_a_link_back_to_a_page_of_the_same_walk_ends_it() -> None:
             await walked(source)
     assert failed.value.reason == "next_loops"
     assert len(upstream.seen) == 3
+
+
+async def test_the_next_page_is_fetched_while_one_is_worked_on() -> None:
+    """One page ahead and no more; a page that fails does so once the one before it was worked on."""
+    links = ["/Communication?p=2", "/Communication?p=3"]
+    script = (page("a", following=links[0]), page("b", following=links[1]), refusal(404, "not-found"))
+    async with asyncio.timeout(60), Upstream(*script).serve() as upstream, opened(upstream) as source:
+        walk = source.walk("Communication", SEARCH)
+        for under_way in (2, 3):
+            await anext(walk)
+            while len(upstream.seen) < under_way:  # noqa: ASYNC110 - whatever the server has been asked
+                await asyncio.sleep(0.01)
+            assert len(upstream.seen) == under_way
+        with pytest.raises(PageFailed) as failed:
+            await anext(walk)
+    assert failed.value.reason == "http_404"
+
+
+async def test_whoever_stops_reading_leaves_no_request_under_way() -> None:
+    script = (page("a", following="/Communication?p=2"), hang)
+    async with asyncio.timeout(60), Upstream(*script).serve() as upstream, opened(upstream) as source:
+        walk = source.walk("Communication", SEARCH)
+        await anext(walk)
+        while len(upstream.seen) < 2:  # noqa: ASYNC110 - whatever the server has been asked
+            await asyncio.sleep(0.01)
+        before = asyncio.all_tasks()
+        await walk.aclose()
+        left = before & asyncio.all_tasks()
+        upstream.script.append(page("c"))
+        assert (await source.first_page("Communication", SEARCH)).next_url is None
+    assert len(left) < len(before)
 
 
 async def test_a_walk_that_never_ends_is_ended() -> None:

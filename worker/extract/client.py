@@ -27,7 +27,7 @@ from worker.extract.transport import proxy_of
 from worker.settings import SOURCE_FIRST_PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
     from datetime import timedelta
 
     from worker.records import Page
@@ -134,13 +134,14 @@ class Source:
     ) -> AsyncGenerator[Page, None]:
         """Yield all pages of a search, in order. `first` is its first page, if that was read already.
 
+        While the caller works on one page the next is being fetched, so at most two pages are held.
         Besides what `first_page` raises: PageFailed `next_loops` if a link leads to a page of this walk, or to the
         very entries that were just shown (an offset that is ignored), and
         `too_many_pages` after `pages_max` pages, by default max(1000, min(entries so far, total) + 10).
         """
         if first is None:
             first = await self.first_page(resource, parameters, count=count)
-        async with aclosing(self._follow(first, self._get, pages_max)) as pages:
+        async with aclosing(self._follow(first, self._get, pages_max, at_once=True)) as pages:
             async for page in pages:
                 yield page
 
@@ -156,7 +157,7 @@ class Source:
         first = await self._get(urls[0])
         async with (
             Ahead(self._get, urls[1:-1], self._concurrency) as ahead,
-            aclosing(self._follow(first, ahead.get, None)) as pages,
+            aclosing(self._follow(first, ahead.get, None, at_once=False)) as pages,
         ):
             async for page in pages:
                 yield page
@@ -167,24 +168,40 @@ class Source:
             await self._connection.clock.sleep(seconds)
 
     async def _follow(
-        self, page: Page, get: Callable[[str], Awaitable[Page]], pages_max: int | None
+        self, page: Page, get: Callable[[str], Awaitable[Page]], pages_max: int | None, *, at_once: bool
     ) -> AsyncGenerator[Page, None]:
+        """Yield a page and those that follow it. With `at_once`, fetch the next while the caller works on one."""
         seen: set[str] = set()
         entries = 0
         while True:
             seen.add(page.url)
             entries += len(page.entries)
-            yield page
-            if page.next_url is None:
-                return
-            if len(seen) >= (pages_max or max(PAGES_MAX, min(entries, page.total or 0) + 10)):
-                raise PageFailed("too_many_pages", f"One search still goes on after {len(seen)} pages.")
-            url = next_url(self._base_url, page.url, page.next_url)
-            if url in seen:
-                raise PageFailed("next_loops", f"One search leads back to a page it had, after {len(seen)} pages.")
-            shown, page = page.entries, await get(url)
-            if shown and page.entries == shown:
-                raise PageFailed("next_loops", f"One search shows the same page again, after {len(seen)} pages.")
+            limit = pages_max or max(PAGES_MAX, min(entries, page.total or 0) + 10)
+            if page.next_url is None or not at_once:
+                yield page
+                if page.next_url is None:
+                    return
+                page = await self._next(page, get, seen, limit)
+            else:
+                coming = asyncio.ensure_future(self._next(page, get, seen, limit))
+                try:
+                    yield page
+                    page = await coming
+                finally:
+                    coming.cancel()
+                    await asyncio.gather(coming, return_exceptions=True)
+
+    async def _next(self, page: Page, get: Callable[[str], Awaitable[Page]], seen: Collection[str], limit: int) -> Page:
+        """Return the page that follows `page`, whose URL is in `seen` already. Raises PageFailed as `walk` does."""
+        if len(seen) >= limit:
+            raise PageFailed("too_many_pages", f"One search still goes on after {len(seen)} pages.")
+        url = next_url(self._base_url, page.url, page.next_url or "")
+        if url in seen:
+            raise PageFailed("next_loops", f"One search leads back to a page it had, after {len(seen)} pages.")
+        following = await get(url)
+        if page.entries and following.entries == page.entries:
+            raise PageFailed("next_loops", f"One search shows the same page again, after {len(seen)} pages.")
+        return following
 
     async def _get(self, url: str) -> Page:
         async with self._slots:
