@@ -1,7 +1,7 @@
 """What to type next, by the reason why something was not accepted. Pure.
 
-One table for everybody who says so: the end of a run, `verify`, `status`, the log of `serve`. The runbook's table of
-reasons (deploy/README.md) explains the same words at length; a test holds the two, and the code, against one another.
+The end of a run, `verify`, `status` and the log of `serve` all use this one table. `deploy/runbook/incomplete-run.md`
+explains the same reasons at length. A test compares the two with each other and with the code.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ class Settings:
         if self.fhir_url is None:
             raise SettingsError(
                 "Neither WAREHOUSE_DSN nor WAREHOUSE_DIR is set: no warehouse is named.",
-                next="Type the command with the service's settings, as deploy/README.md shows, or set one of them.",
+                next="Use the service's settings (see deploy/runbook/commands.md), or set one of them.",
             )
         if not values.is_loopback(self.fhir_url):
             raise SettingsError(

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-RUNBOOK = (DEPLOY / "README.md").read_text(encoding="utf-8")
+RUNBOOK = (DEPLOY / "runbook" / "backup.md").read_text(encoding="utf-8")
 BACKUP, RESTORE = (
-    re.findall(rf"^- \*\*{word}\*\*.*?^  ```sh\n(.*?)^  ```$", RUNBOOK, re.DOTALL | re.MULTILINE)[0]
+    re.findall(rf"^## {word}$.*?^```sh\n(.*?)^```$", RUNBOOK, re.DOTALL | re.MULTILINE)[0]
     for word in ("Backup", "Restore")
 )
 

@@ -6,6 +6,7 @@ import ast
 import re
 import tomllib
 from datetime import timedelta
+from functools import cache
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
 TOP = Path(__file__).parents[2]
 DEPLOY = TOP / "deploy"
-RUNBOOK = (DEPLOY / "README.md").read_text(encoding="utf-8")
+INDEX = (DEPLOY / "README.md").read_text(encoding="utf-8")
+PAGES = sorted((DEPLOY / "runbook").glob("*.md"))
+RUNBOOK = "\n".join([INDEX, *(page.read_text(encoding="utf-8") for page in PAGES)])
 FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file() and "secrets" not in path.parts)
 MANIFESTS = [path for path in FILES if path.suffix == ".yaml"]
 
@@ -98,8 +101,52 @@ def test_yaml_is_one_mapping(path: Path) -> None:
 
 def test_the_runbook_has_a_row_for_each_exit_code() -> None:
     """Whoever looks an exit code up at night finds it, and none that cannot happen."""
-    rows = [int(code) for code in re.findall(r"^\| (\d+) \|", RUNBOOK, flags=re.MULTILINE)]
+    rows = [int(code) for code in re.findall(r"^\| (\d+) \|", INDEX, flags=re.MULTILINE)]
     assert rows == sorted(EXIT_CODES)
+
+
+def test_the_index_leads_to_every_page_of_the_runbook() -> None:
+    """Each page is in its tables once, and every link of the index and of a page leads to a file that is there."""
+    linked = re.findall(r"\| \[[^]]+\]\(runbook/([^)]+)\) \|", INDEX)
+    assert sorted(linked) == [page.name for page in PAGES]
+    for file in (DEPLOY / "README.md", *PAGES):
+        for link in re.findall(r"\]\(([^)#]+)", file.read_text(encoding="utf-8")):
+            assert (file.parent / link).is_file(), f"{file.name}: {link}"
+
+
+def test_the_deploy_files_that_messages_name_are_there() -> None:
+    """Whoever is sent to a page at night finds it."""
+    named = {
+        name
+        for path in (TOP / "worker").rglob("*.py")
+        for name in re.findall(r"\bdeploy/[\w./-]*\w", path.read_text(encoding="utf-8"))
+    }
+    assert "deploy/runbook/incomplete-run.md" in named
+    assert all((TOP / name).exists() for name in named), named
+
+
+@cache
+def texts_in_the_code() -> str:
+    """Return every text of the worker, a line each, with … in the place of each value that is put in."""
+    texts = []
+    for path in (TOP / "worker").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+            if isinstance(node, ast.JoinedStr):
+                texts.append("".join(str(one.value) if isinstance(one, ast.Constant) else "…" for one in node.values))
+    return "\n".join(texts)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_message_that_a_page_quotes_is_one_of_the_program(page: Path) -> None:
+    """Whoever searches a page for what is on the screen finds it: in parts between …, each of four words or more."""
+    known = texts_in_the_code()
+    seen = "".join(re.findall(r"\*\*You see\*\*(.*?)(?=\*\*Safe:|\Z)", page.read_text("utf-8"), re.DOTALL))
+    quoted = [part.strip(" ✓") for quote in re.findall("`([^`]+)`", seen) for part in re.split("…|SQLSTATE", quote)]
+    for part in quoted:
+        if part.count(" ") > 2 and not re.match("message-mirror|SELECT", part):
+            assert part in known, part
 
 
 def test_systemd_tries_again_what_may_pass() -> None:

@@ -12,7 +12,9 @@ import yaml
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SYSTEMD, KUBERNETES = re.findall(
-    r"^mirror\(\) \{ .*?; \}$", (DEPLOY / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    r"^mirror\(\) \{ .*?; \}$",
+    (DEPLOY / "runbook" / "commands.md").read_text(encoding="utf-8"),
+    flags=re.MULTILINE | re.DOTALL,
 )
 TYPED = [
     ["status"],

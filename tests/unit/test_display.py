@@ -61,7 +61,7 @@ def test_an_incomplete_run_says_why_and_what_to_type_next(capsys: pytest.Capture
     assert "not accepted: 1 searches, total_changed" in out
     assert "as of" not in out
     assert out.splitlines()[-3:] == [
-        "Nothing that was landed is lost. deploy/README.md explains the words.",
+        "Running it again is safe. Nothing in doubt was marked as deleted. See deploy/runbook/incomplete-run.md.",
         "Next (not_json): message-mirror sync in a while. If it stays, ask Canvas, or whoever runs the gateway.",
         "Next (total_changed): message-mirror sync at a quieter hour, or wait for the next night.",
     ]
@@ -98,7 +98,7 @@ def test_a_flood_into_quarantine_says_that_another_run_would_not_help(capsys: py
     terminal.show_run(result(Outcome.INCOMPLETE, quarantined=3000))
     assert capsys.readouterr().out.splitlines()[-3:] == [
         "Incomplete because 3,000 entries went to quarantine.",
-        "Nothing that was landed is lost. deploy/README.md explains the words.",
+        "Running it again is safe. Nothing in doubt was marked as deleted. See deploy/runbook/incomplete-run.md.",
         "Next: message-mirror status counts them by reason. If known: message-mirror quarantine accept REASON.",
     ]
 
@@ -309,7 +309,7 @@ def test_the_status_tells_why_a_run_was_not_complete(capsys: pytest.CaptureFixtu
     found["runs"][0] |= {"outcome": "incomplete", "reason": "too_many"}
     terminal.show_status(found)
     out = capsys.readouterr().out
-    assert "Run 7 was incomplete: too_many (deploy/README.md explains the word).\nNext: look at the source." in out
+    assert "Run 7 was incomplete: too_many (see deploy/runbook/incomplete-run.md).\nNext: look at the source." in out
 
 
 def test_the_status_tells_why_searches_were_not_accepted(capsys: pytest.CaptureFixture[str]) -> None:

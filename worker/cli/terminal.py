@@ -77,7 +77,7 @@ def show_run(result: RunResult, *, again: str = "", believe: str = ACCEPT_DELETI
             f"No message was marked as deleted ({result.deletions}): {_WHY_UNBELIEVED[result.deletions]}. "
             f"The command that accepts deletions marks them all: use it only if {they} meant to be gone."
         )
-    out.print("Nothing that was landed is lost. deploy/README.md explains the words.")
+    out.print("Running it again is safe. Nothing in doubt was marked as deleted. See deploy/runbook/incomplete-run.md.")
     for line in next_steps(result.why, again or again_of(result.job), believe):
         out.print(line, soft_wrap=True)
 
@@ -87,7 +87,8 @@ def _remarks(result: RunResult, in_vain: str) -> Iterator[str]:
     if changed_unseen(result.sums):
         yield (
             f"unseen      {result.sums.unseen:,} changed, and no column that an analyst sees did: something in them is "
-            "another at each read. Name it in MIRROR_IGNORE, and it makes no more versions (see deploy/README.md)"
+            "another at each read. Name it in MIRROR_IGNORE, and it makes no more versions"
+            " (see deploy/runbook/changed-every-night.md)"
         )
     if result.gone:
         yield f"gone        {_gone(result)}, {result.deleted:,} marked as deleted"
@@ -211,7 +212,7 @@ def show_status(status: dict[str, Any]) -> None:
     for run in runs:
         if run["reason"] is not None:
             out.print(
-                f"Run {run['run_id']} was {run['outcome']}: {run['reason']} (deploy/README.md explains the word)."
+                f"Run {run['run_id']} was {run['outcome']}: {run['reason']} (see deploy/runbook/incomplete-run.md)."
             )
     newest = next((run for run in runs if run["outcome"] is not None), None)
     if newest is not None and newest["reason"] is not None:
@@ -223,7 +224,9 @@ def show_status(status: dict[str, Any]) -> None:
             "An open run that nobody holds was abandoned: the next run of the same kind resumes it, or closes it."
         )
     if status["not_accepted"]:
-        show_rows("Searches not accepted (deploy/README.md explains the reasons)", status["not_accepted"])
+        show_rows(
+            "Searches not accepted (deploy/runbook/incomplete-run.md explains the reasons)", status["not_accepted"]
+        )
         steps = next_steps([row["reason"] for row in status["not_accepted"]], "message-mirror sync")
         out.print(*steps, sep="\n", soft_wrap=True)
     show_rows("Quarantine", status["quarantine"])

@@ -76,7 +76,7 @@ async def check_instance(connection: Connection, warehouse: Warehouse, instance:
     row = await connection.fetchrow(warehouse.sql("ledger/read_source"))
     if row is not None and row["instance"] != instance:
         raise WrongInstance(
-            f"Schema {warehouse.schema} holds the messages of {row['instance']}, not of {instance}.",
+            f"Schema {warehouse.schema} belongs to the instance '{row['instance']}', and not to '{instance}'.",
             safe="Nothing was read from the source and nothing written.",
             next=_for_another_instance(row["instance"], instance),
         )

@@ -38,7 +38,7 @@ class Meaning:
 
 MORE_CONNECTIONS = (
     "Give the role more connections (ALTER ROLE … CONNECTION LIMIT), or the server (max_connections), or the pooler"
-    " (default_pool_size); deploy/README.md says how many it needs. Then the same command again."
+    " (default_pool_size); deploy/runbook/connections.md says how many it needs. Then the same command again."
 )
 SESSION_MODE = (
     "Name the server itself in WAREHOUSE_DSN, or a pooler in session mode (PgBouncer: pool_mode = session). Then the"
