@@ -40,8 +40,7 @@ from worker.transform.bodies import read_html
 from worker.transform.safe_html.sanitize import safe_html
 from worker.transform.text.fallback import text_without_structure
 from worker.transform.text.innertext import inner_text, text_of
-from worker.transform.text.parse import well_formed
-from worker.transform.text.tree import tree_of
+from worker.transform.text.tree import quick_tree, tree_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +68,7 @@ def _each(read: Callable[[str], object]) -> Callable[[list[str]], object]:
 _OURS: dict[str, Callable[[list[str]], object]] = {
     _LEXBOR: _each(lambda body: LexborHTMLParser(body, is_fragment=True)),
     _TEXT: _each(inner_text),
-    _WALK: _each(lambda body: text_of(tree_of(well_formed(body)))),
+    _WALK: _each(lambda body: text_of(tree_of(body, quick_tree(body)))),
     _SAFE: _each(safe_html),
     _BOTH: read_html,
 }

@@ -15,8 +15,9 @@ from tests.browser.letters import letter
 from tests.unit.corpus import Case, inner_text_cases
 from tests.unit.markup import PIECES, markup, unhurried
 from worker.transform.elements import ELEMENTS
-from worker.transform.text import boxes, fast, innertext, stylesheet, tree
-from worker.transform.text.fast import fast_text
+from worker.transform.text import boxes, innertext, stylesheet, tree
+from worker.transform.text.fast import marks, short_cut, styled
+from worker.transform.text.fast.short_cut import fast_text
 from worker.transform.text.innertext import inner_text, walked_text
 from worker.transform.text.parse import parse_to_write, well_formed
 from worker.transform.text.user_agent_css import KEYWORDS
@@ -230,7 +231,7 @@ def sample(pieces: list[str], seed: int, count: int, longest: int = 40) -> Itera
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Begin with nothing looked up, and let nobody else have what was."""
-    monkeypatch.setattr(fast, "_marks", fast._Marks())
+    monkeypatch.setattr(marks, "by_tag", marks._ByTag())
     forget()
     yield
     forget()
@@ -239,6 +240,7 @@ def nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def forget() -> None:
     stylesheet._remembered_tree.cache_clear()
     boxes._remembered.cache_clear()
+    styled._remembered.cache_clear()
 
 
 def takes_the_fast_way(body: str) -> bool:
@@ -320,29 +322,38 @@ def test_most_of_what_letters_are_made_of_takes_the_fast_way() -> None:
 def test_most_letters_take_the_fast_way() -> None:
     random = Random(4)  # noqa: S311  seeded, to be the same again
     taken = sum(takes_the_fast_way(letter(random).html) for _ in range(1_000))
-    assert taken > 550
+    assert taken > 900
 
 
 @pytest.mark.parametrize(
     ("module", "place", "mistake"),
     [
-        (fast, "collapse", lambda text: text),
-        (fast, "_without_spaces_around", lambda _, text: text),
-        (fast, "_in_lines", lambda text: text.replace("\x01", "\n")),
-        (fast, "_WRITTEN", (("\x03", "\n"), ("\x05", "\n"), ("\x06", "\t"), ("\x07", " "))),
-        (fast, "unescape", lambda text: text.replace("&amp;", "&").replace("&lt;", "<").replace("&nbsp;", "\xa0")),
-        (fast, "_says_nothing", lambda *_: True),
-        (fast, "is_read", lambda *_: False),
-        (fast, "_cut", lambda _: ""),
-        (fast, "_NOT_FOR_MARKS", ""),
-        (fast, "_FOR_THE_WALK", frozenset()),
+        (short_cut, "collapse", lambda text: text),
+        (short_cut, "_in_lines", lambda text: text.replace("\x01", "\n")),
+        (
+            short_cut,
+            "_without_boxes",
+            lambda text: text.replace("\x01", "\n").replace("\x02", "\n\n").replace("\x07", ""),
+        ),
+        (short_cut, "_without_tables", lambda text: text.replace("\x04", "\x01").replace("\x05", "\n")),
+        (short_cut, "unescape", lambda text: text.replace("&amp;", "&").replace("&lt;", "<").replace("&nbsp;", "\xa0")),
+        (short_cut, "_is_for_the_walk", lambda *_: False),
+        (marks, "attributes_of", lambda _: {}),
+        (marks, "NOT_IN_TEXTS", ""),
+        (marks, "WRITTEN", marks.WRITTEN[1:]),
+        (marks, "_FOR_THE_WALK", frozenset()),
+        (marks, "_MARKS_IN_TABLES", {**marks._MARKS_IN_TABLES, "table-caption": ("\x01", "\x01")}),
+        (marks, "_MARKS_BY_DISPLAY", {**marks._MARKS_BY_DISPLAY, "inline-block": ("", "")}),
+        (styled, "_shown", lambda text, style: "" if style is None else text),
+        (styled, "transform_case", lambda text, _: text),
+        (styled, "_KEEP_SPACES", frozenset({"pre"})),
         (tree, "_READ_OTHERWISE", ()),
         (tree, "with_plain_rules_applied", parse_to_write),
         (stylesheet, "_rules_of", lambda _: []),
         (innertext, "collapse", lambda text: text),
         (innertext, "_MORE_THAN_WORDS", "<"),
     ],
-    ids=range(15),
+    ids=range(20),
 )
 def test_a_mistake_in_a_short_cut_is_found(
     monkeypatch: pytest.MonkeyPatch, module: object, place: str, mistake: object
@@ -355,7 +366,7 @@ def test_a_mistake_in_a_short_cut_is_found(
 
 @pytest.mark.parametrize(("tag", "mark"), [("li", ""), ("img", ""), ("/p", "\x01"), ("tr", ""), ("br", "\x01")])
 def test_a_wrong_mark_is_found(monkeypatch: pytest.MonkeyPatch, tag: str, mark: str) -> None:
-    monkeypatch.setitem(fast._marks, tag, mark)
+    monkeypatch.setitem(marks.by_tag, f"{tag}>", mark)
     assert any(map(reads_otherwise, sample(COMMON, seed=1, count=2_000, longest=10)))
 
 
@@ -382,10 +393,10 @@ def test_a_mistake_in_the_walk_is_found(monkeypatch: pytest.MonkeyPatch, place: 
         ("/p", "\x02"),
         ('p class="MsoNormal"', "\x02"),
         ('p style="margin:0"', "\x02"),
-        ('p style="display:none"', "<"),
-        ('p style="visibility:inherit"', "<"),
-        ('p hidden=""', "<"),
-        ("pre", "<"),
+        ('p style="display:none"', ">"),
+        ('p style="visibility:inherit"', ">"),
+        ('p hidden=""', ">"),
+        ("pre", ">"),
         ("o:p", ""),
         ("table", "\x04"),
         ("/table", "\x01"),
@@ -394,8 +405,14 @@ def test_a_mistake_in_the_walk_is_found(monkeypatch: pytest.MonkeyPatch, place: 
         ("/td", ""),
         ("tr", "\x05"),
         ("img", "\x07"),
-        ('input type="hidden"', "<"),
-        ("caption", "<"),
+        ('input type="hidden"', ""),
+        ("caption", "\x08"),
+        ("/caption", "\x08"),
+        ('a style="display:inline-block"', ">"),
+        ('h2 style="text-transform:uppercase"', ">"),
+        ('img style="display:block"', "\x01"),
+        ('p style="float:left"', "<"),
+        ('table align="center"', "\x04"),
         ("form", "<"),
         ("q", "\x07"),
         ("textarea", "<"),
@@ -406,13 +423,16 @@ def test_a_mistake_in_the_walk_is_found(monkeypatch: pytest.MonkeyPatch, place: 
     ],
 )
 def test_what_a_tag_means(tag: str, mark: str) -> None:
-    assert fast._marks[tag] == mark
+    assert marks.by_tag[f"{tag}>"] == mark
 
 
 def test_few_tags_are_remembered_and_no_long_ones() -> None:
-    for number in range(fast._MOST_REMEMBERED + 10):
-        assert fast._marks[f'font size="{number}"'] == ""
-        assert len(fast._marks) <= fast._MOST_REMEMBERED
-    known = len(fast._marks)
-    assert fast._marks[f'a href="{"x" * 500}"'] == ""
-    assert len(fast._marks) == known
+    for number in range(marks.MOST_TAGS + 10):
+        assert marks.by_tag[f'font size="{number}">'] == ""
+        assert len(marks.by_tag) <= marks.MOST_TAGS
+    known = len(marks.by_tag)
+    assert marks.by_tag[f'a href="{"x" * 500}">'] == ""
+    assert len(marks.by_tag) == known
+    before = styled._remembered.cache_info().currsize
+    assert inner_text(f'<i hidden>a</i><a href="{"x" * 500}">b</a>') == "b"
+    assert styled._remembered.cache_info().currsize == before + 1

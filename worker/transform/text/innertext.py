@@ -28,9 +28,9 @@ from worker.transform.text.boxes import (
     kind_of,
     root_kind,
 )
-from worker.transform.text.fast import fast_text
+from worker.transform.text.fast.short_cut import fast_text
 from worker.transform.text.parse import well_formed
-from worker.transform.text.tree import tree_by_lexbor, tree_of
+from worker.transform.text.tree import quick_tree, tree_by_lexbor, tree_of
 from worker.transform.text.whitespace import SPACES, InlineFlow, Results, collapse, join, transform_case
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ def inner_text(html: str) -> str:
     html = well_formed(html)
     if not any(map(html.__contains__, _MORE_THAN_WORDS)):
         return collapse(html).strip(" ")
-    tree = tree_of(html)
-    text = None if tree.written is None else fast_text(tree.written)
-    return text_of(tree) if text is None else text
+    quick = quick_tree(html)
+    text = None if quick is None else fast_text(quick.inner_html)
+    return text_of(tree_of(html, quick)) if text is None else text
 
 
 def walked_text(html: str) -> str:
@@ -68,7 +68,7 @@ def walked_text(html: str) -> str:
 
 def text_of(body: Tree) -> str:
     """Return the text of a body by the standard's steps."""
-    root, style, _ = body
+    root, style = body
     if style.display == "none":
         return root.text  # step 1: what is not rendered gives all its text
     return _Walk().text(root, style)

@@ -36,6 +36,8 @@ def parse_to_write(html: str) -> Element:
 
 def well_formed(text: str) -> str:
     """Return the text as a parser takes it: a lone surrogate is U+FFFD."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -23,26 +23,24 @@ _READ_ATTRIBUTES = ("align", "controls", "data", "hidden", "open", "type")
 
 
 class Tree(NamedTuple):
-    """A body as the children of `root`, and the style of the block that it stands in.
-
-    `written` is the same as the HTML standard's fragment serialisation has it, or None if it was not asked for.
-    """
+    """A body as the children of `root`, and the style of the block that it stands in."""
 
     root: Element
     style: Style
-    written: str | None = None
 
 
-def tree_of(html: str) -> Tree:
-    """Return the tree of a well-formed body, read by the parser that is fast if that one is right, too."""
-    has_rules = "{" in html and has_rules_about_text(html)
-    root = with_plain_rules_applied(html) if has_rules else parse_to_write(html)
-    if root is None or "\x00" in html:
+def quick_tree(html: str) -> Element | None:
+    """Return the tree of a well-formed body by the parser that is fast, or None if it takes lexbor's selectors."""
+    if "\x00" in html:
+        return None
+    return with_plain_rules_applied(html) if "{" in html and has_rules_about_text(html) else parse_to_write(html)
+
+
+def tree_of(html: str, quick: Element | None) -> Tree:
+    """Return the tree of a well-formed body: its `quick_tree` where both parsers make the same, else lexbor's."""
+    if quick is None or any(map(quick.inner_html.__contains__, _READ_OTHERWISE)):
         return tree_by_lexbor(html)
-    written = root.inner_html
-    if any(map(written.__contains__, _READ_OTHERWISE)):
-        return tree_by_lexbor(html)
-    return Tree(root, ROOT, written)
+    return Tree(quick, ROOT)
 
 
 def tree_by_lexbor(html: str) -> Tree:

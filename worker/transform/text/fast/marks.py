@@ -1,0 +1,166 @@
+r"""What a tag does to the text, as one character.
+
+| mark        | stands for                                 | becomes                                        |
+|-------------|--------------------------------------------|------------------------------------------------|
+| none        | inline tag; end of a cell, row, section    | nothing                                        |
+| `BLOCK`     | edge of a block                            | in a run of edges: one line feed               |
+| `PARAGRAPH` | edge of a `p`                              | in a run of edges: two line feeds              |
+| `BREAK`     | `br`                                       | a line feed                                    |
+| `TABLE`     | start of a table                           | edge of a block                                |
+| `CAPTION`   | edge of a caption, first in its table      | edge of a block                                |
+| `ROW`       | start of a row                             | line feed; nothing behind a `TABLE`, `CAPTION` |
+| `CELL`      | start of a cell                            | tab, nothing in the row's first cell           |
+| `BOX`       | picture, input; both ends of a `q`         | nothing, but the spaces around it stay         |
+| `INSIDE`    | start of an inline block                   | nothing, the spaces before it stay             |
+| `OUTSIDE`   | end of an inline block                     | nothing, the spaces behind it stay             |
+| `KEPT`      | a space, line feed, tab in a `pre`         | itself                                         |
+| `BY_STYLE`  | start tag of what is hidden, a `pre`, …    | what `styled` makes of it                      |
+| `WALK`      | what no mark stands for                    |                                                |
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from turbohtml import unescape
+
+from worker.transform.text.boxes import ATOMIC, BREAK_OPPORTUNITY, INLINE, LINE_BREAK, NOT_RENDERED, QUOTATION, kind_of
+from worker.transform.text.boxes import BLOCK as BLOCK_BOX
+from worker.transform.text.css import TEXT_PROPERTIES, declarations
+from worker.transform.text.style import ROOT, is_read
+from worker.transform.text.user_agent_css import PREFORMATTED, UA_DISPLAY
+
+if TYPE_CHECKING:
+    from worker.transform.text.boxes import Kind
+
+BLOCK, PARAGRAPH, BREAK, TABLE, ROW, CELL, BOX, CAPTION = "\x01\x02\x03\x04\x05\x06\x07\x08"
+INSIDE, OUTSIDE = "\x0e\x0f"
+KEPT = {" ": "\x10", "\n": "\x11", "\t": "\x12"}
+BY_STYLE, WALK = ">", "<"  # no text has them: there they are `&gt;` and `&lt;`
+BOXES = BOX + INSIDE + OUTSIDE
+WRITTEN = ((BOX, ""), (INSIDE, ""), (OUTSIDE, ""), *((mark, kept) for kept, mark in KEPT.items()))
+NOT_IN_TEXTS = (BLOCK, PARAGRAPH, BREAK, TABLE, ROW, CELL, BOX, CAPTION, "\f", "\u200b")
+"""Marks, and what the walk treats apart."""
+ONLY_BY_STYLE = (INSIDE, OUTSIDE, *KEPT.values())
+"""Marks, too, but for those only where styles say something."""
+
+_VOID_NAMES = """
+    area base basefont bgsound br col embed frame hr img input keygen link meta param source track wbr
+"""
+VOID = frozenset(_VOID_NAMES.split())
+"""Elements that are written without an end tag (HTML standard §13.3)."""
+
+_PARTS = re.compile(r"/?([a-z][-a-z0-9:_.]*)(?: [^ \"=<>/]+=\"[^\"]*\")*>")
+_ATTRIBUTE = re.compile(' ([^ "=<>/]+)="([^"]*)"')
+MOST_TAGS, MOST_CHARACTERS = 4096, 200
+"""How many tags are remembered, and up to which length."""
+# What is not in a table (a form), what parsers differ in, and what holds text that is not written as text is.
+_WALK_NAMES = """
+    form iframe isindex math noembed noframes noscript plaintext script select style svg template title xmp
+"""
+_FOR_THE_WALK = frozenset(_WALK_NAMES.split())
+_COLLAPSE = frozenset({"normal", "nowrap"})
+_SPACES, _CASES = _COLLAPSE | {"pre", "pre-line", "pre-wrap"}, frozenset({"none", "uppercase", "lowercase"})
+_MARKS_BY_DISPLAY = {
+    "inline": ("", ""),
+    "inline-block": (INSIDE, OUTSIDE),
+    "block": (BLOCK, BLOCK),
+    "flow-root": (BLOCK, BLOCK),
+    "list-item": (BLOCK, BLOCK),
+}
+_MARKS_IN_TABLES = {
+    "table": (TABLE, BLOCK),
+    "table-caption": (CAPTION, CAPTION),
+    "table-row": (ROW, ""),
+    "table-cell": (CELL, ""),
+    "table-header-group": ("", ""),
+    "table-row-group": ("", ""),
+    "table-footer-group": ("", ""),
+}
+_FOR_THE_WALK_TO_DO = (WALK, WALK)
+
+
+class _ByTag(dict[str, str]):
+    """Marks by tag, without its `<`. So many are remembered at most, and no long one."""
+
+    def __missing__(self, tag: str) -> str:
+        """Find out the mark of a tag."""
+        mark = _mark_of(tag)
+        if len(tag) <= MOST_CHARACTERS:
+            if len(self) >= MOST_TAGS:
+                self.clear()
+            self[tag] = mark
+        return mark
+
+
+by_tag = _ByTag()
+
+
+def _mark_of(tag: str) -> str:
+    parts = _PARTS.fullmatch(tag)
+    if parts is None:
+        return WALK
+    name = parts[1]
+    plain = kind_of(name, {}, ROOT)
+    if tag.startswith("/"):
+        return edges(name, plain)[1]
+    attributes = attributes_of(tag)
+    if any("inherit" in value for value in attributes.values()):
+        return BY_STYLE
+    kind = kind_of(name, attributes, ROOT)
+    start = edges(name, kind)[0]
+    says_nothing = kind.style is plain.style and kind.role == plain.role
+    is_usual = start != INSIDE and kind.role != NOT_RENDERED and name not in PREFORMATTED
+    return start if start == WALK or name in VOID or (says_nothing and is_usual) else BY_STYLE
+
+
+def name_of(tag: str) -> str:
+    """Return the name in a start tag."""
+    return tag.partition(" ")[0].rstrip(">")
+
+
+def attributes_of(tag: str) -> dict[str, str]:
+    """Return the attributes of a start tag that text depends on."""
+    name = name_of(tag)
+    found = {attribute: unescape(value) for attribute, value in _ATTRIBUTE.findall(tag) if is_read(name, attribute)}
+    if "style" in found and all(one.name not in TEXT_PROPERTIES for one in declarations(found["style"])):
+        del found["style"]
+    return found
+
+
+def edges(name: str, kind: Kind) -> tuple[str, str]:
+    """Return the marks of the start and of the end of an element; twice WALK if it takes more than these."""
+    style = kind.style
+    if name in _FOR_THE_WALK or style.out_of_flow or not style.visible:
+        return _FOR_THE_WALK_TO_DO
+    if style.white_space not in _SPACES or style.text_transform not in _CASES:
+        return _FOR_THE_WALK_TO_DO
+    if kind.role == NOT_RENDERED:
+        return "", ""
+    if kind.role:
+        return _edges_by_role(name, kind)
+    in_tables = _MARKS_IN_TABLES.get(UA_DISPLAY.get(name, ""))
+    if in_tables is not None:
+        is_plain = style.display == UA_DISPLAY[name] and style.white_space in _COLLAPSE
+        return in_tables if is_plain else _FOR_THE_WALK_TO_DO
+    start, end = _MARKS_BY_DISPLAY.get(style.display, _FOR_THE_WALK_TO_DO)
+    if name in VOID and end == OUTSIDE:
+        return BOX, ""
+    if kind.line_breaks == 2:
+        return (PARAGRAPH, PARAGRAPH) if start == BLOCK else _FOR_THE_WALK_TO_DO
+    return start, end
+
+
+def _edges_by_role(name: str, kind: Kind) -> tuple[str, str]:
+    if kind.role == LINE_BREAK:
+        return BREAK, ""
+    if kind.role == BREAK_OPPORTUNITY:
+        return "", ""
+    if kind.role == QUOTATION and kind.placement == INLINE:
+        return BOX, BOX
+    if name in {"img", "input"} and kind.placement == ATOMIC:
+        return BOX, ""
+    if name == "img" and kind.placement == BLOCK_BOX and kind.line_breaks == 1:
+        return BLOCK, ""
+    return _FOR_THE_WALK_TO_DO
