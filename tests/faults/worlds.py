@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 # For what never ends. On a busy machine even a sound answer may come too late: it is asked for again then.
 BOUNDS = Bounds(connect_s=2, read_s=0.3, total_s=0.6)
+VACUUM_EVERY = 25
+"""How often the tables are emptied before what was deleted is cleaned up: no autovacuum runs in tests."""
 
 
 @dataclass(slots=True)
@@ -55,6 +57,7 @@ class World:
     database: asyncpg.Connection
     clock: FakeClock = field(default_factory=FakeClock)
     bounds: Bounds = BOUNDS
+    replaced: int = 0
 
     @property
     def connect(self) -> Connect:
@@ -114,6 +117,9 @@ class World:
             # Without triggers, so that the order of the tables does not matter to their foreign keys.
             await self.database.execute("SET LOCAL session_replication_role = replica")
             await self.database.execute(";".join([*deletes, *inserts, *numbers]))
+        self.replaced += 1
+        if self.replaced % VACUUM_EVERY == 0:
+            await self.database.execute("VACUUM")
 
 
 async def _tables(database: asyncpg.Connection) -> list[str]:
