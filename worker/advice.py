@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 ACCEPT_ROSTER = "message-mirror sync --accept-roster"
 ACCEPT_DELETIONS = "message-mirror sync --accept-deletions"
 
-# The gravest first: what needs a person before what another run mends. `{again}` stands for the command that asks for
-# the same again, `{believe}` for the one that accepts deletions; `http_4xx` for every number of that hundred that has
-# no row of its own.
+# The gravest first: what needs a person comes before what another run repairs. `{again}` stands for the command that
+# asks for the same again, `{believe}` for the one that accepts deletions. `http_4xx` stands for every number of that
+# hundred that has no row of its own.
 TABLE: tuple[tuple[str, str], ...] = (
     (
         "http_401 http_403",
@@ -44,7 +44,7 @@ TABLE: tuple[tuple[str, str], ...] = (
         "too_many too_many_missing source_unreliable",
         "look at the source. If the messages are meant to be gone: {believe}.",
     ),
-    ("unknown_host proxy tls certificate not_http", "message-mirror check, then mend what it names, then {again}."),
+    ("unknown_host proxy tls certificate not_http", "message-mirror check, then correct what it names, then {again}."),
     (
         "timeout connection truncated http_408 http_425 http_429 http_5xx",
         "{again}. If it stays: set or lower MIRROR_RATE and MIRROR_CONCURRENCY, and look at the network.",
@@ -57,7 +57,10 @@ TABLE: tuple[tuple[str, str], ...] = (
         "hides_messages",
         "{again} at a quieter hour. If it stays: message-mirror backfill, which also reads the patients' searches.",
     ),
-    ("defect", "report the log's line `our own code failed`, which holds no words. A version that is mended: {again}."),
+    (
+        "defect",
+        "report the log's line `our own code failed`, which quotes no patient. With a corrected version: {again}.",
+    ),
     ("results_not_whole too_few_entries too_many_entries", "{again} at a quieter hour. If it stays, ask Canvas."),
     (
         "total_changed pages_changed passes_differ totals_differ",
@@ -72,10 +75,10 @@ _ROW_OF = {word: number for number, (words, _) in enumerate(TABLE) for word in w
 
 
 def advise(reasons: Iterable[str], again: str, believe: str = ACCEPT_DELETIONS) -> dict[str, str]:
-    """Return what to do: the sentence of each row that a reason is in → those reasons, the gravest row first.
+    """Return what to do: sentence → the reasons that it is for, the gravest first.
 
-    `again` is the command that asks for the same again, `believe` the one that accepts deletions. What has no row is
-    asked for again. The reasons of a row are joined by commas, for people.
+    `again` is the command that asks for the same again, `believe` the one that accepts deletions. For a reason without
+    a row the sentence is `again`. The reasons of a row are joined by commas, for people.
     """
     rows: dict[int, list[str]] = {}
     for reason in dict.fromkeys(reasons):

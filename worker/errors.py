@@ -1,7 +1,7 @@
 """Every error of the mirror: one flat tree, each with its exit code, for a person who has to act on it.
 
-`what` happened, what is `safe`, and the `next` thing to type. None of the three ever holds a patient's words, names or
-references: whoever raises one passes only what is fit for a log.
+An error says `what` happened, what is `safe`, and what to type `next`. None of the three may hold a patient's words,
+names or references: code that raises an error passes only texts that are fit for a log.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class MirrorError(Exception):
         self.next = next
 
     def told(self) -> str:
-        """Return what a person gets to read, a line each: what happened, what is safe, what to type next."""
+        """Return the text for a person, a line each: what happened, what is safe, what to type next."""
         safe, next_step = (
             (f"\n  Safe: {self.safe}" if self.safe else ""),
             (f"\n  Next: {self.next}" if self.next else ""),
@@ -38,7 +38,7 @@ class MirrorError(Exception):
 
 
 class SettingsError(MirrorError):
-    """A setting or an argument is missing or wrong. Most are found before anything happens; others say what is safe."""
+    """A setting or an argument is missing or wrong. Most are found before anything is read; others say what is safe."""
 
     exit_code = EXIT_USAGE
 
@@ -47,7 +47,7 @@ class SettingsError(MirrorError):
 
 
 class AccessRefused(MirrorError):
-    """The source answers, and does not let us in: wrong credentials (401) or scopes (403)."""
+    """The source answers, but refuses our credentials (401) or scopes (403)."""
 
     exit_code = EXIT_USAGE
 
@@ -65,7 +65,7 @@ class SourceAway(MirrorError):
 
 
 class PageFailed(MirrorError):
-    """One page cannot be had or read though the source is there. Fails its walk, not the run.
+    """One page cannot be fetched or read although the source answers. It ends its walk, not the run.
 
     `reason` is a word for the ledger, such as `http_500` or `not_json`. `codes` are the issue types by which the source
     itself refused the request (FHIR R4 value set issue-type): `not-found`, `forbidden` … Empty if it did not.
@@ -84,7 +84,7 @@ class WarehouseAway(MirrorError):
 
 
 class WarehouseRefused(MirrorError):
-    """The warehouse answers, and what we asked cannot be done there (rights, schema, disk)."""
+    """The warehouse answers, but cannot do what we asked (rights, schema, disk)."""
 
     exit_code = EXIT_WAREHOUSE
 
@@ -97,8 +97,8 @@ class WarehouseWentBack(MirrorError):
     def __init__(self) -> None:
         super().__init__(
             "The warehouse has lost this run: a standby that lagged behind has taken over.",
-            safe="What the standby had received is kept. What was landed since is lost there.",
-            next="The same command again: whatever Canvas still has is landed anew.",
+            safe="What the standby had received is kept. What was landed after that is lost there.",
+            next="Run the same command again: it lands everything that Canvas still has.",
         )
 
 
@@ -115,7 +115,7 @@ class MigrationError(MirrorError):
 
 
 class ReaderFailed(MirrorError):
-    """The process that reads large bodies cannot be started here."""
+    """The process that reads large bodies cannot be started on this host."""
 
 
 class RunLocked(MirrorError):
@@ -125,7 +125,7 @@ class RunLocked(MirrorError):
 
 
 class LeaseLost(MirrorError):
-    """The lease on a search passed to another worker while it was walked; nothing of this walk may be finished."""
+    """Another worker got the lease on a search while it was walked. Nothing of this walk may be landed any more."""
 
 
 class Interrupted(MirrorError):

@@ -1,4 +1,4 @@
-"""How the values of settings are read and checked. Each function raises SettingsError that names the variable."""
+"""Reads and checks the values of settings. Each function raises a SettingsError that names the variable."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from worker.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What Canvas documents is "10/26/2022 @ 17:00 PST" on a day of daylight time: it names one of these two instants.
+# Canvas documents "10/26/2022 @ 17:00 PST", but that day was in daylight time. So it means one of these two instants.
 CUTOFF = datetime(2022, 10, 27, 0, 0, tzinfo=UTC)
 CUTOFF_UNTIL = datetime(2022, 10, 27, 1, 0, tzinfo=UTC)
 LONGEST = timedelta(days=3660)
-# Words that PostgreSQL, 15 to 18, takes for no name unless it is quoted.
+# Words that PostgreSQL 15 to 18 accepts as a name only in quotes.
 _RESERVED = """
     all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation
     column concurrently constraint create cross current_catalog current_date current_role current_schema
@@ -37,23 +37,23 @@ _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret's whereabouts. `read()` returns it as it is now; it never shows in a repr."""
+    """Where a secret is. `read()` returns its present value. A repr never shows it."""
 
     variable: str
     value: str | None = None
     file: Path | None = None
 
     def read(self) -> str:
-        """Return the secret, from its file anew each time. Raises SettingsError if the file cannot be read."""
+        """Return the secret; if it is in a file, read the file each time. Raises SettingsError if that fails."""
         if self.file is None:
             return self.value or ""
         try:
-            return self.file.read_text(encoding="utf-8-sig").strip()  # some editors begin a file with a mark
+            return self.file.read_text(encoding="utf-8-sig").strip()  # some editors begin a file with a byte order mark
         except UnicodeDecodeError:
             raise SettingsError(
                 f"{self.variable}_FILE cannot be read: it is not text in UTF-8.",
                 safe="What was landed is kept; nothing more was read.",
-                next=f"Write the file in {self.variable}_FILE anew, in UTF-8 (PowerShell: -Encoding utf8).",
+                next=f"Write the file in {self.variable}_FILE again, in UTF-8 (PowerShell: -Encoding utf8).",
             ) from None
         except OSError as error:
             raise SettingsError(
@@ -68,7 +68,7 @@ class Secret:
 
 
 def secret(env: Mapping[str, str], variable: str) -> Secret | None:
-    """Return the secret that a variable, or the file that its `…_FILE` names, holds; None if neither is set."""
+    """Return the secret in a variable, or in the file that its `…_FILE` names; None if neither is set."""
     value, path = env.get(variable, "").strip(), env.get(f"{variable}_FILE", "").strip()
     if value and path:
         raise SettingsError(f"Both {variable} and {variable}_FILE are set.", next="Unset one of them.")
@@ -115,16 +115,16 @@ def is_loopback(url: str) -> bool:
 
 
 def schema(text: str) -> str:
-    """Return a name that needs no quotes in SQL, with room for `_ops` behind it, and that is nobody's `_ops`."""
+    """Return a name that needs no quotes in SQL, has room for `_ops` after it, and does not end in `_ops` itself."""
     if text.endswith("_ops") or text in RESERVED:
         raise SettingsError(
-            "WAREHOUSE_SCHEMA must not end in _ops, as the worker's own schemas do, nor be a word of SQL.",
-            next="Set WAREHOUSE_SCHEMA=canvas_north, say.",
+            "WAREHOUSE_SCHEMA must not be a word of SQL, or end in _ops, as the worker's own schemas do.",
+            next="For example: WAREHOUSE_SCHEMA=canvas_north.",
         )
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,40}", text) or text.startswith("pg_") or text == "information_schema":
         raise SettingsError(
             "WAREHOUSE_SCHEMA must be a plain name: lower-case letters, digits and underscores, at most 41.",
-            next="Set WAREHOUSE_SCHEMA=canvas_north, say.",
+            next="For example: WAREHOUSE_SCHEMA=canvas_north.",
         )
     return text
 
@@ -132,7 +132,7 @@ def schema(text: str) -> str:
 def whole_number(variable: str, text: str) -> int:
     """Return a number from 1 to 1000."""
     if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= 1000:
-        raise SettingsError(f"{variable} must be a whole number from 1 to 1000.", next=f"Set {variable}=16, say.")
+        raise SettingsError(f"{variable} must be a whole number from 1 to 1000.", next=f"For example: {variable}=16.")
     return int(text)
 
 
@@ -142,7 +142,7 @@ def rate(text: str | None) -> float | None:
         return None
     if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) <= 0:
         raise SettingsError(
-            "MIRROR_RATE must be a number above 0 (requests per second).", next="Set MIRROR_RATE=5, say."
+            "MIRROR_RATE must be a number above 0 (requests per second).", next="For example: MIRROR_RATE=5."
         )
     return float(text)
 
@@ -153,14 +153,17 @@ def duration(variable: str, text: str) -> timedelta:
     duration = timedelta(seconds=float(match[1]) * _UNIT_S[match[2] or "s"]) if match else None
     if duration is None or duration > LONGEST:
         raise SettingsError(
-            f"{variable} must be a duration: a number with s, m, h or d (seconds if bare), at most 10 years.",
-            next=f"Set {variable}=10m, say.",
+            f"{variable} must be a duration: a number followed by s, m, h or d (seconds without), at most 10 years.",
+            next=f"For example: {variable}=10m.",
         )
     return duration
 
 
 def cutoff(text: str | None) -> tuple[datetime, datetime]:
-    """Return from when on bodies may be HTML, and from when on they are: two instants in UTC, one if it was set."""
+    """Return two instants in UTC: the one from which bodies may be HTML, and the one from which they are.
+
+    The two are equal if the setting names one.
+    """
     if text is None:
         return CUTOFF, CUTOFF_UNTIL
     try:
@@ -171,7 +174,7 @@ def cutoff(text: str | None) -> tuple[datetime, datetime]:
     if instant is None:
         raise SettingsError(
             "MIRROR_CUTOFF must be an ISO 8601 instant with its offset.",
-            next="Set MIRROR_CUTOFF=2022-10-27T00:00:00Z, say.",
+            next="For example: MIRROR_CUTOFF=2022-10-27T00:00:00Z.",
         )
     return instant, instant
 
@@ -182,12 +185,12 @@ def zone(text: str) -> ZoneInfo:
         return ZoneInfo(text)
     except (KeyError, ValueError, OSError):
         raise SettingsError(
-            "MIRROR_TIME_ZONE is not an IANA time zone.", next="Set MIRROR_TIME_ZONE=America/Los_Angeles, say."
+            "MIRROR_TIME_ZONE is not an IANA time zone.", next="For example: MIRROR_TIME_ZONE=America/Los_Angeles."
         ) from None
 
 
 def cron(variable: str, text: str | None) -> str | None:
-    """Return a cron expression of five fields, None for none; `worker.service.cron` reads them."""
+    """Return a cron expression of five fields, or None. `worker.service.cron` reads the fields."""
     if text is not None and len(text.split()) != 5:
         raise SettingsError(
             f"{variable} must be a cron expression of five fields, in UTC.", next=f"Set {variable}='0 2 * * *'."
@@ -196,11 +199,11 @@ def cron(variable: str, text: str | None) -> str | None:
 
 
 def ignored(variable: str, text: str) -> tuple[str, ...]:
-    """Return top-level elements and URLs, of which there are none that a column comes from."""
+    """Return top-level elements and URLs. Elements from which a column is made are refused."""
     items = tuple(text.replace(",", " ").split())
     for item in items:
         if item in _SEEN_ELEMENTS:
-            raise SettingsError(f"{variable} names {item}, which analysts see.", next=f"Take {item} out of it.")
+            raise SettingsError(f"{variable} names {item}, which analysts see.", next=f"Remove {item} from it.")
         if not re.fullmatch(r"_?[a-z][A-Za-z]*|[a-z]+:\S{4,}", item):
             raise SettingsError(
                 f"{variable} names neither an element of a Communication nor a URL.",
@@ -210,12 +213,12 @@ def ignored(variable: str, text: str) -> tuple[str, ...]:
 
 
 def file(variable: str, text: str | None) -> Path | None:
-    """Return the path of a file that is there."""
+    """Return the path of a file that exists."""
     if text is None:
         return None
     try:
         found = Path(text).is_file()
-    except OSError:  # a directory on the way that this user may not enter
+    except OSError:  # this user may not enter a directory of the path
         found = False
     if not found:
         raise SettingsError(

@@ -1,7 +1,7 @@
 """Settings from the environment, checked once at the start.
 
-`KNOWN` is the whole list: the help text and `check` are made from it, and tests hold the README's table and
-`deploy/env.example` against it. A secret is kept as a `Secret` and read when it is needed, so that a rotated `…_FILE`
+`KNOWN` is the whole list. The help text and `check` are made from it, and tests compare the README's table and
+`deploy/env.example` with it. A secret is kept as a `Secret` and read when it is needed, so that a rotated `…_FILE`
 needs no restart.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One setting: its variable, what it means, what holds if it is unset, and whether `…_FILE` may stand in."""
+    """One setting: its variable, its meaning, its default, and whether `…_FILE` may be set instead."""
 
     variable: str
     meaning: str
@@ -68,7 +68,7 @@ KNOWN = (
 FIRST_PATIENCE = timedelta(seconds=10)
 """How long the warehouse, or under `check` the source, may stay away before its first answer."""
 SOURCE_FIRST_PATIENCE = timedelta(seconds=60)
-"""How long the source may stay away before its first answer in a job: a firewall's minute is not to cost the night."""
+"""How long the source may stay away before its first answer in a job: a firewall must not cost the night."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Settings:
         return self.instance
 
     def need_warehouse_place(self) -> None:
-        """Refuse to look for patients' data, or to put them, where nobody chose to. Raises SettingsError."""
+        """Raise SettingsError if nobody chose the place where patients' data are read or written."""
         if self.dsn is not None or self.warehouse_dir_chosen:
             return
         if self.fhir_url is None:
@@ -132,7 +132,7 @@ class Settings:
         if not values.is_loopback(self.fhir_url):
             raise SettingsError(
                 "Neither WAREHOUSE_DSN nor WAREHOUSE_DIR is set, and the source is a real one.",
-                safe="Nothing was read and nothing written: patients' data only go to a place that somebody chose.",
+                safe="Nothing was read or written: patients' data go only to a place that somebody chose.",
                 next="Set WAREHOUSE_DSN to your PostgreSQL, or WAREHOUSE_DIR to a directory for the embedded one.",
             )
 
@@ -172,12 +172,12 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def log_form(environ: Mapping[str, str]) -> str:
-    """Return `json` if that is asked for, `console` otherwise, whatever else is wrong with the settings."""
+    """Return `json` if MIRROR_LOG asks for it, else `console`, even if other settings are wrong."""
     return "json" if environ.get("MIRROR_LOG", "").strip() == "json" else "console"
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """Name the variables that look like ours and are not: most often a typing error."""
+    """Return the variables that look like ours but are unknown, in most cases because of a typing error."""
     known = {k.variable for k in KNOWN} | {f"{k.variable}_FILE" for k in KNOWN if k.secret}
     return sorted(v for v in environ if v.startswith(("CANVAS_", "WAREHOUSE_", "MIRROR_")) and v not in known)
 

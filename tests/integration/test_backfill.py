@@ -247,7 +247,7 @@ async def test_an_interrupted_backfill_goes_on(database_dsn: str, database: asyn
         finished = watch.searches[:]
         assert len(finished) == 5
 
-        # Another selection neither takes it up nor closes it.
+        # Another selection neither resumes nor closes it.
         watch.answers = None
         other = await run_command(variables, "backfill", "--practitioner", PRACTITIONER)
         assert other.code == 0, other.err
@@ -275,7 +275,7 @@ async def test_restart_begins_anew(database_dsn: str, database: asyncpg.Connecti
         died = await run_command(environment(server.url, database_dsn, MIRROR_CONCURRENCY="1"), "backfill", "--restart")
         assert died.code == 3
         assert "the same command again" in died.err
-        assert died.err.endswith(" Without --restart it goes on with what was begun.\n")
+        assert died.err.endswith(" Without --restart it resumes what was begun.\n")
         watch.answers = None
         watch.searches.clear()
         done = await run_command(environment(server.url, database_dsn), "backfill", "--restart")

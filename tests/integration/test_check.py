@@ -43,9 +43,9 @@ async def test_check_of_a_healthy_set_up(server: SandboxServer, database_dsn: st
     assert (finished.code, finished.err) == (EXIT_OK, "")
     lines = finished.out.splitlines()
     assert all(line.startswith("✓ ") for line in lines), finished.out
-    assert "✓ the source's settings are sound; the instance is loopback" in lines
+    assert "✓ the source's settings are valid; the instance is loopback" in lines
     assert "✓ the roster lists 3 active and 1 inactive practitioners" in lines
-    assert "✓ the source lists patients, as verify and backfill need" in lines
+    assert "✓ the source lists patients, which verify and backfill need" in lines
     assert "✓ schema canvas is up to date" in lines
 
 
@@ -54,7 +54,7 @@ async def test_check_names_what_is_worth_a_look(
 ) -> None:
     finished = await run_command(environment(server.url, database_dsn, MIRROR_RATES="5"), "check")
     assert finished.code == EXIT_OK
-    assert "! MIRROR_RATES is set, but no setting of that name exists. — Look for a typing error." in finished.out
+    assert "! MIRROR_RATES is set, but no setting of that name exists. — Check its spelling." in finished.out
     assert re.search(r"^! schema canvas: \d+ files to apply — ", finished.out, re.MULTILINE)
     assert await database.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'canvas%'") == 0
 
@@ -200,7 +200,7 @@ async def test_check_sees_a_role_that_may_read_and_not_write(
         variables = environment(server.url, f"{database_dsn}&role={role}")
         checked = await run_command(variables, "check")
         assert checked.code == EXIT_WAREHOUSE
-        assert re.search(r"^✗ schema canvas: this role may read it, and not write", checked.out, re.MULTILINE)
+        assert re.search(r"^✗ schema canvas: this role may read it, but not write", checked.out, re.MULTILINE)
         await database.execute(f"GRANT INSERT, UPDATE ON ALL TABLES IN SCHEMA canvas, canvas_ops TO {role}")
         assert (await run_command(variables, "check")).code == EXIT_OK
     finally:

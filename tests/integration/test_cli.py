@@ -446,7 +446,7 @@ async def test_a_sync_that_is_told_to_stop_is_taken_up_again(
         out, err = await process.communicate()
         assert (process.returncode, out) == (EXIT_SIGNAL, b"")
         assert b"Interrupted." in err
-        assert b"  Next: The same command takes it up again." in err
+        assert b"  Next: The same command resumes it." in err
         assert await database.fetchval("SELECT outcome FROM canvas_ops.run") is None
         done_before = set(walked)
         walked.clear()

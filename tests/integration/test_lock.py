@@ -110,11 +110,11 @@ async def test_a_second_run_says_who_holds_the_lock(
 @pytest.mark.parametrize(
     ("command", "advice"),
     [
-        ("backfill", "The same command takes it up again."),
-        ("backfill --restart", "The same command again. Without --restart it goes on with what was begun."),
-        ("backfill --dry-run", "The same command again."),
-        ("verify", "The same command takes its sync up again, and reads the rest anew."),
-        ("verify --no-sync", "The same command again."),
+        ("backfill", "The same command resumes it."),
+        ("backfill --restart", "Run the same command again. Without --restart it resumes what was begun."),
+        ("backfill --dry-run", "Run the same command again."),
+        ("verify", "The same command resumes its sync, and reads the rest again."),
+        ("verify --no-sync", "Run the same command again."),
     ],
 )
 async def test_after_a_signal_no_more_is_promised_than_is_so(
@@ -147,7 +147,7 @@ async def test_a_signal_ends_a_run_that_can_go_on(
         process.send_signal(number)
         _, err = await process.communicate()
         assert process.returncode == 130
-        assert "The same command takes it up again" in err.decode()
+        assert "The same command resumes it" in err.decode()
         await until(lambda: is_free(database))
         assert await database.fetchval("SELECT outcome FROM canvas_ops.run") is None
         gate.opened.set()

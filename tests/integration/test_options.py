@@ -155,7 +155,7 @@ async def test_a_backfill_says_how_many_of_those_named_it_did_not_find(database_
     async with SandboxServer(clinic) as server:
         done = await run_command(environment(server.url, database_dsn), *arguments)
         assert done.code == EXIT_OK, done.err
-        assert "2 of the 3 named: no message at the source" in done.out
+        assert "2 of the 3 named ids have no message at the source" in done.out
         found = await run_command(environment(server.url, database_dsn), "backfill", "--id", known)
         assert "not found" not in found.out
 
@@ -204,7 +204,7 @@ async def test_status_tells_a_run_under_way_from_one_that_died(database_dsn: str
     )
     died = await run_command(variables, "status")
     assert re.search(r"│ open +│", died.out), died.out
-    assert "nobody holds was abandoned" in died.out
+    assert "no process works on it: it was abandoned" in died.out
     async with open_warehouse(database_dsn, "canvas", FIRST_PATIENCE) as warehouse, run_lock(warehouse, "sync"):
         assert "The run lock is held by message-mirror sync" in (await run_command(variables, "status")).out
         held = json.loads((await run_command(variables, "status", "--json")).out)

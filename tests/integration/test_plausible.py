@@ -126,7 +126,7 @@ async def test_a_flood_into_quarantine_stays_one_until_it_is_accepted(
         result = await sync(settings)
         assert (result.outcome, result.why, result.sums.quarantined) == (Outcome.INCOMPLETE, ["quarantine"], new)
     typed = await run_command(variables, "sync")
-    assert "12 entries of earlier runs lie in quarantine, accepted by nobody." in typed.out
+    assert "12 entries of earlier runs are in quarantine and nobody accepted them." in typed.out
     assert typed.out.splitlines()[-1].endswith("message-mirror quarantine accept REASON.")
     accepted = await run_command(variables, "quarantine", "accept", "impossible_date")
     assert (accepted.code, accepted.err) == (EXIT_OK, "")
@@ -138,7 +138,7 @@ async def test_a_flood_into_quarantine_stays_one_until_it_is_accepted(
     told = json.loads((await run_command(variables, "status", "--json")).out)
     assert [(row["entries"], row["accepted"]) for row in told["quarantine"]] == [(12, 12)]
     again = await run_command(variables, "quarantine", "accept", "impossible_date")
-    assert again.out == "Nothing lies in quarantine for impossible_date that was not accepted before.\n"
+    assert again.out == "Every entry in quarantine for impossible_date was accepted before, or there is none.\n"
 
 
 async def test_what_comes_after_it_was_accepted_is_judged_by_itself(source: BareSource, database_dsn: str) -> None:

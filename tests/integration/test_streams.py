@@ -61,7 +61,7 @@ async def test_what_is_well_and_what_is_not_are_told_apart_in_every_encoding(
     finished = await run_command(environment(server.url, database_dsn) | latin, "check")
     lines = finished.out.splitlines()
     assert lines[0].startswith("failed MIRROR_NIGHTLY is never due")
-    assert "ok the source answers, and lets us search for messages" in lines
+    assert "ok the source answers, and lets this client search for messages" in lines
     assert finished.code == EXIT_USAGE
 
 

@@ -167,9 +167,9 @@ def test_a_verification_says_what_it_found_and_what_to_type_next(
         "  12,345 entries seen in the searches of 4 patients, 2 passes",
     ]
     assert lines[-1] == last
-    assert ("  What is missing may have been written while it was read; the next sync brings it." in lines) is (
-        "missing" in differences
-    )
+    assert (
+        "  Missing messages may have been written during the verification; then the next sync lands them." in lines
+    ) is ("missing" in differences)
 
 
 def test_where_no_passes_agreed_nothing_is_said_to_have_moved(capsys: pytest.CaptureFixture[str]) -> None:
@@ -323,7 +323,7 @@ def test_the_status_tells_why_searches_were_not_accepted(capsys: pytest.CaptureF
 @pytest.mark.parametrize(
     ("lock", "said"),
     [
-        (None, "An open run that nobody holds was abandoned"),
+        (None, "A run is open, but no process works on it: it was abandoned"),
         (
             {"holder": "message-mirror sync host:7", "since": NOON},
             "held by message-mirror sync host:7 since 2024-03-01",

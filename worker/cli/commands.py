@@ -1,7 +1,7 @@
 """The command line.
 
-Everything heavy is imported inside the commands, after the settings are read, so that `--help` and a wrong setting are
-answered at once.
+Everything heavy is imported inside the commands, after the settings are read, so that `--help` and a wrong setting get
+an answer at once.
 """
 
 from __future__ import annotations
@@ -44,8 +44,11 @@ class _WithSettings(local.Group):
                 [
                     ("0", "everything asked for was accepted"),
                     ("1", "closed with searches not accepted, or differences found"),
-                    ("2", "usage, settings or credentials; something else than FHIR at the source's URL"),
-                    ("3, 4", "source, warehouse could not be reached or stayed away"),
+                    (
+                        "2",
+                        "wrong usage, settings or credentials; something other than FHIR at the source's URL",
+                    ),
+                    ("3, 4", "the source (3) or the warehouse (4) could not be reached, or stayed away"),
                     ("75", "another run holds the lock"),
                     ("130", "SIGINT, SIGTERM or SIGHUP; a sync or backfill can be resumed"),
                 ]
@@ -60,7 +63,7 @@ def cli() -> None:
 
 @cli.command()
 @click.option(
-    "--quick", is_flag=True, help="First pages only; walk just the searches that look changed. Marks no deletions."
+    "--quick", is_flag=True, help="First pages only; walk only the searches that look changed. Marks no deletions."
 )
 @click.option("--accept-deletions", is_flag=True, help="Believe the source, however many messages are gone there.")
 @click.option("--accept-roster", is_flag=True, help="Believe the list of practitioners, however few it names.")
@@ -96,13 +99,13 @@ def sync(quick: bool, accept_deletions: bool, accept_roster: bool, as_json: bool
     "--patients-file",
     type=click.File("r", encoding="utf-8-sig", errors="replace"),
     metavar="FILE|-",
-    help="Only these patients': ids, one a line.",
+    help="Only messages of these patients: one id a line.",
 )
 @click.option("--id", "ids", multiple=True, metavar="ID", help="Only this message. May be repeated.")
 @click.option("--since", type=DAY, metavar="DATE", help="Land only what was sent on this day or later.")
 @click.option("--until", type=DAY, metavar="DATE", help="Land only what was sent before this day.")
 @click.option("--dry-run", is_flag=True, help="Land nothing; estimate the requests.")
-@click.option("--restart", is_flag=True, help="Begin anew although the same backfill was interrupted.")
+@click.option("--restart", is_flag=True, help="Start over instead of resuming an interrupted backfill.")
 @_JSON
 def backfill(
     practitioners: tuple[str, ...],
@@ -116,8 +119,8 @@ def backfill(
 ) -> None:
     """Mirror on demand; without a selection everything, by practitioner and then by patient.
 
-    DATE is a day such as 2024-01-31, of the clinic (MIRROR_TIME_ZONE). Messages without a sent time always land. An
-    interrupted backfill is resumed by the same command, however late.
+    DATE is a day such as 2024-01-31 in the clinic's time zone (MIRROR_TIME_ZONE). Messages without a sent time always
+    land. The same command resumes an interrupted backfill, however late.
     """
     settings = _settings()
     from worker.cli.selection import selection_of
@@ -144,24 +147,24 @@ def backfill(
     _finish(
         result,
         as_json,
-        f"{result.in_vain:,} of the {named:,} named: no message at the source" if result.in_vain else "",
+        f"{result.in_vain:,} of the {named:,} named ids have no message at the source" if result.in_vain else "",
     )
 
 
 @cli.command()
-@click.option("--no-sync", is_flag=True, help="Compare as it is, without a sync before.")
+@click.option("--no-sync", is_flag=True, help="Compare the mirror as it is, without a sync first.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, with the ids that differ.")
 def verify(no_sync: bool, as_json: bool) -> None:
     """Prove the mirror against the patients' searches. Repairs nothing.
 
-    What is found is known to the next sync, and rows that were altered to the next replay.
+    The next sync asks for the messages that differ. The next replay restores rows that somebody altered.
     """
     settings = _settings()
     from worker.cli import json_output, terminal
     from worker.cli.progress_bar import progress_report
     from worker.jobs.verify.job import verify as job
 
-    again = AGAIN if no_sync else "The same command takes its sync up again, and reads the rest anew."
+    again = AGAIN if no_sync else "The same command resumes its sync, and reads the rest again."
     with progress_report() as report:
         result = run_job(job(settings, report, sync_first=not no_sync), again=again)
     if as_json:
@@ -174,12 +177,12 @@ def verify(no_sync: bool, as_json: bool) -> None:
 @cli.command()
 @click.option("--since", type=DAY, metavar="DATE", help="Only what was sent on this day or later.")
 def replay(since: datetime | None) -> None:
-    """Derive rows anew from stored resources, and try quarantine again. Asks nothing of the source.
+    """Derive rows again from stored resources, and try quarantine again. Asks nothing of the source.
 
-    DATE is a day such as 2024-01-31, of the clinic (MIRROR_TIME_ZONE).
+    DATE is a day such as 2024-01-31 in the clinic's time zone (MIRROR_TIME_ZONE).
 
-    For a new version's rules, another MIRROR_CUTOFF, and rows that verify found altered. Makes no new versions of
-    messages.
+    Use it after an upgrade that changed the rules, with another MIRROR_CUTOFF, and for rows that verify found altered.
+    It makes no new versions of messages.
     """
     settings = _settings()
     from worker.cli import terminal
@@ -198,10 +201,10 @@ def replay(since: datetime | None) -> None:
 @click.option(
     "--max-age",
     metavar="DURATION",
-    help="Exit with 1 if the last full run that was complete began longer ago, such as 26h, or if there was none.",
+    help="Exit with 1 if the last complete full run began longer ago than this (for example 26h), or there was none.",
 )
 def status(as_json: bool, max_age: str | None) -> None:
-    """Show the run that is under way, the last runs, freshness, counts, quarantine and sizes."""
+    """Show the present run, the last runs, freshness, counts, quarantine and sizes."""
     settings = _settings()
     oldest = duration("--max-age", max_age) if max_age is not None else None
     from worker.cli import json_output, terminal
@@ -220,9 +223,9 @@ def status(as_json: bool, max_age: str | None) -> None:
 
 @cli.command()
 def check() -> None:
-    """Look at settings, source and warehouse: a line each, ✓ or what to do.
+    """Check settings, source and warehouse: a line each, ✓ or what to do.
 
-    Ends with the exit code that a job would end with at the first ✗.
+    Exits with the code that a job would exit with at the first ✗.
     """
     settings = _settings()
     from worker.cli import terminal
@@ -242,7 +245,7 @@ def check() -> None:
 @cli.command()
 @click.option("--print", "print_only", is_flag=True, help="Print the SQL that would be run, and run nothing.")
 def migrate(print_only: bool) -> None:
-    """Bring the schema up to date. Jobs do so themselves."""
+    """Bring the schema up to date. Jobs do this themselves."""
     settings = _settings()
     from worker.jobs.migrate import outstanding_sql, upgrade
 
@@ -258,9 +261,9 @@ def migrate(print_only: bool) -> None:
 
 @cli.command()
 def serve() -> None:
-    """Run the sync every night (MIRROR_NIGHTLY) until told to stop.
+    """Run the sync every night (MIRROR_NIGHTLY) until it is stopped.
 
-    A night in which no full sync began is made up at once.
+    It makes up at once for a night in which no full sync began.
     """
     settings = _settings()
     from worker.service.schedule import serve as service
@@ -276,7 +279,7 @@ for command in (local.quarantine, local.sandbox, local.warehouse, local.demo):
 def _settings() -> Settings:
     from worker.telemetry import configure_logging, withhold_unhandled
 
-    configure_logging(log_form(os.environ))  # a failure to read the settings is logged as well
+    configure_logging(log_form(os.environ))  # before the settings are read: a failure to read them is logged as well
     withhold_unhandled()
     return read_settings()
 

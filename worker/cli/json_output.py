@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def verification_as_json(result: Verification) -> dict[str, Any]:
-    """Return what `verify --json` prints: counts, and the ids of messages that differ. No reference to anybody.
+    """Return what `verify --json` prints: counts, and the ids of messages that differ. It refers to no person.
 
-    `moved` is None if no two passes agreed: then nobody knows.
+    `moved` is None if no two passes agreed, because then nobody knows.
     """
     return {
         "run_id": result.run_id,
@@ -39,8 +39,8 @@ def verification_as_json(result: Verification) -> dict[str, Any]:
 def run_as_json(result: RunResult) -> dict[str, Any]:
     """Return what `sync --json` and `backfill --json` print: the run as in `status --json`, and how it ended.
 
-    `reasons` says why it was not complete: how many searches for each reason, None for a reason of the run as a whole.
-    `next` says what to type, a sentence each; nothing after a complete run.
+    `reasons` says why it was not complete: the number of searches for each reason, None for a reason of the whole run.
+    `next` is a list of sentences that say what to type, empty after a complete run.
     """
     complete = result.outcome == "complete"
     return {
@@ -62,7 +62,7 @@ def document(content: dict[str, Any]) -> str:
 
 
 def value_as_json(value: object) -> str | float:
-    """Return what JSON has no form for, as `status --json` prints it: ISO 8601, and seconds."""
+    """Return the JSON form of a value that JSON has none for: ISO 8601 for instants, seconds for durations."""
     if isinstance(value, datetime):
         return value.isoformat()
     return value.total_seconds() if isinstance(value, timedelta) else str(value)

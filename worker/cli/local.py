@@ -1,4 +1,4 @@
-"""The commands that need no Canvas: quarantine, the sandbox, the embedded warehouse, and the demo of the last two.
+"""The commands that need no Canvas: quarantine, the sandbox, the embedded warehouse, and a demo of both.
 
 As in `worker.cli.commands`, everything heavy is imported inside the commands.
 """
@@ -70,7 +70,7 @@ def _count(option: str, default: int, meaning: str) -> Callable[[Command], Comma
     metavar="N",
     default=0,
     show_default=True,
-    help="Time that each request takes at least.",
+    help="The least time that a request takes.",
 )
 def sandbox(
     port: int,
@@ -99,21 +99,21 @@ def warehouse() -> None:
 
 @warehouse.command("start")
 def warehouse_start() -> None:
-    """Start it, if it does not run, and print its URL; makes it the first time."""
+    """Start the server if it does not run, and print its URL. Creates it the first time."""
     server, _ = _embedded()
     click.echo(server.start())
 
 
 @warehouse.command("stop")
 def warehouse_stop() -> None:
-    """Stop it. Its data stay."""
+    """Stop the server. Its data are kept."""
     server, _ = _embedded()
     click.echo("stopped" if server.stop() else "was not running")
 
 
 @warehouse.command("dsn")
 def warehouse_dsn() -> None:
-    """Print a URL without secrets, for asyncpg, libpq and SQLAlchemy; starts a server that is stopped."""
+    """Print a URL without secrets, for asyncpg, libpq and SQLAlchemy. Starts a server that is stopped."""
     server, _ = _embedded()
     click.echo(server.start_again())
     end_shown()
@@ -122,9 +122,9 @@ def warehouse_dsn() -> None:
 @warehouse.command("psql", context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def warehouse_psql(arguments: tuple[str, ...]) -> None:
-    """Start psql on it, to read, with any ARGUMENTS of psql's.
+    """Start psql on the server, for reading, with any ARGUMENTS of psql.
 
-    Tables of WAREHOUSE_SCHEMA are found by their bare names. To write, type SET ROLE NONE first.
+    It finds tables of WAREHOUSE_SCHEMA by their bare names. To write, type SET ROLE NONE first.
     """
     server, schema = _embedded()
     server.psql(schema, arguments)
@@ -133,24 +133,24 @@ def warehouse_psql(arguments: tuple[str, ...]) -> None:
 @warehouse.command("remove")
 @click.confirmation_option(prompt="Delete the embedded server's data for good?", help="Do not ask.")
 def warehouse_remove() -> None:
-    """Stop it and delete its data, for good."""
+    """Stop the server and delete its data for good."""
     server, _ = _embedded()
     server.remove()
     click.echo("removed")
 
 
 def _embedded() -> tuple[EmbeddedServer, str]:
-    """Return the server of the settings, and the analysts' schema in it."""
+    """Return the server that the settings name, and the analysts' schema in it."""
     from worker.load.embedded import EmbeddedServer
     from worker.telemetry import configure_logging, withhold_unhandled
 
-    # The server can be stopped whatever is wrong with the source's settings.
+    # A wrong setting of the source must not keep anybody from stopping the server.
     settings = read_settings({name: value for name, value in os.environ.items() if name.startswith("WAREHOUSE_")})
     configure_logging(settings.log)
     withhold_unhandled()
     if settings.dsn is not None:
         raise SettingsError(
-            "WAREHOUSE_DSN is set: this is about the embedded server, which is not in use.",
+            "WAREHOUSE_DSN is set. This command is for the embedded server, which is not in use.",
             next="Unset WAREHOUSE_DSN (and WAREHOUSE_DSN_FILE) for this command, or use psql with that URL.",
         )
     return EmbeddedServer(settings.warehouse_dir), settings.schema
@@ -158,16 +158,16 @@ def _embedded() -> tuple[EmbeddedServer, str]:
 
 @click.group(cls=Group)
 def quarantine() -> None:
-    """Say of entries in quarantine that they are known."""
+    """Accept entries in quarantine as known."""
 
 
 @quarantine.command("accept")
 @click.argument("reason")
 def quarantine_accept(reason: str) -> None:
-    """Let what lies there for REASON be no reason for an incomplete run any more.
+    """Accept what is in quarantine for REASON, so that it no longer makes a run incomplete.
 
-    It is kept and counted as before; who accepted it, and when, is noted. What comes to it later is judged by itself.
-    `message-mirror status` names the reasons.
+    The entries are kept and counted as before. Who accepted them, and when, is noted. Later entries are judged by
+    themselves. `message-mirror status` names the reasons.
     """
     from worker.jobs.accept_quarantine import accept
     from worker.telemetry import configure_logging, withhold_unhandled
@@ -175,16 +175,16 @@ def quarantine_accept(reason: str) -> None:
     if reason not in {*Reason}:
         known = ", ".join(Reason)
         raise SettingsError(
-            f"There is no such reason. Reasons are: {known}.", next="message-mirror status names those of now."
+            f"There is no such reason. Reasons are: {known}.", next="message-mirror status lists the present ones."
         )
     settings = read_settings()
     configure_logging(settings.log)
     withhold_unhandled()
     accepted = run_job(accept(settings, Reason(reason)))
     if accepted:
-        click.echo(f"Accepted: {accepted:,} entries ({reason}). They stay in quarantine, and make no run incomplete.")
+        click.echo(f"Accepted: {accepted:,} entries ({reason}). They stay in quarantine, but make no run incomplete.")
     else:
-        click.echo(f"Nothing lies in quarantine for {reason} that was not accepted before.")
+        click.echo(f"Every entry in quarantine for {reason} was accepted before, or there is none.")
 
 
 @click.command()
@@ -193,7 +193,7 @@ def quarantine_accept(reason: str) -> None:
 def demo(messages: int, seed: int) -> None:
     """Mirror a made-up clinic into an embedded PostgreSQL of its own, .warehouse-demo, and query it.
 
-    No setting of the environment is looked at: your warehouse is left alone.
+    It reads no setting of the environment, and leaves your warehouse alone.
     """
     from worker.cli import terminal
     from worker.cli.demo import DIRECTORY
@@ -206,15 +206,15 @@ def demo(messages: int, seed: int) -> None:
     program = Path(sys.argv[0]) if not sys.argv[0].endswith("__main__.py") else Path("python -m worker")
     unset = "".join(f"{name}= " for name in ("WAREHOUSE_DSN", "WAREHOUSE_DSN_FILE") if os.environ.get(name))
     here = f"{unset}WAREHOUSE_DIR={DIRECTORY} {_shown(program)} warehouse"
-    anew = f"`{here} remove`, then the same command again"
+    anew = f"`{here} remove`, then run the same command again"
     with progress_report() as report:
         try:
             result, rows = run_job(job(messages, seed, report))
         except WrongInstance:
-            what = f"{DIRECTORY} holds another made-up clinic, of other --messages, --seed or version."
+            what = f"{DIRECTORY} holds another made-up clinic: its --messages, --seed or version differ."
             raise WrongInstance(what, safe="Nothing was changed.", next=f"For this one: {anew}.") from None
         except RunLocked as locked:
-            again = "Wait for that demo to end, then the same command again."
+            again = "Wait for that demo to end, then run the same command again."
             raise RunLocked(locked.what, safe=locked.safe, next=again) from None
     terminal.show_run(result, again=anew, believe=anew)
     terminal.show_rows("canvas.live_message by direction", rows)

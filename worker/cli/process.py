@@ -1,4 +1,4 @@
-"""A command as a process: signals, and how it ends. Everything heavy is imported inside, as in `cli`."""
+"""A command as a process: signals and exit codes. Everything heavy is imported inside, as in `cli`."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# A terminal that closes ends what it started, but for what was started with nohup.
+# A terminal that closes ends the commands that it started, except those started with nohup.
 _HANGS_UP = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if _HANGS_UP else []))
 _NAME = re.compile(r"(?=.{1,20}$)(?:--?)?[a-z]+(?:-[a-z]+)*")
 DRAIN_S = 8.0
-AGAIN = "The same command again."
-TAKEN_UP = "The same command takes it up again."
+AGAIN = "Run the same command again."
+TAKEN_UP = "The same command resumes it."
 
 
 def run_job(work: Coroutine[Any, Any, T], *, again: str = AGAIN) -> T:
-    """Run a job; the first of `STOP_SIGNALS` cancels it, and it gives back what it holds. Raises Interrupted then.
+    """Run a job and return its result. The first of `STOP_SIGNALS` cancels it; then Interrupted is raised.
 
-    Further signals change nothing. What is not given back within `DRAIN_S` is given up: a killed run is as safe.
-    `again` is what to type next after a signal.
+    Further signals change nothing. A cancelled job has `DRAIN_S` seconds to release what it holds; then the process
+    ends, which is as safe. `again` is what to type next after a signal.
     """
     import asyncio
 
@@ -51,7 +51,7 @@ def run_job(work: Coroutine[Any, Any, T], *, again: str = AGAIN) -> T:
             last_resort.start()
             loop.call_soon_threadsafe(task.cancel)
 
-        # Not the loop's own handlers: when it closes they leave a moment in which a second signal kills.
+        # Not the loop's own handlers: while the loop closes, a second signal would kill the process.
         _on_stop_signals(stop)
         try:
             return loop.run_until_complete(task)
@@ -68,9 +68,9 @@ def _on_stop_signals(handler: Callable[[int, FrameType | None], Any] | signal.Ha
 
 
 def _abort(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """End a command at once while no job runs: it has nothing to give back.
+    """End a command at once while no job runs: it holds nothing that must be released.
 
-    Not by an exception, which an import that is under way may swallow.
+    Not by an exception, which an import may swallow.
     """
     told = b"Interrupted.\n"
     if log_form(os.environ) == "json":
@@ -81,7 +81,7 @@ def _abort(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _take_no_notice(_signal: int, _frame: FrameType | None) -> None:
-    """Let a further signal pass. Not SIG_IGN: set while one is on its way, that makes the interpreter complain."""
+    """Ignore a further signal. Not SIG_IGN: if it is set while a signal is pending, the interpreter complains."""
 
 
 def _interrupted(again: str) -> Interrupted:
@@ -89,14 +89,14 @@ def _interrupted(again: str) -> Interrupted:
 
 
 def _give_up(again: str) -> NoReturn:
-    """End the process at once, as its end has been waited for long enough."""
+    """End the process at once: the job had long enough to end by itself."""
     _show(_interrupted(again))
     sys.stdout.flush()
     os._exit(Interrupted.exit_code)
 
 
 def _show(error: MirrorError, kind: str = "") -> None:
-    """Show an error on stderr: as one line if the log is JSON, where `kind` is its name if that is not its type's."""
+    """Show an error on stderr, as one line if the log is JSON. `kind` is its name if that is not its type's."""
     from worker.telemetry import log_error, logs_json
 
     if logs_json():
@@ -110,22 +110,22 @@ def _show(error: MirrorError, kind: str = "") -> None:
 def run_command(command: Callable[[], object]) -> NoReturn:
     """Run a click command, given without its standalone mode, and exit with the codes of `worker.errors`.
 
-    A failure never ends in a traceback: its values could be a patient's words. Nor does a stdout or stderr that cannot
-    be written change how a job ends; only of stdout it is said.
+    A failure never ends in a traceback, because its values could be a patient's words. A stdout or stderr that cannot
+    be written does not change how a job ends; a lost stdout is reported.
     """
     _on_stop_signals(_abort)
-    # What is in memory is patients' words and secrets: a process that crashes leaves none of it in a file.
+    # Memory holds patients' words and secrets: a process that crashes must leave none of it in a file.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     streams.never_fail()
     code = _exit_code(command)
     _say_what_is_lost()
-    # It has ended as it has: a signal while the interpreter takes its leave would tell otherwise.
+    # The exit code is decided: a signal while the interpreter shuts down must not change it.
     _on_stop_signals(signal.SIG_IGN)
     sys.exit(code)
 
 
 def end_shown() -> NoReturn:
-    """End a command that shows something and does nothing else: its exit code tells whether stdout could be written."""
+    """End a command that only prints. It exits 1 if stdout could not be written."""
     sys.exit(EXIT_INCOMPLETE if streams.lost() else EXIT_OK)
 
 
@@ -135,7 +135,7 @@ def _say_what_is_lost() -> None:
         _show(
             MirrorError(
                 f"stdout could not be written: {why}.",
-                safe="What a job did; its exit code is its own.",
+                safe="What a job did is kept, and its exit code is its own.",
                 next="`message-mirror status` shows how runs ended.",
             )
         )
@@ -180,7 +180,7 @@ def _show_usage(error: click.ClickException) -> None:
 
 
 def _discreetly(error: click.ClickException) -> str:
-    """Say what is wrong with what was typed, and nothing of it: it may be a patient's id, and end in a journal."""
+    """Say what is wrong with the arguments without quoting them: they may hold a patient's id, and end in a journal."""
     if isinstance(error, click.BadParameter) and error.param is not None:
         name = " / ".join(error.param.opts)
         if isinstance(error, click.MissingParameter):
@@ -188,8 +188,8 @@ def _discreetly(error: click.ClickException) -> str:
         why = error.__context__.strerror if isinstance(error.__context__, OSError) else None
         return f"{name}: {why}." if why else f"Invalid value for {name}: it takes {_taken_by(error.param, error.ctx)}."
     if isinstance(error, click.BadOptionUsage):
-        return error.format_message()  # the name of an option that there is
-    # A name that is none was most likely meant to be one, if it looks like one.
+        return error.format_message()  # the name of an option that exists
+    # An unknown name is quoted if it looks like the name of a command or an option.
     typed = getattr(error, "option_name", None) or getattr(error, "command_name", None)
     if typed is not None and _NAME.fullmatch(typed):
         return error.format_message()
@@ -206,6 +206,6 @@ def _taken_by(parameter: click.Parameter, context: click.Context | None) -> str:
 
 
 def _fail(error: Exception, told: MirrorError) -> int:
-    """Show what is told of an error. Return the exit code."""
+    """Show an error to the user. Return its exit code."""
     _show(told, type(error).__name__)
     return told.exit_code

@@ -1,4 +1,4 @@
-"""How far a run is, on stderr: a bar on a terminal, a log line now and then otherwise."""
+"""Shows on stderr how far a run is: a bar on a terminal, otherwise a log line now and then."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOG_EVERY_S = 10.0
 
 @contextmanager
 def progress_report() -> Iterator[Report]:
-    """Give a function to report progress to: a bar on a terminal; a log line now and then elsewhere, and in JSON."""
+    """Yield a function that reports progress: a bar on a terminal; a log line now and then elsewhere, and in JSON."""
     if logs_json() or not sys.stderr.isatty():
         yield _log_report()
         return
@@ -33,7 +33,7 @@ def progress_report() -> Iterator[Report]:
         tasks: dict[int | None, TaskID] = {}
 
         def show(progress: Progress) -> None:
-            # A bar for each run, since `verify` begins with a sync: what one has done does not fall back for the next.
+            # A bar for each run: `verify` begins with a sync, and its bar must not go back when the next run begins.
             if progress.run_id not in tasks:
                 bars.update(waiting, visible=False)
                 tasks[progress.run_id] = bars.add_task("")

@@ -1,4 +1,4 @@
-"""What options and files of the command line select: people, messages, days. Pure but for reading the file's lines."""
+"""What options and files of the command line select: people, messages, days. Pure, except that it reads a file."""
 
 from __future__ import annotations
 
@@ -26,18 +26,20 @@ def selection_of(
     since: date | None,
     until: date | None,
 ) -> Selection:
-    """Return what a backfill's options ask for: everything by both covers if they name nobody.
+    """Return what a backfill's options ask for: everything, by both sweeps, if they name nobody.
 
-    Days are those of `zone`. Raises SettingsError for what is no id or no day, for a file that names nobody, and for
-    days in the wrong order.
+    Days are those of `zone`. Raises SettingsError for something that is not an id or a day, for a file that names
+    nobody, and for days in the wrong order.
     """
     if since is not None and until is not None and since >= until:
-        raise SettingsError("--since must be before --until.", next="Name a later day with --until: it is left out.")
+        raise SettingsError(
+            "--since must be before --until.", next="Name a later day with --until. That day itself is left out."
+        )
     named = parse_option(practitioners, "Practitioner", "--practitioner")
     messages = parse_option(ids, "Communication", "--id")
     patients = parse_ids(patients_file, "Patient", "the patients file") if patients_file is not None else ()
     if patients_file is not None and not patients:
-        raise SettingsError("The patients file names nobody.", next="Write one patient's id a line into it.")
+        raise SettingsError("The patients file names nobody.", next="Write patients' ids into it, one a line.")
     return Selection(
         practitioners=named,
         patients=patients,
@@ -49,10 +51,11 @@ def selection_of(
 
 
 def parse_ids(lines: Iterable[str], kind: str, source: str) -> tuple[str, ...]:
-    """Return ids, one a line, with or without `Patient/` (or whatever `kind` is) before them; `#` begins a comment.
+    """Return the ids in `lines`: one a line, with or without `Patient/` (or another `kind`); `#` begins a comment.
 
-    People's ids lose the dashes of a UUID: Canvas writes only messages' ids with them. Raises SettingsError naming
-    `source` and the line's number, never its words; also for the head of a column.
+    The dashes of a UUID are removed from people's ids, because Canvas writes only messages' ids with them. Raises
+    SettingsError for any other line, including the head of a column. It names `source` and the line's number, and
+    never quotes the line.
     """
     ids = []
     for number, line in enumerate(lines, start=1):
@@ -69,25 +72,25 @@ def parse_ids(lines: Iterable[str], kind: str, source: str) -> tuple[str, ...]:
 
 
 def parse_option(values: Iterable[str], kind: str, option: str) -> tuple[str, ...]:
-    """Return the ids that an option was given, one a value, else as `parse_ids`.
+    """Return the ids that were given to an option, one a value, by the rules of `parse_ids`.
 
-    Raises SettingsError also for a value that names nobody: a variable of the shell that is not set must not come to
+    Also raises SettingsError for a value that names nobody, because a variable of the shell that is not set must not
     mean everybody.
     """
     values = tuple(values)
     if any("#" in value or not value.strip().removeprefix(f"{kind}/") for value in values):
         raise SettingsError(
             f"{option} names {'no message' if kind == 'Communication' else 'nobody'}.",
-            next="Give it an id. If that comes from a variable of your shell: is it set?",
+            next="Give it an id. If the id comes from a variable of your shell, check that it is set.",
         )
     return parse_ids(values, kind, option)
 
 
 def day_start(day: date, zone: ZoneInfo) -> datetime:
-    """Return the instant, in UTC, at which a day of the clinic begins. Raises SettingsError for one before all time."""
+    """Return the instant, in UTC, at which a day of the clinic begins. Raises SettingsError for a day out of range."""
     try:
         return datetime.combine(day, time(), zone).astimezone(UTC)
     except OverflowError:
         raise SettingsError(
-            "A day that was named is too far away to be an instant in UTC.", next="Name a day of this century, say."
+            "The day is too far away to be an instant in UTC.", next="Name a day of this century, for example."
         ) from None

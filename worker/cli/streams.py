@@ -1,7 +1,7 @@
 """stdout and stderr of the command, which may be closed, full, or pipes that nobody reads any more.
 
-Neither stops a job: a sync is worth more than the lines about it, and a `serve` must outlive a log disk that is full.
-What is lost of stderr is lost. What is lost of stdout is told once the command has ended.
+Neither stops a job: a sync is worth more than the lines about it, and `serve` must survive a full log disk. Lost lines
+of stderr are lost. Lost lines of stdout are reported when the command has ended.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _STDOUT, _STDERR = 1, 2
 
 
 class _Unfailing(io.RawIOBase):
-    """A file descriptor to which writing never fails; `error` is the first that was met, and nothing follows it."""
+    """A file descriptor to which writing never fails. `error` is the first failure, if any."""
 
     def __init__(self, descriptor: int, *, tries_again: bool) -> None:
         self.error: OSError | None = None
@@ -39,7 +39,7 @@ class _Unfailing(io.RawIOBase):
         return os.isatty(self._descriptor)
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Write what can be written, and return how many bytes were dealt with."""
+        """Write what can be written, and return how many bytes were written or dropped."""
         if self.error is None or self._tries_again:
             try:
                 return os.write(self._descriptor, data)
@@ -49,19 +49,19 @@ class _Unfailing(io.RawIOBase):
 
 
 def never_fail() -> None:
-    """Let nothing that is written to stdout or stderr raise, whatever they are, and a closed stdin be an empty one."""
+    """Make stdout and stderr such that writing to them never raises, and a closed stdin an empty one."""
     _open_what_is_closed()
     if sys.stdin is None:
         sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
-    # A log disk has room again some day; half a result with a hole in it is worse than half a result.
+    # A log disk may have room again later. A result with a gap in the middle is worse than half a result.
     sys.stdout = _text(sys.stdout, _Unfailing(_STDOUT, tries_again=False), "replace")
     sys.stderr = _text(sys.stderr, _Unfailing(_STDERR, tries_again=True), "backslashreplace")
 
 
 def lost() -> str | None:
-    """Return in words why something that was written to stdout is lost, or None if nothing is.
+    """Return why something that was written to stdout is lost, in words, or None if nothing is.
 
-    What a reader did not want (`| head -1`) is not lost.
+    Lines that a reader did not want (`| head -1`) do not count as lost.
     """
     sys.stdout.flush()
     raw = sys.stdout.buffer.raw if isinstance(sys.stdout.buffer, io.BufferedWriter) else None
@@ -70,12 +70,12 @@ def lost() -> str | None:
 
 
 def _open_what_is_closed() -> None:
-    """Put /dev/null in the place of a closed stdin, stdout or stderr; else the next socket would be taken for it."""
+    """Put /dev/null in the place of a closed stdin, stdout or stderr; else the next socket would get its number."""
     for descriptor in (0, _STDOUT, _STDERR):
         try:
             os.fstat(descriptor)
         except OSError:
-            # stdout not for writing: what is written to it must not pass for written.
+            # stdout is opened for reading: a write to it must fail, not pass for written.
             os.open(os.devnull, os.O_WRONLY if descriptor == _STDERR else os.O_RDONLY)
 
 

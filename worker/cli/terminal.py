@@ -1,4 +1,4 @@
-"""What a person sees: results as tables on stdout, errors on stderr that end in the next command."""
+"""What a person sees: results as tables on stdout, and errors on stderr, which end with the next command."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from worker.jobs.verify.job import Verification
 
 _WIDTH_WITHOUT_TERMINAL = 120
-# By scope, what is known of a complete run. A quick one looks at first pages: it knows nothing of the kind.
+# By scope, what a complete run proves. A quick run reads only first pages, so it proves nothing of the kind.
 _AS_OF = {
     "full": "every message that did not change at the source since then is in the mirror",
     "selected": "every message asked for that did not change since then is in the mirror",
@@ -42,10 +42,10 @@ def console() -> Console:
 
 
 def show_run(result: RunResult, *, again: str = "", believe: str = ACCEPT_DELETIONS, in_vain: str = "") -> None:
-    """Print a run's summary, and the next command if it was not complete.
+    """Print the summary of a run, and the next command if it was not complete.
 
-    `again` is that command if it is not the job's own, `believe` the one for deletions that were not believed,
-    `in_vain` a line on what was named and not found.
+    `again` is that command if it is not the job's own. `believe` is the command for deletions that were not believed.
+    `in_vain` is a line on named ids that were not found.
     """
     sums, out = result.sums, console()
     out.print(
@@ -67,7 +67,7 @@ def show_run(result: RunResult, *, again: str = "", believe: str = ACCEPT_DELETI
         return
     if sums.is_flooded:
         out.print(
-            f"Incomplete because {sums.flood:,} entries of earlier runs lie in quarantine, accepted by nobody."
+            f"Incomplete because {sums.flood:,} entries of earlier runs are in quarantine and nobody accepted them."
             if sums.flood
             else f"Incomplete because {sums.quarantined:,} entries went to quarantine."
         )
@@ -83,11 +83,11 @@ def show_run(result: RunResult, *, again: str = "", believe: str = ACCEPT_DELETI
 
 
 def _remarks(result: RunResult, in_vain: str) -> Iterator[str]:
-    """Yield what is to be said of a run whatever its outcome is, a line each."""
+    """Yield remarks on a run that do not depend on its outcome, a line each."""
     if changed_unseen(result.sums):
         yield (
-            f"unseen      {result.sums.unseen:,} changed, and no column that an analyst sees did: something in them is "
-            "another at each read. Name it in MIRROR_IGNORE, and it makes no more versions"
+            f"unseen      {result.sums.unseen:,} changed, and no column that an analyst sees did: something in them "
+            "differs at each read. Name it in MIRROR_IGNORE, and it makes no more versions"
             " (see deploy/runbook/changed-every-night.md)"
         )
     if result.gone:
@@ -97,18 +97,18 @@ def _remarks(result: RunResult, in_vain: str) -> Iterator[str]:
     if result.sums.not_listed:
         yield (
             f"not listed  {result.sums.not_listed:,} searches are refused for practitioners who are not on the roster "
-            "any more. What they had stays; message-mirror backfill finds what is new by patient"
+            "any more. Their messages stay; message-mirror backfill finds new ones by patient"
         )
     if in_vain:
         yield f"not found   {in_vain}"
 
 
 def _held(messages: int) -> str:
-    """Say of deletions that were held what they look like, and how to accept them."""
+    """Return a sentence on held deletions: what they look like, and how to accept them."""
     return (
         f"{messages:,} of the messages that are gone are not marked as deleted: they are all that a patient or a "
-        "practitioner had, or a patient's whom the source no longer lists, as if the client's scope had shrunk. "
-        f"If that is meant: {ACCEPT_DELETIONS}"
+        "practitioner had, or belong to a patient whom the source no longer lists, as if the client's scope had "
+        f"shrunk. If they are meant to be gone: {ACCEPT_DELETIONS}"
     )
 
 
@@ -119,7 +119,7 @@ def _gone(result: RunResult) -> str:
 
 
 def show_verification(result: Verification) -> None:
-    """Print what a verification came to, and what to do about it."""
+    """Print the result of a verification, and what to do about it."""
     out, found = console(), result.found
     if result.sync is not None:
         show_run(result.sync)
@@ -138,7 +138,7 @@ def show_verification(result: Verification) -> None:
     for kind, count in sorted(found.differences.items()):
         out.print(f"  {kind}: {least}{count:,}, such as {', '.join(found.ids.get(kind, [])[:3]) or '(without id)'}")
     if "missing" in found.differences:
-        out.print("  What is missing may have been written while it was read; the next sync brings it.")
+        out.print("  Missing messages may have been written during the verification; then the next sync lands them.")
     next_step = advice(result.reason, found.differences)
     if next_step is not None:
         out.print(next_step, soft_wrap=True)
@@ -147,11 +147,11 @@ def show_verification(result: Verification) -> None:
 def show_replay(result: Replayed) -> None:
     """Print what a replay did."""
     out = console()
-    out.print(f"Replay, run {result.run_id}: {result.rewritten:,} versions written anew")
+    out.print(f"Replay, run {result.run_id}: {result.rewritten:,} versions rewritten")
     if result.unreadable:
         out.print(f"  {result.unreadable:,} stored versions cannot be read by these rules and stay as they are")
     if result.refused:
-        out.print(f"  {result.refused:,} versions are refused by the warehouse and stay as they are; the log names why")
+        out.print(f"  {result.refused:,} versions are refused by the warehouse and stay as they are; the log says why")
     out.print(f"  quarantine  {result.released:,} entries landed, {result.still_quarantined:,} stay")
 
 
@@ -171,13 +171,13 @@ def show_check(check: Check) -> None:
     sign = {True: "✓", False: "✗", None: "!"}[check.ok]
     try:
         sign.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:  # both would be shown as a question mark
+    except UnicodeEncodeError:  # ✓ and ✗ would both be shown as a question mark
         sign = "ok" if check.ok else "failed"
     console().print(f"{sign} {check.what}" + (f" — {check.next}" if check.next else ""), soft_wrap=True)
 
 
 def show_rows(title: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Print rows as a table, with the keys of the first as its head."""
+    """Print rows as a table, headed by the keys of the first row."""
     if not rows:
         console().print(f"{title}: none")
         return
@@ -221,7 +221,7 @@ def show_status(status: dict[str, Any]) -> None:
         out.print(f"The run lock is held by {status['lock']['holder'] or 'another session'}{_since(status['lock'])}.")
     elif any(run["outcome"] is None for run in runs):
         out.print(
-            "An open run that nobody holds was abandoned: the next run of the same kind resumes it, or closes it."
+            "A run is open, but no process works on it: it was abandoned. The next such run resumes or closes it."
         )
     if status["not_accepted"]:
         show_rows(
@@ -246,7 +246,7 @@ def _under_way(run: dict[str, Any]) -> str:
 
 
 def _run_row(run: dict[str, Any]) -> dict[str, Any]:
-    """Return what the table of runs shows: as much as fits 120 columns. `status --json` has the rest."""
+    """Return what the table of runs shows, as much as fits into 120 columns. `status --json` has the rest."""
     searches, accepted = run["searches"], run["searches_accepted"]
     return {
         "run": run["run_id"],

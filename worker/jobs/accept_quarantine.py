@@ -1,4 +1,4 @@
-"""What an operator says of quarantine: that what lies there for a reason is known, and is to be no alarm any more."""
+"""Accepts entries in quarantine: the operator knows them, and they no longer make a run incomplete."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 async def accept(settings: Settings, reason: Reason) -> int:
-    """Accept what lies open in quarantine for a reason: it is kept and counted, and no longer a flood.
+    """Accept the open entries in quarantine for a reason: they are kept and counted, but are no longer a flood.
 
-    Who did so, and when, is noted with each entry. Return how many entries nobody had accepted before. Raises any
+    Who accepted, and when, is noted with each entry. Return how many entries nobody had accepted before. Raises any
     MirrorError; MigrationError if the schema is not up to date.
     """
     async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
@@ -29,7 +29,7 @@ async def accept(settings: Settings, reason: Reason) -> int:
 
 
 def _operator() -> str:
-    """Return who types this: the user, and the host that they are on."""
+    """Return who accepts: the user and the host."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

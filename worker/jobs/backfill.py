@@ -1,4 +1,4 @@
-"""The on-demand job: everything by practitioner and then by patient, or just what is named."""
+"""The on-demand job: everything, by practitioner and then by patient, or only what is named."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 PAGE_ENTRIES = 100
-WITHOUT_RESTART = "Without --restart it goes on with what was begun."
+WITHOUT_RESTART = "Without --restart it resumes what was begun."
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a backfill would ask for: searches, messages, requests. `unknown` searches could not be asked."""
+    """What a backfill would ask for: searches, messages, requests. `unknown` is how many searches got no answer."""
 
     searches: int
     messages: int
@@ -40,7 +40,7 @@ async def backfill(
     restart: bool = False,
     connect: Connect = Source.open,
 ) -> mirror.RunResult:
-    """Mirror what `selection` names. One that was interrupted is resumed however old it is, unless `restart`.
+    """Mirror what `selection` names. Resume an interrupted backfill, however old it is, unless `restart`.
 
     Raises any MirrorError.
     """
@@ -60,7 +60,7 @@ async def backfill(
 
 
 async def estimate(settings: Settings, selection: plan.Selection, report: Report = no_report) -> Estimate:
-    """Ask each search for its total, one small request each, and land nothing. Raises any MirrorError."""
+    """Ask each search for its total with one small request, and land nothing. Raises any MirrorError."""
     seen = await known_practitioners(settings)
     async with open_source(settings) as source:
         searches, listing_requests = await _searches(source, selection, seen)
@@ -85,7 +85,7 @@ async def estimate(settings: Settings, selection: plan.Selection, report: Report
 
 
 def requests_for(total: int) -> int:
-    """Return how many requests a first walk of `total` entries takes: its pages, and all but the last again."""
+    """Return how many requests a first walk of `total` entries takes: all pages, and all but the last again."""
     pages = max(1, -(-total // PAGE_ENTRIES))
     return 2 * pages - 1
 

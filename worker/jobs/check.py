@@ -1,4 +1,4 @@
-"""What `message-mirror check` looks at: settings, source, roster, patients, warehouse, schema, risky settings."""
+"""`message-mirror check`: looks at settings, source, roster, patients, warehouse, schema, and risky server settings."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the report: whether it is well (None: well enough, but look at it), what it is, what to do.
+    """One line of the report: whether it is right (None: a job would run, but look at it), what it is, what to do.
 
-    `exit_code` is what a job would end with.
+    `exit_code` is the code that a job would exit with.
     """
 
     ok: bool | None
@@ -43,12 +43,12 @@ class Check:
 
 
 async def check(settings: Settings, parse_schedule: Callable[[str, str], object]) -> AsyncIterator[Check]:
-    """Yield the checks one by one; what depends on something that failed is left out.
+    """Yield the checks one by one. A check that depends on a failed one is left out.
 
     `parse_schedule` takes a variable and its cron expression, and raises SettingsError for one that `serve` refuses.
     """
     for variable in unknown_variables(os.environ):
-        yield Check(None, f"{variable} is set, but no setting of that name exists.", "Look for a typing error.")
+        yield Check(None, f"{variable} is set, but no setting of that name exists.", "Check its spelling.")
     try:
         if settings.nightly is not None:
             parse_schedule("MIRROR_NIGHTLY", settings.nightly)
@@ -63,9 +63,9 @@ async def check(settings: Settings, parse_schedule: Callable[[str, str], object]
 async def _source(settings: Settings) -> AsyncIterator[Check]:
     try:
         instance = settings.need_instance()
-        yield Check(True, f"the source's settings are sound; the instance is {instance}")
+        yield Check(True, f"the source's settings are valid; the instance is {instance}")
         async with open_source(settings, partial(Source.open, first_patience=FIRST_PATIENCE)) as source:
-            yield Check(True, "the source answers, and lets us search for messages")
+            yield Check(True, "the source answers, and lets this client search for messages")
             lists = await rosters.read_practitioners(source)
             yield judge_roster(lists)
             if practitioners := [one for listed in lists for one in listed.ids]:
@@ -79,11 +79,11 @@ async def _search(source: Source, practitioners: Sequence[str]) -> Check:
     fault = await fault_of_a_search(source, practitioners)
     if fault is not None:
         return Check(False, *fault, EXIT_INCOMPLETE)
-    return Check(True, "a search for messages says how many there are, and its pages lead on")
+    return Check(True, "a search for messages says how many there are, and its `next` links work")
 
 
 async def _patients(source: Source) -> Check:
-    """Read the smallest first page of the patients' list. A sync does without it, so a refusal is only worth a look."""
+    """Read a first page of one patient. A sync does not need it, so a refusal is no error."""
     try:
         await source.first_page(PATIENTS.resource, PATIENTS.parameters, count=1)
     except PageFailed as failed:
@@ -94,17 +94,17 @@ async def _patients(source: Source) -> Check:
             if failed.reason == FORBIDDEN
             else "verify and backfill need them: " + " ".join(advise([failed.reason], "the same command")),
         )
-    return Check(True, "the source lists patients, as verify and backfill need")
+    return Check(True, "the source lists patients, which verify and backfill need")
 
 
 def judge_roster(lists: Sequence[rosters.People]) -> Check:
-    """Return what the active and the inactive list of practitioners come to. Pure."""
+    """Return the check on the lists of active and inactive practitioners. Pure."""
     reasons = sorted({one.walked.reason for one in lists if one.walked.reason is not None})
     if reasons:
         forbidden = FORBIDDEN in reasons
         return Check(
             False,
-            f"the roster cannot be read whole ({', '.join(reasons)})",
+            f"the roster cannot be read completely ({', '.join(reasons)})",
             "Give this client the scope to read Practitioner."
             if forbidden
             else "No sync would be complete: " + " ".join(advise(reasons, "the same command")),
@@ -115,8 +115,8 @@ def judge_roster(lists: Sequence[rosters.People]) -> Check:
         return Check(
             False,
             "the roster lists no practitioner, so no message would be found",
-            "Is it the right instance, and has the client the scope for all practitioners? A clinic that has none yet:"
-            " message-mirror sync --accept-roster.",
+            "Is it the right instance? Does the client have the scope for all practitioners? If the clinic has"
+            " none yet: message-mirror sync --accept-roster.",
             EXIT_INCOMPLETE,
         )
     return Check(True, f"the roster lists {active} active and {inactive} inactive practitioners")
@@ -142,7 +142,7 @@ async def _schema(settings: Settings, warehouse: Warehouse) -> Check:
     if outstanding and not await warehouse.work(may_migrate, warehouse):
         return Check(
             False,
-            f"schema {schema}: {len(outstanding)} files to apply, and this role has not the rights to",
+            f"schema {schema}: {len(outstanding)} files to apply, and this role does not have the rights",
             f"As the database's owner: CREATE SCHEMA {schema} AUTHORIZATION …, CREATE SCHEMA {schema}_ops"
             " AUTHORIZATION … for this role (see deploy/postgresql/1-roles.sql); or ALTER SCHEMA … OWNER TO it.",
             EXIT_WAREHOUSE,
@@ -156,7 +156,7 @@ async def _schema(settings: Settings, warehouse: Warehouse) -> Check:
     if not await warehouse.work(may_write, warehouse):
         return Check(
             False,
-            f"schema {schema}: this role may read it, and not write to it",
+            f"schema {schema}: this role may read it, but not write to it",
             "Name the writer's role in WAREHOUSE_DSN, or make this one the owner of both schemas"
             " (see deploy/postgresql/1-roles.sql).",
             EXIT_WAREHOUSE,

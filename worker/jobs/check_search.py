@@ -1,4 +1,4 @@
-"""What `check` learns from a search for messages: whether it counts, and whether its `next` link leads on."""
+"""How `check` tries a search for messages: whether it says how many there are, and whether its `next` link works."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from worker.records import Page, Search
 
 SEARCHES_MAX = 10
-"""How many searches are looked at for one that has a second page."""
+"""How many searches are tried to find one with a second page."""
 
 
 async def fault_of_a_search(source: Source, practitioners: Iterable[str]) -> tuple[str, str] | None:
     """Return what is wrong with the searches for messages, and what to do about it; None if nothing is.
 
-    They are asked for with one message a page, so that a few messages are enough for a `next` link, which is followed
-    once. A `total` may stand on any page, so one that the first two leave out is looked for on the others.
-    Raises what `Source.first_page` raises of the source as a whole.
+    Each page has one message, so that a few messages are enough for a `next` link, which is followed once. A `total`
+    may be on any page: if the first two have none, the others are read. Raises what `Source.first_page` raises of the
+    source as a whole.
     """
     for search in plan.searches_for(practitioners, (), ())[:SEARCHES_MAX]:
         pages: list[Page] = []
@@ -46,7 +46,7 @@ async def fault_of_a_search(source: Source, practitioners: Iterable[str]) -> tup
 
 
 async def _counts_later(source: Source, search: Search) -> bool:
-    """Tell whether any page of a search, read as a sync reads it, says how many there are. Raises PageFailed."""
+    """Tell whether any page of a search, read as a sync reads it, has a `total`. Raises PageFailed."""
     async for page in source.walk(RESOURCE, [(search.parameter, search.value)]):
         if page.total is not None:
             return True

@@ -1,4 +1,4 @@
-"""Brings the schema up to date on its own, outside any run."""
+"""Brings the schema up to date, outside any run."""
 
 from __future__ import annotations
 

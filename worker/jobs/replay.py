@@ -1,9 +1,10 @@
-"""Derives rows anew from the stored resources, and tries quarantine again, without the source.
+"""Derives rows again from the stored resources, and tries quarantine again, without the source.
 
-After a change of rules; and of rows that a verification found altered.
+It is for a change of rules, and for rows that a verification found altered.
 
-A batch is one transaction, and a rewritten row is no longer among those that other rules derived: a replay that died is
-simply started again. One that lost the run lock writes nothing more (`RunLock.work`): what it read may be out of date.
+A batch is one transaction, and a rewritten row no longer counts as derived by other rules. So an abandoned replay is
+simply started again. A replay that lost the run lock writes nothing more (`RunLock.work`), because what it read may be
+out of date.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """How many versions were written anew, how many could not be read or were refused, and how many left quarantine.
+    """How many versions were rewritten, could not be read, or were refused, and how many entries left quarantine.
 
-    `new` and `changed` are the messages that came out of it.
+    `new` and `changed` count the messages among the entries that left.
     """
 
     run_id: int
@@ -54,7 +55,7 @@ class Replayed:
 
 
 async def replay(settings: Settings, report: Report = no_report, *, since: datetime | None = None) -> Replayed:
-    """Write anew what older rules derived, of messages sent since `since` (or all), and what was found altered.
+    """Rewrite what older rules derived, of messages sent since `since` (or all), and what was found altered.
 
     Raises any MirrorError.
     """
@@ -133,7 +134,7 @@ class _Replay:
                 return
             after = batch[-1]
             records = [(read_resource(version.resource), version.content_hash) for version in batch]
-            # Under the hash that it is stored by: it stays the same version, however a version is told today.
+            # Under its stored hash: it stays the same version, even if hashes are made in another way today.
             versions = [replace(one, content_hash=stored) for one, stored in records if isinstance(one, Communication)]
             messages = await derive(versions, self._rules, self._reader)
             refused = await self._lock.work(rederive.rewrite, warehouse, messages, rewrite)

@@ -1,4 +1,4 @@
-"""What an operator asks first: runs, why searches failed, freshness, counts, quarantine, sizes. Changes nothing."""
+"""What an operator wants to know first: runs, reasons, freshness, counts, quarantine, sizes. Changes nothing."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 LEAST_SHARE = 0.02
-"""Of the last run's entries: below it the time that a run has taken says little about the rest."""
+"""Share of the last run's entries below which the time so far says little about the rest."""
 
 
 async def status(settings: Settings, *, runs: int = 5) -> dict[str, Any]:
-    """Return lists and dictionaries ready to be shown or written as JSON, times as aware datetimes in UTC.
+    """Return lists and dictionaries to be shown or written as JSON, with times as aware datetimes in UTC.
 
-    `runs` is how many of the last runs. Raises any MirrorError; MigrationError if the schema is not up to date.
+    `runs` is the number of last runs. Raises any MirrorError; MigrationError if the schema is not up to date.
     """
     async with open_warehouse(await existing_warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
         found = await warehouse.work(
@@ -37,10 +37,10 @@ async def status(settings: Settings, *, runs: int = 5) -> dict[str, Any]:
 
 
 def remaining_s(elapsed_s: float, entries: int | None, last_entries: int | None, last_s: float | None) -> float | None:
-    """Estimate how many seconds a run still takes, None if nobody can tell. Pure.
+    """Return an estimate of how many seconds a run still takes, None if there is none. Pure.
 
-    By its share of the entries that the last run of its kind was served, once that share is large enough to tell.
-    Before that, and for jobs without entries, by how long that run took.
+    The estimate follows the share of entries served so far, compared with the last run of its kind, once that share is
+    large enough. Before that, and for jobs without entries, it follows how long that run took.
     """
     if entries and last_entries and LEAST_SHARE * last_entries <= entries <= last_entries:
         return round(elapsed_s * (last_entries - entries) / entries, 1)
@@ -50,7 +50,7 @@ def remaining_s(elapsed_s: float, entries: int | None, last_entries: int | None,
 
 
 def refuse_stale(freshness: dict[str, Any], max_age: timedelta) -> None:
-    """Raise MirrorError if the last full run that was complete is older than `max_age`, or if there was none. Pure.
+    """Raise MirrorError if the last complete full run is older than `max_age`, or if there was none. Pure.
 
     `freshness` is the row of `canvas.freshness`. The age is that of the run's start.
     """
@@ -59,9 +59,7 @@ def refuse_stale(freshness: dict[str, Any], max_age: timedelta) -> None:
         return
     old = "No full run was complete yet."
     if age is not None:
-        old = (
-            f"The last full run that was complete began longer ago than --max-age: {age - age % timedelta(seconds=1)}."
-        )
+        old = f"The last complete full run began longer ago than --max-age: {age - age % timedelta(seconds=1)}."
     raise MirrorError(
         old,
         safe="What was landed is kept.",

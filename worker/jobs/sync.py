@@ -1,4 +1,4 @@
-"""The nightly job: every practitioner's messages, both ways."""
+"""The nightly job: every practitioner's messages, received and sent."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ async def sync(
     accept_roster: bool = False,
     connect: Connect = Source.open,
 ) -> mirror.RunResult:
-    """Mirror everything once. A sync that was interrupted less than `MIRROR_RESUME_WITHIN` ago is resumed.
+    """Mirror everything once. Resume a sync that was interrupted less than `MIRROR_RESUME_WITHIN` ago.
 
-    `quick` looks at first pages only. `accept_deletions` marks however many messages the source no longer knows,
+    `quick` reads first pages only. `accept_deletions` marks all messages that the source no longer knows, however many.
     `accept_roster` believes a list of nobody, or of half as many practitioners as before.
     Raises any MirrorError.
     """

@@ -190,7 +190,7 @@ async def close_run(
         raise RunLocked(
             "Another run has begun while this one was cut off from the warehouse.",
             safe="What was landed before is kept; this run marked nothing as deleted.",
-            next="The same command again, when the other run has ended (`message-mirror status` shows it).",
+            next="Run the same command again, when the other run has ended (`message-mirror status` shows it).",
         )
     if not run["is_open"]:
         return await sum_run(connection, warehouse, run_id), run["deleted"] or 0

@@ -198,7 +198,7 @@ class Warehouse:
                 f"The warehouse did nothing for {patience_s:.0f} s: {self._waits.reason}.",
                 safe=safe,
                 next="End what holds the lock (pg_terminate_backend), or bring the standby back, or take it out of"
-                " synchronous_standby_names. Then the same command again.",
+                " synchronous_standby_names. Then run the same command again.",
             )
         return WarehouseAway(
             f"The warehouse cannot be reached ({away}), for {patience_s:.0f} s now.",

@@ -113,7 +113,7 @@ def what_to_check(dsn: str) -> str:
     """Return what to do about a server that is away: the next step of an error."""
     if isinstance(dsn, EmbeddedUrl):
         return f"The same command starts the embedded server again; its log is in {dsn.log}."
-    return "Check that PostgreSQL runs at the host and port of WAREHOUSE_DSN, then the same command again."
+    return "Check that PostgreSQL runs at the host and port of WAREHOUSE_DSN, then run the same command again."
 
 
 def place_of(dsn: str) -> str:

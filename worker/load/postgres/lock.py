@@ -92,7 +92,7 @@ class HeldLock:
             ("This run was cut off from the warehouse and lost its lock. " if self._was_held else "")
             + f"Another run holds the lock: {self.holder}.",
             safe=kept if self._was_held else "Nothing was read or written.",
-            next="Wait for it to end (`message-mirror status` shows it), then the same command again.",
+            next="Wait for it to end (`message-mirror status` shows it), then run the same command again.",
         )
 
     def _release(self) -> None:

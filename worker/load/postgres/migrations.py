@@ -164,7 +164,7 @@ async def _lock(connection: Connection, schema: str) -> None:
             raise MigrationError(
                 f"Another process has been migrating this schema for over {_LOCK_PATIENCE_S:.0f} s.",
                 safe="Nothing was changed.",
-                next="Look at pg_stat_activity for it, then the same command again.",
+                next="Look at pg_stat_activity for it, then run the same command again.",
             )
         await asyncio.sleep(_LOCK_POLL_S)
 

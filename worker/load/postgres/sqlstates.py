@@ -38,7 +38,7 @@ class Meaning:
 
 MORE_CONNECTIONS = (
     "Give the role more connections (ALTER ROLE … CONNECTION LIMIT), or the server (max_connections), or the pooler"
-    " (default_pool_size); deploy/runbook/connections.md says how many it needs. Then the same command again."
+    " (default_pool_size); deploy/runbook/connections.md says how many it needs. Then run the same command again."
 )
 SESSION_MODE = (
     "Name the server itself in WAREHOUSE_DSN, or a pooler in session mode (PgBouncer: pool_mode = session). Then the"
@@ -49,8 +49,8 @@ TRANSACTION_POOLER = (
     " not hold there"
 )
 _OWNER = "Check that this role owns the schemas, and that they are up to date (`message-mirror migrate`)."
-_MANUAL = "Look the SQLSTATE up in PostgreSQL's manual (appendix A), mend it there, then the same command again."
-_THEN_AGAIN = "then the same command again."
+_MANUAL = "Look the SQLSTATE up in PostgreSQL's manual (appendix A), mend it there, then run the same command again."
+_THEN_AGAIN = "then run the same command again."
 _BY_AN_ANALYST = (
     "An index, constraint, generated column or trigger that was added to the mirror's tables refuses it: the log names"
     " it, or those it may be. Drop or mend it, " + _THEN_AGAIN
