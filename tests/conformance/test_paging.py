@@ -118,7 +118,7 @@ async def test_practitioners_searches_cover_every_message_once(
 async def test_patients_searches_cover_every_message_once(
     http: aiohttp.ClientSession, authorized: dict[str, str], server: SandboxServer
 ) -> None:
-    """The other cover, both searches of every patient, shows the same messages, each once."""
+    """Both searches of every patient together show the same messages, each once."""
     patients = await walk(http, authorized, "/Patient?_count=25")
     found = [
         resource["id"]

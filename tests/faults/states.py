@@ -24,7 +24,7 @@ from tests.faults.states_trial import units_struck
 from tests.faults.worlds import fresh_database
 from tests.integration.mirroring import mirror_settings
 from worker.jobs.migrate import upgrade
-from worker.jobs.run import plan, walk
+from worker.jobs.run import buffer, plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def staged(dsn: str, result: ProofResult) -> Iterator[Stage]:
         database = runner.run(asyncpg.connect(dsn))
         stack.callback(lambda: runner.run(database.close()))
         stack.enter_context(units_struck())
-        stack.enter_context(patch.object(walk, "BATCH_ENTRIES", 2))
+        stack.enter_context(patch.object(buffer, "BATCH_ENTRIES", 2))
         stack.enter_context(patch.object(plan, "DELETIONS_FLOOR", BRAKE))
         yield Stage(runner, dsn, database, result)
 

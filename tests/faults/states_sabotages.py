@@ -153,7 +153,7 @@ def handed_over(state: Any) -> None:
 
 
 def changed_and_back(state: Any) -> None:
-    """Land a change by the other cover, and take it back at the source."""
+    """Land a change by a patient's search, and take it back at the source."""
     state.open(seed=0, concurrency="1", starts=0)
     state.create(which=0, how=0)
     state.sync(accept_deletions=False, meets=[])

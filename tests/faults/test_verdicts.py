@@ -286,7 +286,7 @@ async def test_a_walk_that_is_not_accepted_leaves_nothing(
     clinic: Clinic, warehouse_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a long walk had stored is forgotten with it: the pass is what its accepted walks saw."""
-    monkeypatch.setattr("worker.jobs.verify.sweep.BATCH_ENTRIES", 2)
+    monkeypatch.setattr("worker.jobs.run.buffer.BATCH_ENTRIES", 2)
     gone, walked = str(next(iter(clinic))["id"]), iter([True])
     faults = Faults(clinic, page_max=3)
 

@@ -69,7 +69,7 @@ class World:
         return await sync.sync(self.settings, quick=quick, accept_deletions=accept_deletions, connect=self.connect)
 
     async def backfill(self, selection: Selection | None = None, *, restart: bool = False) -> RunResult:
-        """Run `backfill`, of everything in both covers unless told otherwise. Raises any MirrorError."""
+        """Run `backfill`, of everything unless told otherwise. Raises any MirrorError."""
         asked = selection or Selection(by_patient=True)
         return await backfill.backfill(self.settings, asked, restart=restart, connect=self.connect)
 

@@ -110,7 +110,7 @@ async def test_selections_add_up(database_dsn: str, database: asyncpg.Connection
 
 
 async def test_everything_by_practitioner_then_by_patient(database_dsn: str, database: asyncpg.Connection) -> None:
-    """Without a selection both covers are walked, practitioners first, and no message is landed twice.
+    """Without a selection everybody is searched for, practitioners first, and no message is landed twice.
 
     A practitioner who is met in the patients' searches is searched for at the end.
     """
@@ -319,7 +319,7 @@ async def test_what_lies_outside_of_the_days_asked_for_is_counted_as_such(
         if mirrored_before:
             await sync(settings)
         result = await backfill(settings, Selection(by_patient=True, since=since))
-    within = 2 * 120 - 2 * before  # both covers serve each message
+    within = 2 * 120 - 2 * before  # by its practitioner and by its patient
     new = 0 if mirrored_before else within // 2
     assert 0 < before < 120
     assert (result.sums.entries, result.sums.outside) == (240, 2 * before)

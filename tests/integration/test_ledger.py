@@ -16,7 +16,7 @@ from tests.integration.bare_source import BareSource, letter
 from tests.integration.mirroring import Watch, environment, ids_of, mirror_settings, run_command, until
 from tests.rows import row
 from worker.errors import EXIT_WAREHOUSE, LeaseLost, SourceAway, WarehouseWentBack
-from worker.jobs.run import walk
+from worker.jobs.run import buffer
 from worker.jobs.run.plan import Outcome
 from worker.jobs.sync import sync
 from worker.load import ledger, worklist
@@ -223,7 +223,7 @@ async def test_a_landing_that_a_failover_took_back_is_noticed(
     sabotage: object, database_dsn: str, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A standby that lagged takes over in mid-walk, with the claim and without the landings: the walk begins anew."""
-    monkeypatch.setattr(walk, "BATCH_ENTRIES", 10)
+    monkeypatch.setattr(buffer, "BATCH_ENTRIES", 10)
     monkeypatch.setattr(worklist, "land_batch", sabotage or land_batch)
     source = BareSource([letter(f"m{number:02}") for number in range(30)], page_entries=10)
     lost: list[str] = []

@@ -26,7 +26,7 @@ def selection_of(
     since: date | None,
     until: date | None,
 ) -> Selection:
-    """Return what a backfill's options ask for: everything, by both sweeps, if they name nobody.
+    """Return what a backfill's options ask for: everything, by practitioner and by patient, if they name nobody.
 
     Days are those of `zone`. Raises SettingsError for something that is not an id or a day, for a file that names
     nobody, and for days in the wrong order.

@@ -1,4 +1,4 @@
-"""Whom to search for: the Practitioner roster, and the patients for the other cover. Pure decoding.
+"""Whom to search for: the Practitioner roster, and the patients. Pure decoding.
 
 Canvas shows only active and schedulable practitioners by default; everyone is seen by asking for the non-schedulable
 too, once with `active=true` and once with `active=false` (Canvas, Practitioner search). Patients: only `id` is decoded.

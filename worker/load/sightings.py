@@ -1,4 +1,4 @@
-"""What a verification is shown on the other cover, stored and compared in the warehouse: memory stays flat."""
+"""What the sweep of a verification is shown, stored and compared in the warehouse, so that memory stays flat."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A difference between the other cover and the mirror.
+    """A difference between a sweep and the mirror.
 
-    `kind`: `missing` (not in the mirror), `extra` (not on the cover), `stale` (another version), `altered` (same
+    `kind`: `missing` (not in the mirror), `extra` (not in the sweep), `stale` (another version), `altered` (same
     version, but a column of the row is not what it should be), `unaccounted` (an unusable entry that is not in
     quarantine). `mirror_hash`: the content of its live row, None if there is none. `as_last_shown`: the mirror holds
     just what an accepted walk of this verification's own sync was shown. `held`: a sync found it gone, and held it.

@@ -47,7 +47,7 @@ class Outcome(StrEnum):
 class Selection:
     """What is asked for. All empty: everything. `since` ≤ sent < `until`, aware datetimes, limit what is landed.
 
-    `by_patient` adds the second cover, a search per patient, to a selection of everything. `quick` looks at first pages
+    `by_patient` adds the searches of every patient to a selection of everything. `quick` looks at first pages
     only, and walks just the searches that look changed there.
     """
 
@@ -98,7 +98,7 @@ class Selection:
 
 
 def searches_for(practitioners: Iterable[str], patients: Iterable[str], ids: Iterable[str]) -> list[Search]:
-    """Return the searches that cover these people and messages: two for each person, one for each id."""
+    """Return the searches for these people and messages: two for each person, one for each id."""
     people = [f"Practitioner/{id}" for id in practitioners], [f"Patient/{id}" for id in patients]  # noqa: A001
     searches = [
         Search(parameter, reference)

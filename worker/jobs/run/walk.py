@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from worker.defects import guarded
 from worker.errors import PageFailed
 from worker.extract.entry import hash_entry, read_entry
 from worker.jobs.run import acceptance, plan
+from worker.jobs.run.buffer import RecordBuffer
 from worker.jobs.run.derive import derive
 from worker.jobs.run.entries import Entries
 from worker.jobs.run.reading import read_search
@@ -19,7 +20,7 @@ from worker.records import Communication, NonMatch, Page, Rejected
 from worker.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Coroutine
     from types import TracebackType
     from uuid import UUID
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from worker.reader.parent import Reader
     from worker.transform.message import Rules
 
-BATCH_ENTRIES = 1000
-BATCH_BYTES = 8 * 1024 * 1024
 RESOURCE = "Communication"
 NOT_KNOWN = frozenset({"http_404", "http_410"})
 """A search by `_id` that is refused so is answered: there is no such resource (FHIR R4 §3.1.0.1.8, of a read)."""
@@ -93,14 +92,6 @@ class Walker:
             )
 
 
-class _Waiting(NamedTuple):
-    """The records of a batch that waits to be landed."""
-
-    number: int
-    communications: list[Communication]
-    rejected: list[Rejected]
-
-
 @dataclass(slots=True)
 class _Walk:
     """One walk: what it was shown (`tally`), and what of it waits to be landed.
@@ -114,11 +105,9 @@ class _Walk:
     batch_number: int
     entries: Entries = field(init=False)
     seen: dict[bytes, fingerprints.Seen] = field(default_factory=dict)
-    communications: list[Communication] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
+    buffer: RecordBuffer = field(default_factory=RecordBuffer)
     outside: set[bytes] = field(default_factory=set)
     """Hashes of the entries that lie outside of the days that are asked for."""
-    waiting_bytes: int = 0
     landing: asyncio.Task[None] | None = None
     first_glance_only: bool = False
 
@@ -164,8 +153,8 @@ class _Walk:
     async def land(self) -> None:
         """Land what waits, without finishing the search."""
         await self._wait_for_landing()
-        if self.communications or self.rejected:
-            await self._land(self._next_batch(), None)
+        if self.buffer:
+            await self._land_next(None)
 
     async def finish(self, reason: str | None) -> None:
         """Land the rest together with the end of the search."""
@@ -176,8 +165,7 @@ class _Walk:
             and (self.seen != self.fingerprint.stored or self.tally.total != (self.fingerprint.total or 0))
         )
         await self._wait_for_landing()
-        await self._land(
-            self._next_batch(),
+        await self._land_next(
             worklist.Finish(
                 accepted=reason is None,
                 reason=reason,
@@ -194,9 +182,9 @@ class _Walk:
         self.walker.report(self.walker.progress)
 
     async def _take_and_land(self, page: Page) -> Shown:
-        if self._batch_is_full():
+        if self.buffer.is_full:
             await self._wait_for_landing()
-            self.landing = asyncio.create_task(self._land(self._next_batch(), None))
+            self.landing = asyncio.create_task(self._land_next(None))
         return self._take(page)
 
     async def _wait_for_landing(self) -> None:
@@ -223,18 +211,13 @@ class _Walk:
 
     def _keep(self, records: list[Communication | Rejected]) -> None:
         """Let records wait to be landed, but for those that lie outside of what is asked for."""
-        wanted = []
         for record in records:
-            if isinstance(record, Rejected):
-                self.rejected.append(record)
-                self.waiting_bytes += len(record.entry)
-            elif self._is_wanted(record):
-                wanted.append(record)
-                self.seen[record.raw_hash] = fingerprints.Seen(record.id, record.content_hash)
-                self.waiting_bytes += len(record.resource)
-            else:
+            if not self._is_wanted(record):
                 self.outside.add(record.raw_hash)
-        self.communications += wanted
+                continue
+            self.buffer.add(record)
+            if isinstance(record, Communication):
+                self.seen[record.raw_hash] = fingerprints.Seen(record.id, record.content_hash)
 
     def _note_outside(self, page: Page, held: Collection[bytes]) -> None:
         for entry in page.entries:
@@ -253,19 +236,16 @@ class _Walk:
             page.total, map(hash_entry, page.entries), self.fingerprint, is_only=page.next_url is None
         )
 
-    def _batch_is_full(self) -> bool:
-        return len(self.communications) + len(self.rejected) >= BATCH_ENTRIES or self.waiting_bytes >= BATCH_BYTES
-
-    def _next_batch(self) -> _Waiting:
-        """Return what waits to be landed, which waits no more."""
-        batch = _Waiting(self.batch_number, self.communications, self.rejected)
-        self.communications, self.rejected, self.waiting_bytes = [], [], 0
+    def _land_next(self, finish: worklist.Finish | None) -> Coroutine[None, None, None]:
+        """Take what waits out of the buffer, at once, and return what lands it."""
+        batch, number = self.buffer, self.batch_number
+        self.buffer = RecordBuffer()
         self.batch_number += 1
-        return batch
+        return self._land(batch, number, finish)
 
-    async def _land(self, waiting: _Waiting, finish: worklist.Finish | None) -> None:
-        messages = await derive(waiting.communications, self.walker.rules, self.walker.reader)
-        batch = worklist.Batch(messages, waiting.rejected, waiting.number)
+    async def _land(self, records: RecordBuffer, number: int, finish: worklist.Finish | None) -> None:
+        messages = await derive(records.communications, self.walker.rules, self.walker.reader)
+        batch = worklist.Batch(messages, records.rejected, number)
         landed = await worklist.land(self.walker.warehouse, self.claim, batch, finish)
         self.walker.progress.new += landed.new
         self.walker.progress.changed += landed.changed

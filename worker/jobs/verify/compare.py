@@ -16,7 +16,7 @@ from worker.load import missing, sightings
 
 if TYPE_CHECKING:
     from worker.jobs.run.workplace import Workplace
-    from worker.jobs.verify.sweep import Cover
+    from worker.jobs.verify.sweep import Sweep
 
 AT_ONCE = 200
 IDS_SHOWN_MAX = 1000
@@ -39,7 +39,7 @@ class Found:
 
 
 async def compare(
-    workplace: Workplace, cover: Cover, *, synced: int | None, began_at: datetime
+    workplace: Workplace, sweep: Sweep, *, synced: int | None, began_at: datetime
 ) -> tuple[Found, str | None]:
     """Judge every difference between the last pass and the mirror. Return them, and why that proves nothing, if so.
 
@@ -49,12 +49,12 @@ async def compare(
     warehouse, found, after = workplace.warehouse, Found(), ""
     live = await warehouse.work(missing.count_live, warehouse)
     while found.denied <= plan.deletions_max(live):
-        await workplace.hold(cover.run_id)
+        await workplace.hold(sweep.run_id)
         some = await warehouse.work(
-            sightings.read_differences, warehouse, cover.run_id, cover.passes, synced, after, AT_ONCE
+            sightings.read_differences, warehouse, sweep.run_id, sweep.passes, synced, after, AT_ONCE
         )
         # Asked after they were read: what is whole now was whole then, as nothing is added to it.
-        if not await cover.is_whole():
+        if not await sweep.is_whole():
             return found, SIGHTINGS_LOST
         if not some:
             break
@@ -68,8 +68,8 @@ async def compare(
         denials = zip(answers, judged, strict=True)
         found.denied += sum(answer.known is False and verdict is not Verdict.HELD for answer, (_, verdict) in denials)
         _count(found, judged)
-        await _leave(workplace, cover.run_id, judged)
-    knows_ids = found.denied == 0 or await _knows_what_it_showed(workplace, cover)
+        await _leave(workplace, sweep.run_id, judged)
+    knows_ids = found.denied == 0 or await _knows_what_it_showed(workplace, sweep)
     reason = doubt(denied=found.denied, live=live, source_knows_ids=knows_ids)
     return found, reason or (NOT_ANSWERED if found.unknown else None)
 
@@ -107,10 +107,10 @@ async def _leave(workplace: Workplace, run_id: int, judged: list[tuple[sightings
     await warehouse.work(sightings.leave_for_replay, warehouse, run_id, altered)
 
 
-async def _knows_what_it_showed(workplace: Workplace, cover: Cover) -> bool:
+async def _knows_what_it_showed(workplace: Workplace, sweep: Sweep) -> bool:
     """Ask by id for what is no difference: whether the source's no to others is worth anything."""
     warehouse = workplace.warehouse
-    shown = await warehouse.work(sightings.pick_shown, warehouse, cover.run_id, cover.passes)
+    shown = await warehouse.work(sightings.pick_shown, warehouse, sweep.run_id, sweep.passes)
     return await knows_one_of(workplace.source, shown)
 
 

@@ -1,8 +1,8 @@
-"""Proves the mirror against the other cover: every patient's searches instead of every practitioner's.
+"""Proves the mirror by a sweep over every patient's searches, where a sync reads every practitioner's.
 
-Each message lies in a search of either cover (Canvas serves only messages between one practitioner and one patient),
-so what one cover lost the other shows. Nothing is repaired here: what is found is left for the next sync to ask for, or
-for the next replay to write anew.
+Each message is in a search by its practitioner and in one by its patient (Canvas serves only messages between the
+two), so the sweep shows what a sync lost. Nothing is repaired here. What is found is left for the next sync to ask for,
+or for the next replay to write anew.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from worker.jobs.run.progress import Report, no_report
 from worker.jobs.run.workplace import Connect, Workplace, open_workplace
 from worker.jobs.verify.compare import Found, compare
 from worker.jobs.verify.differences import DIFFERENCES_FOUND, SYNC_NOT_COMPLETE
-from worker.jobs.verify.sweep import Cover
+from worker.jobs.verify.sweep import Sweep
 from worker.load import ledger, sightings, worklist
 from worker.load.report import read_run
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The outcome. `proven`: two passes over the other cover agreed, and every difference could be judged.
+    """The outcome. `proven`: two passes of the sweep agreed, and every difference could be judged.
 
     Otherwise `reason` says why not, in a word. `agreed`: whether two passes did. If not, whatever the last one was not
     shown looks as if it had moved.
@@ -57,30 +57,30 @@ class Verification:
 async def verify(
     settings: Settings, report: Report = no_report, *, sync_first: bool = True, connect: Connect = Source.open
 ) -> Verification:
-    """Sync (unless told not to), read the other cover until two passes agree, and compare. Raises any MirrorError."""
+    """Sync (unless told not to), sweep until two passes agree, and compare. Raises any MirrorError."""
     async with open_workplace(settings, "verify", connect) as workplace:
         began_at = datetime.now(UTC)
         synced = await _sync(workplace, report) if sync_first else None
         requests_before = workplace.source.requests
         run_id = await begin_anew(workplace.warehouse, workplace.lock, "verify", "full")
         patients, not_listed = await _read_patients(workplace, run_id)
-        cover = Cover(workplace, run_id, report)
-        unread = await cover.read_until_two_agree(patients)
+        sweep = Sweep(workplace, run_id, report)
+        unread = await sweep.read_until_two_agree(patients)
         # That nobody is listed says least: what the source denies by id says more of what is wrong.
         reason = unread or (None if not_listed == plan.ROSTER_EMPTY else not_listed)
         if synced is not None and synced.outcome is not plan.Outcome.COMPLETE:
             reason = reason or SYNC_NOT_COMPLETE
         # What a sync has from the one that it went on with was shown before this verification began: no sign of moving.
         fresh = synced.run_id if synced is not None and not synced.resumed else None
-        found, doubt = await compare(workplace, cover, synced=fresh, began_at=began_at)
+        found, doubt = await compare(workplace, sweep, synced=fresh, began_at=began_at)
         await workplace.hold(run_id)
         result = Verification(
             run_id=run_id,
             sync=synced,
-            passes=cover.passes,
+            passes=sweep.passes,
             reason=reason or doubt or not_listed,
             patients=len(patients),
-            entries=cover.entries,
+            entries=sweep.entries,
             found=found,
             agreed=unread is None,
         )
@@ -90,7 +90,7 @@ async def verify(
             workplace.warehouse,
             run_id,
             outcome.value,
-            as_of=cover.as_of,
+            as_of=sweep.as_of,
             requests=workplace.source.requests - requests_before,
             reason=result.reason or (None if result.clean else DIFFERENCES_FOUND),
         )

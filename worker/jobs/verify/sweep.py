@@ -1,6 +1,6 @@
-"""The other cover: every patient's searches, read in passes until two in a row agree.
+"""The sweep of a verification: every patient's searches, read in passes until two in a row agree.
 
-What a pass saw lies in the warehouse (`load/sightings`), so that memory stays flat.
+What a pass saw is stored in the warehouse (`load/sightings`), so that memory stays flat.
 """
 
 from __future__ import annotations
@@ -10,28 +10,32 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from worker.jobs.run import acceptance, plan
+from worker.jobs.run.buffer import RecordBuffer
 from worker.jobs.run.derive import derive
 from worker.jobs.run.entries import Entries
 from worker.jobs.run.progress import Progress, Report
 from worker.jobs.run.reading import read_search
 from worker.jobs.run.rules import rules_of
 from worker.jobs.run.together import together
-from worker.jobs.run.walk import BATCH_BYTES, BATCH_ENTRIES, RESOURCE
+from worker.jobs.run.walk import RESOURCE
 from worker.load import sightings
-from worker.records import Communication, Page, Rejected, Search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from worker.jobs.run.tally import Shown
     from worker.jobs.run.workplace import Workplace
+    from worker.records import Page, Search
     from worker.transform.message import Rules
 
 PASSES_MAX = 4
 
 
-class Cover:
-    """The passes of one verification. Of the last: its number, its distinct entries, and when it began (`as_of`)."""
+class Sweep:
+    """The passes of one verification over all patients.
+
+    `passes`, `entries` and `as_of` are the number of the last pass, its distinct entries, and when it began.
+    """
 
     def __init__(self, workplace: Workplace, run_id: int, report: Report) -> None:
         self.run_id = run_id
@@ -46,7 +50,10 @@ class Cover:
         self._progress = Progress(run_id=run_id)
 
     async def read_until_two_agree(self, patients: list[str]) -> str | None:
-        """Return why the cover is not proven, or None: all searches accepted, and two passes in a row the same."""
+        """Read passes until two in a row agree. Return why the sweep is not proven, or None if it is.
+
+        It is once all searches of a pass are accepted, and the pass before it was the same.
+        """
         reason: str | None = None
         while self.passes < PASSES_MAX:
             self.passes += 1
@@ -115,9 +122,7 @@ class _Walk:
     search_number: int
     search: Search
     entries: Entries = field(init=False)
-    communications: list[Communication] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
-    waiting_bytes: int = 0
+    buffer: RecordBuffer = field(default_factory=RecordBuffer)
     has_stored: bool = False
 
     def __post_init__(self) -> None:
@@ -127,10 +132,11 @@ class _Walk:
         """Read the search completely. Return why it is not accepted: then none of it is stored."""
 
         async def take(page: Page) -> Shown:
-            if len(self.communications) + len(self.rejected) >= BATCH_ENTRIES or self.waiting_bytes >= BATCH_BYTES:
+            if self.buffer.is_full:
                 await self._store()
             shown, records = self.entries.look(page, {})
-            self._keep(records)
+            for record in records:
+                self.buffer.add(record)
             progress.entries += len(records)
             return shown
 
@@ -142,16 +148,9 @@ class _Walk:
             await self._forget()
         return reason
 
-    def _keep(self, records: list[Communication | Rejected]) -> None:
-        usable = [record for record in records if isinstance(record, Communication)]
-        unusable = [record for record in records if isinstance(record, Rejected)]
-        self.communications += usable
-        self.rejected += unusable
-        self.waiting_bytes += sum(len(one.resource) for one in usable) + sum(len(one.entry) for one in unusable)
-
     async def _store(self) -> None:
         warehouse = self.workplace.warehouse
-        messages = await derive(self.communications, self.rules, self.workplace.reader)
+        messages = await derive(self.buffer.communications, self.rules, self.workplace.reader)
         await warehouse.work(
             sightings.store_sightings,
             warehouse,
@@ -159,9 +158,9 @@ class _Walk:
             self.number,
             self.search_number,
             messages,
-            self.rejected,
+            self.buffer.rejected,
         )
-        self.communications, self.rejected, self.waiting_bytes, self.has_stored = [], [], 0, True
+        self.buffer, self.has_stored = RecordBuffer(), True
 
     async def _forget(self) -> None:
         warehouse = self.workplace.warehouse
