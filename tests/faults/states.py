@@ -24,7 +24,7 @@ from tests.faults.states_trial import units_struck
 from tests.faults.worlds import fresh_database
 from tests.integration.mirroring import mirror_settings
 from worker.jobs.migrate import upgrade
-from worker.jobs.run import buffer, plan
+from worker.jobs.run import buffer, deletions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def staged(dsn: str, result: ProofResult) -> Iterator[Stage]:
         stack.callback(lambda: runner.run(database.close()))
         stack.enter_context(units_struck())
         stack.enter_context(patch.object(buffer, "BATCH_ENTRIES", 2))
-        stack.enter_context(patch.object(plan, "DELETIONS_FLOOR", BRAKE))
+        stack.enter_context(patch.object(deletions, "DELETIONS_FLOOR", BRAKE))
         yield Stage(runner, dsn, database, result)
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from tests.faults.script import Faults, Script
 from tests.faults.worlds import open_world
 from tests.integration.mirroring import ids_of, message
-from worker.jobs.run import plan
+from worker.jobs.run import deletions
 from worker.jobs.run.plan import Outcome
 from worker.sandbox.population import Practitioner, make_clinic
 
@@ -151,7 +151,7 @@ async def test_many_that_were_found_missing_and_then_deleted(warehouse_url: str)
     clinic = make_clinic(messages=40, practitioners=3, patients=8, seed=1)
     patient = next(iter(clinic.patients.values())).reference
     unlisted = {"reference": "Practitioner/99990000aaaabbbbccccddddeeeeffff"}
-    unseen = [f"unseen-{number}" for number in range(plan.DELETIONS_FLOOR + 10)]
+    unseen = [f"unseen-{number}" for number in range(deletions.DELETIONS_FLOOR + 10)]
     for message_id in unseen:
         clinic.put(message(message_id, sender=unlisted, recipient=[{"reference": patient}]))
     async with open_world(warehouse_url, clinic) as world:

@@ -20,7 +20,7 @@ from worker import errors
 from worker.cli.commands import cli
 from worker.extract.entry import ENTRY_BYTES_MAX, NESTING_MAX
 from worker.extract.patience import CERTIFICATE
-from worker.jobs.run import plan
+from worker.jobs.run import deletions, plan
 from worker.jobs.verify import differences
 from worker.load.ledger import FLOOD_FLOOR, FLOOD_SHARE
 from worker.load.postgres.database import open_warehouse
@@ -277,8 +277,8 @@ def reasons_in_the_code() -> set[str]:
         plan.ROSTER_SHRUNK,
         differences.DIFFERENCES_FOUND,
         plan.TOO_MANY_MISSING,
-        plan.Deletions.TOO_MANY.value,
-        plan.Deletions.SOURCE_UNRELIABLE.value,
+        deletions.Deletions.TOO_MANY.value,
+        deletions.Deletions.SOURCE_UNRELIABLE.value,
         CERTIFICATE,
         "http_401",  # a family, of which two have a row of their own
         differences.FORBIDDEN,

@@ -16,8 +16,9 @@ from worker.cli.progress_bar import progress_report
 from worker.errors import EXIT_INCOMPLETE, MirrorError
 from worker.jobs.backfill import Estimate
 from worker.jobs.check import Check
+from worker.jobs.run.deletions import Deletions
 from worker.jobs.run.mirror import RunResult
-from worker.jobs.run.plan import Deletions, Outcome
+from worker.jobs.run.plan import Outcome
 from worker.jobs.run.progress import Progress
 from worker.jobs.status import refuse_stale, remaining_s
 from worker.jobs.verify.compare import Found

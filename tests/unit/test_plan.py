@@ -8,13 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.jobs.run.deletions import Deletions, decide, deletions_max
 from worker.jobs.run.plan import (
-    Deletions,
     Outcome,
     Resumption,
     Selection,
-    deletions,
-    deletions_max,
     longest_first,
     outcome,
     resumption,
@@ -266,7 +264,7 @@ def test_a_run_marks_fifty_or_five_percent_by_itself(live: int, most: int) -> No
 def test_what_is_gone_is_marked_only_where_the_source_can_be_believed(
     gone: int, scope: str, all_accepted: bool, source_knows_ids: bool, accepted_by_operator: bool, expected: Deletions
 ) -> None:
-    verdict = deletions(
+    verdict = decide(
         gone=gone,
         live=1000,
         scope=scope,

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from worker.advice import ACCEPT_DELETIONS, again_of, next_steps
-from worker.jobs.run.plan import UNBELIEVED, Deletions, changed_unseen
+from worker.jobs.run.deletions import UNBELIEVED, Deletions
+from worker.jobs.run.plan import changed_unseen
 from worker.jobs.verify.differences import advice
 
 if TYPE_CHECKING:

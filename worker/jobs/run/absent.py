@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.jobs.run import plan
+from worker.jobs.run import deletions, plan
 from worker.jobs.run.ask import knows_one_of
 from worker.jobs.run.claims import walk_all
 from worker.load import ledger, missing, worklist
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 async def look_for_missing(
     workplace: Workplace, run_id: int, walker: Walker, *, accept_deletions: bool
-) -> tuple[plan.Deletions, list[str]]:
+) -> tuple[deletions.Deletions, list[str]]:
     """Ask by id for what the run should have been shown and was not. Return the verdict on what is gone, and its ids.
 
     Asking ends as soon as more are gone than a run may mark: then none will be.
     """
     warehouse, selection = workplace.warehouse, walker.selection
     if selection.windowed or selection.quick:
-        return plan.Deletions.NONE_FOUND, []
+        return deletions.Deletions.NONE_FOUND, []
     ids = await warehouse.work(missing.find_missing, warehouse, run_id)
     live = await warehouse.work(missing.count_live, warehouse) if ids else 0
     if ids:
@@ -31,14 +31,14 @@ async def look_for_missing(
         # What a verification wanted, and the source no longer has, is no row that could be marked.
         walker.gone.intersection_update(ids)
         walker.progress.searches += len(ids)
-        await walk_all(workplace, run_id, walker, gone_max=None if accept_deletions else plan.deletions_max(live))
+        await walk_all(workplace, run_id, walker, gone_max=None if accept_deletions else deletions.deletions_max(live))
         await workplace.lock.work(worklist.give_up, warehouse, run_id, plan.TOO_MANY_MISSING)
         await _walk_what_hid_some(workplace, run_id, walker)
         # What is shown by now is not gone, whatever its id answered before.
         ids = await warehouse.work(missing.find_missing, warehouse, run_id)
     gone = await warehouse.work(missing.find_gone, warehouse, run_id, ids)
     sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
-    verdict = plan.deletions(
+    verdict = deletions.decide(
         gone=len(gone),
         live=live,
         scope=selection.scope,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.jobs.run import plan
+from worker.jobs.run import deletions
 from worker.jobs.run.ask import lists_patient
 from worker.jobs.run.together import together
 from worker.load import missing
@@ -20,12 +20,12 @@ AT_ONCE = 200
 async def implausible(workplace: Workplace, run_id: int, gone: Sequence[str]) -> list[str]:
     """Return which of these live ids, all of them gone at the source, are not to be marked as deleted.
 
-    Those that `plan.all_of_somebody` names, and those of a patient whom the source does not list: it is asked for the
-    patients concerned only. Raises what `lists_patient` raises.
+    These are those that `deletions.all_of_somebody` names, and those of a patient whom the source does not list. Only
+    the patients concerned are asked for. Raises what `lists_patient` raises.
     """
     warehouse = workplace.warehouse
     rows = await warehouse.work(missing.read_gone, warehouse, gone)
-    held = plan.all_of_somebody(rows)
+    held = deletions.all_of_somebody(rows)
     patients = sorted({one.patient_id for one in rows if one.patient_id is not None and one.id not in held})
     unlisted = await _not_listed(workplace, run_id, patients)
     return sorted(held | {one.id for one in rows if one.patient_id in unlisted})

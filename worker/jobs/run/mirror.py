@@ -14,6 +14,7 @@ from worker.jobs.run import plan, rosters
 from worker.jobs.run.absent import look_for_missing
 from worker.jobs.run.begin import begin_or_resume
 from worker.jobs.run.claims import walk_all
+from worker.jobs.run.deletions import UNBELIEVED, Deletions, decides_on_held
 from worker.jobs.run.hold import implausible
 from worker.jobs.run.progress import Progress, Report
 from worker.jobs.run.rules import rules_of
@@ -50,7 +51,7 @@ class RunResult:
     requests: int
     gone: int
     deleted: int
-    deletions: plan.Deletions
+    deletions: Deletions
     held: int = 0  # of what is gone: how many messages were not marked as deleted, as that looks like a smaller scope
     figures: Mapping[str, Any] = field(default_factory=dict)
     """The run's row, by the names that `status --json` and the log use."""
@@ -59,7 +60,7 @@ class RunResult:
     @property
     def why(self) -> list[str]:
         """Why it is not complete, in the words of `worker.advice`: of its searches, and of the run as a whole."""
-        whole = [self.deletions.value] if self.deletions in plan.UNBELIEVED else []
+        whole = [self.deletions.value] if self.deletions in UNBELIEVED else []
         flooded = [plan.QUARANTINE] if self.sums.is_flooded else []
         return [*self.reasons, *whole, *flooded]
 
@@ -74,7 +75,7 @@ class _Walked:
     """What walking came to: when the work list was whole, and which messages are gone, with the verdict on them."""
 
     planned_at: datetime
-    verdict: plan.Deletions
+    verdict: Deletions
     gone: list[str]
     held: list[str]
 
@@ -115,8 +116,8 @@ async def run(
         warehouse,
         run_id,
         outcome.value,
-        gone=sorted({*walked.gone} - {*walked.held}) if walked.verdict is plan.Deletions.MARK else (),
-        held=walked.held if plan.decides_on_held(selection.scope, sums, walked.verdict) else None,
+        gone=sorted({*walked.gone} - {*walked.held}) if walked.verdict is Deletions.MARK else (),
+        held=walked.held if decides_on_held(selection.scope, sums, walked.verdict) else None,
         planned_at=walked.planned_at,
         reason=plan.reason(sums, walked.verdict),
         requests=walker.requests,
@@ -178,7 +179,7 @@ async def _walk_everything(
         verdict, gone = await look_for_missing(workplace, run_id, walker, accept_deletions=accept_deletions)
         searches = await _of_newly_met(workplace, run_id, walker.selection)
         if not searches:
-            believes = verdict is plan.Deletions.MARK and not accept_deletions
+            believes = verdict is Deletions.MARK and not accept_deletions
             held = await implausible(workplace, run_id, gone) if believes else []
             return _Walked(planned_at, verdict, gone, held)
         walker.progress.searches += len(searches)

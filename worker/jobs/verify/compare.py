@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from worker.defects import guarded
-from worker.jobs.run import plan
+from worker.jobs.run import deletions
 from worker.jobs.run.ask import Answer, ask, knows_one_of
 from worker.jobs.run.together import together
 from worker.jobs.verify.differences import NOT_ANSWERED, SIGHTINGS_LOST, Verdict, doubt, judge
@@ -48,7 +48,7 @@ async def compare(
     """
     warehouse, found, after = workplace.warehouse, Found(), ""
     live = await warehouse.work(missing.count_live, warehouse)
-    while found.denied <= plan.deletions_max(live):
+    while found.denied <= deletions.deletions_max(live):
         await workplace.hold(sweep.run_id)
         some = await warehouse.work(
             sightings.read_differences, warehouse, sweep.run_id, sweep.passes, synced, after, AT_ONCE

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from worker.advice import next_steps
-from worker.jobs.run import plan
+from worker.jobs.run import deletions
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -70,7 +70,7 @@ def doubt(*, denied: int, live: int, source_knows_ids: bool) -> str | None:
     `denied` is how many ids the source said it does not know, be they gone or rows that the mirror has too many;
     `source_knows_ids`: whether the source knows by id what the last pass showed.
     """
-    verdict = plan.deletions(
+    verdict = deletions.decide(
         gone=denied,
         live=live,
         scope="full",
@@ -78,7 +78,7 @@ def doubt(*, denied: int, live: int, source_knows_ids: bool) -> str | None:
         source_knows_ids=source_knows_ids,
         accepted_by_operator=False,
     )
-    return verdict.value if verdict in plan.UNBELIEVED else None
+    return verdict.value if verdict in deletions.UNBELIEVED else None
 
 
 def advice(reason: str | None, kinds: Collection[str]) -> str | None:
@@ -86,9 +86,9 @@ def advice(reason: str | None, kinds: Collection[str]) -> str | None:
     verify = "message-mirror verify"
     sync = ["message-mirror sync"] if {*kinds} - {"altered"} or reason == SYNC_NOT_COMPLETE else []
     replay = ["message-mirror replay"] if "altered" in kinds else []
-    if (sync or replay) and reason not in {*plan.UNBELIEVED, FORBIDDEN}:
+    if (sync or replay) and reason not in {*deletions.UNBELIEVED, FORBIDDEN}:
         return f"Next: {', then '.join([*sync, *replay, verify])} again; verify --json lists the ids."
-    if reason in plan.UNBELIEVED:
+    if reason in deletions.UNBELIEVED:
         return (
             "The source denied by id what it had shown, or so many messages at once that it looks like a fault.\n"
             f"Next: look at the source and the client's scopes (message-mirror check), then {verify}."

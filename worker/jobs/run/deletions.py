@@ -1,0 +1,81 @@
+"""The decisions about messages that the source no longer knows by id. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from worker.load.ledger import RunSums
+    from worker.load.missing import Gone
+
+DELETIONS_FLOOR = 50
+DELETIONS_SHARE = 0.05
+HELD_FLOOR = 3
+
+
+def deletions_max(live: int) -> int:
+    """Return how many messages a run may mark as deleted by itself, of so many live ones."""
+    return max(DELETIONS_FLOOR, int(DELETIONS_SHARE * live))
+
+
+class Deletions(StrEnum):
+    """What is done about messages that the source no longer knows by id."""
+
+    NONE_FOUND = "none_found"
+    MARK = "mark"
+    NOT_A_FULL_RUN = "not_a_full_run"
+    RUN_NOT_ACCEPTED = "run_not_accepted"
+    TOO_MANY = "too_many"
+    SOURCE_UNRELIABLE = "source_unreliable"
+
+
+UNBELIEVED = frozenset({Deletions.TOO_MANY, Deletions.SOURCE_UNRELIABLE})
+"""What is gone by the source's word, and not taken for gone: that looks like a fault of the source."""
+
+
+def decide(
+    *, gone: int, live: int, scope: str, all_accepted: bool, source_knows_ids: bool, accepted_by_operator: bool
+) -> Deletions:
+    """Decide whether messages that are gone may be marked as deleted.
+
+    Only in a full run all of whose searches were accepted; only if the source knows by id what it has just shown (a
+    token whose scope shrank answers `total` 0 to everything); and never very many, unless the operator said so.
+    """
+    if gone == 0:
+        return Deletions.NONE_FOUND
+    if scope != "full":
+        return Deletions.NOT_A_FULL_RUN
+    if gone > deletions_max(live) and not accepted_by_operator:
+        return Deletions.TOO_MANY
+    if not all_accepted:
+        return Deletions.RUN_NOT_ACCEPTED
+    return Deletions.MARK if source_knows_ids or accepted_by_operator else Deletions.SOURCE_UNRELIABLE
+
+
+def all_of_somebody(gone: Sequence[Gone]) -> frozenset[str]:
+    """Return which of the messages that are gone are all that there were of their patient, or of their practitioner.
+
+    `HELD_FLOOR` or more: that is what a client looks like from whom somebody was hidden. They are held, not marked.
+    """
+    patients = Counter(one.patient_id for one in gone)
+    practitioners = Counter(one.practitioner_id for one in gone)
+    return frozenset(
+        one.id
+        for one in gone
+        if (one.patient_id is not None and not one.patient_left and patients[one.patient_id] >= HELD_FLOOR)
+        or (
+            one.practitioner_id is not None
+            and not one.practitioner_left
+            and practitioners[one.practitioner_id] >= HELD_FLOOR
+        )
+    )
+
+
+def decides_on_held(scope: str, sums: RunSums, verdict: Deletions) -> bool:
+    """Tell whether a run knows of all that is gone, so that what it holds takes the place of what was held before."""
+    all_accepted = sums.accepted == sums.searches
+    return scope == "full" and all_accepted and verdict in {Deletions.NONE_FOUND, Deletions.MARK}
