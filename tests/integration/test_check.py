@@ -166,7 +166,12 @@ async def test_a_database_that_is_read_only(
     checked = await run_command(variables, "check")
     assert checked.code == EXIT_WAREHOUSE
     assert re.search(r"^✗ transactions are read-only here .* — ALTER ROLE", checked.out, re.MULTILINE), checked.out
-    assert_told(await run_command(variables, "sync"), EXIT_WAREHOUSE, "transactions are read-only here", "primary")
+    assert_told(
+        await run_command(variables | {"MIRROR_PATIENCE": "1s"}, "sync"),
+        EXIT_WAREHOUSE,
+        "transactions are read-only here",
+        "primary",
+    )
 
 
 async def test_a_standby(server: SandboxServer, run_directory: Path) -> None:
@@ -182,7 +187,8 @@ async def test_a_standby(server: SandboxServer, run_directory: Path) -> None:
         assert checked.code == EXIT_WAREHOUSE
         said = "✗ this server is a standby, which can only be read — Name the primary in WAREHOUSE_DSN."
         assert said in checked.out.splitlines()
-        assert_told(await run_command(variables, "sync"), EXIT_WAREHOUSE, "this server is a standby")
+        impatient = variables | {"MIRROR_PATIENCE": "1s"}
+        assert_told(await run_command(impatient, "sync"), EXIT_WAREHOUSE, "this server is a standby")
     finally:
         await asyncio.to_thread(standby.remove)
 

@@ -158,6 +158,23 @@ async def test_a_warehouse_that_can_only_be_read_for_a_while_is_waited_for(
     }
 
 
+async def test_a_command_that_starts_while_it_can_only_be_read_waits(
+    database_dsn: str, database: asyncpg.Connection
+) -> None:
+    """On a new session each time: the first one stays read-only as long as it lives."""
+    name = urlsplit(database_dsn).path.strip("/")
+    await database.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    starting = asyncio.create_task(run_command({"WAREHOUSE_DSN": database_dsn}, "migrate"))
+
+    async def is_connected() -> bool:
+        return bool(await database.fetchval(f"SELECT count(*) FROM pg_stat_activity WHERE {OURS}"))  # noqa: S608
+
+    await until(is_connected)
+    await database.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = off")
+    done = await starting
+    assert done.code == EXIT_OK, done.err
+
+
 async def test_a_secret_that_changes_in_mid_run_is_read_again(
     database_dsn: str, database: asyncpg.Connection, roles: list[str], tmp_path: Path
 ) -> None:

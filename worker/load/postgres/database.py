@@ -123,7 +123,7 @@ class Warehouse:
                     with self._waits.watched(connection.backend_pid):
                         async with connection.transaction():
                             return await unit(connection, *args, **kwargs)
-            except asyncpg.ReadOnlySQLTransactionError:
+            except (Away, asyncpg.ReadOnlySQLTransactionError):
                 # The name of the server may lead to another by now: no session with this one is of use.
                 await pool.expire_connections()
                 raise

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from worker.errors import WarehouseRefused
+from worker.load.postgres.database_errors import Away
 from worker.load.postgres.dsn import is_local
 from worker.load.postgres.statements import statement
 
@@ -21,11 +22,15 @@ _STRONG_MODES = {"verify-full", "verify-ca"}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at: well (True), not (False), or worth a look (None); what it is, and what to do."""
+    """One thing looked at: well (True), not (False), or worth a look (None); what it is, and what to do.
+
+    What `may_pass` is also seen for a moment while a standby takes over.
+    """
 
     ok: bool | None
     what: str
     next: str = ""
+    may_pass: bool = False
 
 
 async def inspect_server(connection: Connection) -> tuple[Finding, ...]:
@@ -71,9 +76,14 @@ def judge_hints(hints: Mapping[str, object], *, is_behind_pooler: bool) -> tuple
 
 
 async def refuse_unfit(connection: Connection) -> None:
-    """Raise WarehouseRefused for a server or database in which no run could end well, before anything is written."""
+    """Raise WarehouseRefused for a server or database in which no run could end well, before anything is written.
+
+    Raises Away if it can only be read: that is waited for, since a standby may be taking over.
+    """
     for finding in await inspect_server(connection):
         if finding.ok is False:
+            if finding.may_pass:
+                raise Away(finding.what, next=finding.next)
             raise WarehouseRefused(
                 f"This warehouse cannot hold the mirror: {finding.what}.",
                 safe="Nothing was read or written.",
@@ -116,6 +126,7 @@ def judge_server(server: Mapping[str, object]) -> tuple[Finding, ...]:
                 False,
                 "this server is a standby, which can only be read",
                 "Name the primary in WAREHOUSE_DSN.",
+                may_pass=True,
             )
         )
     elif server["transaction_read_only"] == "on":
@@ -124,6 +135,7 @@ def judge_server(server: Mapping[str, object]) -> tuple[Finding, ...]:
                 False,
                 "transactions are read-only here (default_transaction_read_only = on)",
                 "ALTER ROLE … SET default_transaction_read_only = off, or name the primary in WAREHOUSE_DSN.",
+                may_pass=True,
             )
         )
     if not server["may_stage"]:
