@@ -376,7 +376,7 @@ def test_a_wrong_mark_is_found(monkeypatch: pytest.MonkeyPatch, tag: str, mark: 
         ("_is_section", lambda *_: False),
         ("_drops_white_space", lambda _: False),
         ("_is_shown", lambda *_: True),
-        ("_options", lambda _: ()),
+        ("options_of", lambda _: ()),
         ("_NO_BOX", frozenset()),
     ],
 )

@@ -29,6 +29,7 @@ from worker.transform.text.boxes import (
     root_kind,
 )
 from worker.transform.text.fast.short_cut import fast_text
+from worker.transform.text.options import option_text, options_of
 from worker.transform.text.parse import well_formed
 from worker.transform.text.tree import quick_tree, tree_by_lexbor, tree_of
 from worker.transform.text.whitespace import SPACES, InlineFlow, Results, collapse, join, transform_case
@@ -171,9 +172,9 @@ class _Walk:
             return
         box = self._open(kind, parent)
         if kind.style.visible and kind.role == SELECT:
-            self._results.extend(_options(node))
+            self._results.extend(options_of(node))
         elif kind.style.visible and kind.role == OPTION:
-            self._results.extend((1, _option_text(node), 1))
+            self._results.extend((1, option_text(node), 1))
         self._close(box, parent)
 
     def _line_break(self, style: Style, parent: _Box) -> None:
@@ -246,37 +247,6 @@ class _Walk:
 
 def _is_section(box: _Box, parent: _Box) -> bool:
     return box.kind.style.display in ua.TABLE_SECTIONS and parent.kind.style.display in ua.TABLES
-
-
-def _options(select: Element) -> Iterator[str | int]:
-    """Step 3: a select shows its options and those of its groups, each on a line of its own."""
-    for child in _elements(select):
-        if child.tag not in {"option", "optgroup"}:
-            continue
-        yield 1
-        for option in _elements(child) if child.tag == "optgroup" else (child,):
-            if option.tag == "option":
-                yield from (1, _option_text(option), 1)
-        yield 1
-
-
-def _elements(parent: Element) -> Iterator[Element]:
-    return (child for child in parent if isinstance(child, Element))
-
-
-def _option_text(option: Element) -> str:
-    """Return the text of an option, that of scripts left out (HTML standard §4.10.10)."""
-    texts: list[str] = []
-    waiting = [iter(option)]
-    while waiting:
-        node = next(waiting[-1], None)
-        if node is None:
-            waiting.pop()
-        elif isinstance(node, Text):
-            texts.append(node.data)
-        elif isinstance(node, Element) and node.tag != "script":
-            waiting.append(iter(node))
-    return collapse("".join(texts)).strip(" ")
 
 
 def _drops_white_space(style: Style) -> bool:

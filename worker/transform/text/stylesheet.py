@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import tinycss2
 from selectolax.lexbor import SelectolaxError
 
-from worker.transform.text.conditions import Tokens, is_for_a_screen, is_supported, media_hold, split
-from worker.transform.text.css import TEXT_PROPERTIES, Declaration, declarations_of, without_pictures, written
+from worker.transform.text.conditions import is_for_a_screen, is_supported, media_hold, split
+from worker.transform.text.css import TEXT_PROPERTIES, Declaration, declarations_of, without_pictures
 from worker.transform.text.parse import parse_in_page, parse_to_write
+from worker.transform.text.selectors import Selector, Weight, read_selector
 from worker.transform.text.style import ROOT, Style, compute, with_display
 from worker.transform.text.user_agent_css import ITEM_CONTAINERS
 
@@ -28,47 +29,10 @@ if TYPE_CHECKING:
 
 _TEXT_PROPERTIES = [name.encode() for name in TEXT_PROPERTIES]
 _CACHED_CHARACTERS = 4_000  # what a style sheet comes to is remembered up to this length
-_MAX_SELECTOR_CHARACTERS = 500
 _MAX_DEPTH = 10  # of conditions in conditions, and of selectors in selectors
-# What lexbor takes for a mistake, and browsers for a selector: it matches nothing here.
-_UNMATCHED_NAMES = """
-    -webkit-any -webkit-any-link -webkit-autofill after autofill backdrop before cue defined dir enabled
-    file-selector-button first-letter first-line focus-visible focus-within host in-range indeterminate lang marker
-    out-of-range placeholder placeholder-shown popover-open scope selection state target target-text user-invalid
-    user-valid visited
-"""
-_UNMATCHED = frozenset(_UNMATCHED_NAMES.split())
-# A tag, classes and ids that cannot be those of the page around.
-_PLAIN = re.compile(r"(?!(?:body|div|html)\Z)(?:[a-zA-Z][a-zA-Z0-9]*)?(?:[.#]-?[_a-zA-Z][-\w]*)*(?<=.)", re.ASCII)
 _PAGE = frozenset({"html", "head", "body"})
 _WORDS = re.compile(r"[a-z -]+")
 _PRE = re.compile(r"(<(?:pre|listing|textarea)(?: [^<>]*)?>)(?=\n)")  # whose first line feed a parser drops
-
-Weight = tuple[int, int, int]
-"""How many ids, classes and tags a selector names (Selectors 4 §17)."""
-
-
-class Selector(NamedTuple):
-    """Compound selectors, each with the combinator before it; none if nothing is matched."""
-
-    steps: tuple[tuple[str, str], ...]
-    weight: Weight
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is a tag, classes and ids that cannot be those of the page around."""
-        return len(self.steps) == 1 and _PLAIN.fullmatch(self.steps[0][1]) is not None
-
-    def matched(self, tree: LexborHTMLParser) -> list[LexborNode]:
-        """Return the elements that it matches. Raises `SelectolaxError` for what is no selector.
-
-        Step by step: lexbor by itself would try every way to a match, of which there may be very many.
-        """
-        found: list[LexborNode] = []
-        for combinator, compound in self.steps:
-            known = {node.mem_id: True for node in found}
-            found = [node for node in tree.css(compound) if not combinator or _reaches(node, combinator, known)]
-        return found
 
 
 class Rule(NamedTuple):
@@ -223,7 +187,7 @@ def _about_text(nodes: Iterable[Any], depth: int) -> Iterator[Rule]:
             block = declarations_of(tinycss2.parse_blocks_contents(node.content))
             about_text = tuple(one for one in block if one.name in TEXT_PROPERTIES)
             if about_text:
-                yield Rule(tuple(map(_selector, split(node.prelude, keep_spaces=True))), about_text)
+                yield Rule(tuple(map(read_selector, split(node.prelude, keep_spaces=True))), about_text)
         elif node.type == "at-rule" and node.content is not None and depth < _MAX_DEPTH and _holds(node):
             inner = tinycss2.parse_rule_list(node.content, skip_comments=True, skip_whitespace=True)
             yield from _about_text(inner, depth + 1)
@@ -234,98 +198,3 @@ def _holds(rule: Any) -> bool:
     if name == "media":
         return media_hold(rule.prelude)
     return name == "layer" or (name == "supports" and is_supported(rule.prelude))
-
-
-def _reaches(node: LexborNode, combinator: str, known: dict[int, bool]) -> bool:
-    """Whether an element stands where the combinator says to one that is `known` to be matched (Selectors 4 §15).
-
-    What is found out on the way becomes known, too, so that nothing is passed twice.
-    """
-    around = _next(node, combinator)
-    if combinator in ">+":
-        return around is not None and around.mem_id in known
-    passed = []
-    while around is not None and around.mem_id not in known:
-        passed.append(around.mem_id)
-        around = _next(around, combinator)
-    found = around is not None and known[around.mem_id]
-    known.update(dict.fromkeys(passed, found))
-    return found
-
-
-def _next(node: LexborNode, combinator: str) -> LexborNode | None:
-    """Return the parent of an element, or the element before it."""
-    if combinator in " >":
-        return node.parent
-    before = node.prev
-    while before is not None and not before.is_element_node:
-        before = before.prev
-    return before
-
-
-def _selector(tokens: Tokens) -> Selector:
-    weight, is_unmatched = _weighed(tokens, 0)
-    if is_unmatched:
-        return Selector((), weight)
-    return Selector(tuple((combinator, _compound(compound)) for combinator, compound in _steps(tokens)), weight)
-
-
-def _compound(tokens: Tokens) -> str:
-    """Return a compound selector, or nothing, which is none, if a hash in it is no id."""
-    is_wrong = any(token.type == "hash" and not token.is_identifier for token in tokens)
-    text = "" if is_wrong else written(tokens)
-    return text if len(text) <= _MAX_SELECTOR_CHARACTERS else ""
-
-
-def _steps(tokens: Tokens) -> list[tuple[str, Tokens]]:
-    """Return the compound selectors, each with the combinator before it."""
-    steps: list[tuple[str, Tokens]] = [("", [])]
-    for token in tokens:
-        if token.type == "whitespace":
-            if steps[-1][1]:
-                steps.append((" ", []))
-        elif token.type == "literal" and token.value in ">+~":
-            if steps[-1][0] == " " and not steps[-1][1]:
-                steps.pop()
-            steps.append((token.value, []))
-        elif token.type != "comment":
-            steps[-1][1].append(token)
-    return steps[:-1] if steps[-1][0] == " " and not steps[-1][1] else steps
-
-
-def _weighed(tokens: Tokens, depth: int) -> tuple[Weight, bool]:
-    """Return the specificity of one selector, and whether nothing is matched by it."""
-    ids = classes = tags = colons = 0
-    is_unmatched = False
-    before: Any = None
-    for token in tokens:
-        if colons and token.type in {"ident", "function"}:
-            name = token.lower_value if token.type == "ident" else token.lower_name
-            is_unmatched |= name in _UNMATCHED or name.startswith("-webkit-")
-            if token.type == "function" and name in {"is", "not", "has", "where"}:
-                is_unmatched |= depth >= _MAX_DEPTH or _may_be_slow(name, token.arguments, depth)
-                inner = (0, 0, 0) if name == "where" or is_unmatched else _heaviest(token.arguments, depth)
-                ids, classes, tags = ids + inner[0], classes + inner[1], tags + inner[2]
-            elif colons > 1:
-                tags += 1
-            else:
-                classes += 1
-        elif token.type == "hash":
-            ids += 1
-        elif token.type == "[] block" or (token.type == "ident" and before == "."):
-            classes += 1
-        elif token.type == "ident":
-            tags += 1
-        colons = colons + 1 if token == ":" else 0  # noqa: S105  a token of CSS
-        before = token
-    return (ids, classes, tags), is_unmatched
-
-
-def _may_be_slow(name: str, arguments: Tokens, depth: int) -> bool:
-    """Whether lexbor might try very many ways to a match of what stands in parentheses."""
-    compounds = (sum(1 for _, compound in _steps(part) if compound) for part in split(arguments, keep_spaces=True))
-    return max(compounds) > (1 if name == "has" else 2) or (name == "has" and depth > 0)
-
-
-def _heaviest(arguments: Tokens, depth: int) -> Weight:
-    return max(_weighed(part, depth + 1)[0] for part in split(arguments, keep_spaces=True))
