@@ -1,4 +1,4 @@
-"""What a run should have been shown and was not: asked for by id, and its searches walked again if they hid it."""
+"""Asks by id for messages that a run should have been shown and was not, and walks searches again that hid some."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 async def look_for_missing(
     workplace: Workplace, run_id: int, walker: Walker, *, accept_deletions: bool
 ) -> tuple[deletions.Deletions, list[str]]:
-    """Ask by id for what the run should have been shown and was not. Return the verdict on what is gone, and its ids.
+    """Ask by id for what the run should have been shown and was not. Return the verdict, and the ids that are gone.
 
-    Asking ends as soon as more are gone than a run may mark: then none will be.
+    Asking ends as soon as more are gone than a run may mark, because then none is marked.
     """
     warehouse, selection = workplace.warehouse, walker.selection
     if selection.windowed or selection.quick:
@@ -28,13 +28,13 @@ async def look_for_missing(
     live = await warehouse.work(missing.count_live, warehouse) if ids else 0
     if ids:
         await workplace.lock.work(worklist.ask_for, warehouse, run_id, ids)
-        # What a verification wanted, and the source no longer has, is no row that could be marked.
+        # What a verification asked for, and the source no longer has, has no row that could be marked.
         walker.gone.intersection_update(ids)
         walker.progress.searches += len(ids)
         await walk_all(workplace, run_id, walker, gone_max=None if accept_deletions else deletions.deletions_max(live))
         await workplace.lock.work(worklist.give_up, warehouse, run_id, plan.TOO_MANY_MISSING)
         await _walk_what_hid_some(workplace, run_id, walker)
-        # What is shown by now is not gone, whatever its id answered before.
+        # A message that was shown meanwhile is not gone, even if the source denied its id before.
         ids = await warehouse.work(missing.find_missing, warehouse, run_id)
     gone = await warehouse.work(missing.find_gone, warehouse, run_id, ids)
     sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
@@ -50,9 +50,9 @@ async def look_for_missing(
 
 
 async def _walk_what_hid_some(workplace: Workplace, run_id: int, walker: Walker) -> None:
-    """Walk the searches again that did not show what the source has by id; those that hide it still are not accepted.
+    """Walk searches again that did not show what the source has by id. If they still hide it, they are not accepted.
 
-    Whoever hides what is known may hide what is new.
+    A search that hides a known message may hide a new one, too.
     """
     warehouse = workplace.warehouse
     hiding = await warehouse.work(missing.find_hiding, warehouse, run_id)

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from worker.records import Communication, Search
 
 WALKS_MAX = 3
-"""How often a search is walked before it is given up as not accepted."""
+"""How often a search is walked before it is closed as not accepted."""
 PAUSES_S = (0.0, 1.0, 3.0)
-"""How long to wait before each of its walks: what is wrong may pass."""
+"""How long to wait before each walk, because what is wrong may pass."""
 READINGS_MAX = 10
-"""How often one walk reads its search from the first page to the last while the search keeps changing."""
+"""How often one walk may read its search from the first page to the last while the search keeps changing."""
 
 
 def objection(tally: Tally) -> str | None:
     """Return why a search is not accepted, in a word, or None if it is.
 
-    Beside the rule: no entry may be one that was not asked for, and the source may not have said itself that something
+    Besides the rule of `tally`, every entry must have been asked for, and the source must not say itself that something
     is missing (FHIR R4 §3.1.1.5.3).
     """
     if tally.total is None:
@@ -44,15 +44,15 @@ def objection(tally: Tally) -> str | None:
 
 
 def is_worth_another_reading(tally: Tally) -> bool:
-    """Tell whether a search that is not accepted yet may be, once it has been read again in the same walk."""
+    """Tell whether another reading in the same walk may make a search acceptable."""
     says_why_not = tally.total is None or not tally.is_whole or tally.strangers > 0
     return not says_why_not and not tally.stands_still and len(tally.readings) < READINGS_MAX
 
 
 def belongs(communication: Communication, search: Search) -> bool:
-    """Tell whether a message may be what the search asked for; if not, the server ignored its filter.
+    """Tell whether a message can be a match of the search; if not, the server ignored the filter.
 
-    One that names nobody on that side (`sender` null, a recipient by identifier only) contradicts no filter.
+    A message that names nobody on that side (`sender` null, a recipient by identifier only) contradicts no filter.
     """
     if search.parameter == "_id":
         return communication.id == search.value
@@ -61,7 +61,7 @@ def belongs(communication: Communication, search: Search) -> bool:
 
 
 def judged(record: Communication, entry: bytes, search: Search) -> tuple[Communication | Rejected, bool]:
-    """Return a message, and whether the search did not ask for it. One that our own code fails on is set aside."""
+    """Return a message, and whether it is a stranger to the search; a `Rejected` if our own code fails on it."""
 
     def judge() -> tuple[Communication | Rejected, bool]:
         return record, not belongs(record, search)
@@ -70,9 +70,9 @@ def judged(record: Communication, entry: bytes, search: Search) -> tuple[Communi
 
 
 def looks_unchanged(total: int | None, raw_hashes: Iterable[bytes], fingerprint: Fingerprint, *, is_only: bool) -> bool:
-    """Tell whether a first page gives no reason to walk its search: same total, and nothing on it is new or other.
+    """Tell whether a first page gives no reason to walk its search: same total, and nothing on it is new or changed.
 
-    One that contradicts itself does: the only page shows `total` entries, and one before others at least one.
+    A page that contradicts itself gives a reason: the only page must show `total` entries, another at least one.
     """
     hashes = set(raw_hashes)
     adds_up = len(hashes) == total if is_only else bool(hashes)

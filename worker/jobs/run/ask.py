@@ -1,4 +1,4 @@
-"""Asks the source for messages by id: what it says of one, and whether its word on others is worth anything."""
+"""Asks the source for messages by id, and tells whether its answers can be believed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the source says of one id now: `known` None if it could not be asked.
+    """What the source says of one id now. `known` is None if it gave no answer.
 
-    `content_hash` of what it has, None if that cannot be a row.
+    `content_hash` is of the version that it has, None if that cannot be a row.
     """
 
     known: bool | None
@@ -29,7 +29,7 @@ class Answer:
 
 
 async def ask(source: Source, message_id: str, ignored: tuple[str, ...] = ()) -> Answer:
-    """Return what the source says of a message now; a page that cannot be had or does not answer is no answer.
+    """Return what the source says of a message now. A page that cannot be fetched, or says nothing of it, is no answer.
 
     Raises what `Source.first_page` raises of the source as a whole.
     """
@@ -49,7 +49,7 @@ async def ask(source: Source, message_id: str, ignored: tuple[str, ...] = ()) ->
 async def lists_patient(source: Source, patient_id: str) -> bool | None:
     """Return whether the source lists a patient now; None if it does not say. Raises as `ask`.
 
-    A client need not be allowed to read patients: then nobody can tell.
+    A client may lack the scope to read patients. Then the answer is None.
     """
     try:
         page = await source.first_page(roster.PATIENTS.resource, [("_id", patient_id)])
@@ -62,7 +62,7 @@ async def lists_patient(source: Source, patient_id: str) -> bool | None:
 
 
 async def knows_one_of(source: Source, message_ids: Iterable[str]) -> bool:
-    """Whether the source knows one of these by id, which searches have just shown. Raises as `ask`."""
+    """Tell whether the source knows at least one of these ids, which searches have just shown. Raises as `ask`."""
     for message_id in message_ids:
         if (await ask(source, message_id)).known:
             return True

@@ -22,7 +22,7 @@ async def begin_or_resume(
 ) -> tuple[int, bool]:
     """Resume the abandoned run that `plan.resumption` chooses, or begin another.
 
-    Return the number of the run, and whether it was resumed. `within` is how old such a run may be, None: of any
+    Return the number of the run, and whether it was resumed. `within` is how old such a run may be; None means any
     age. Raises what `RunLock.work` raises.
     """
     warehouse, lock = workplace.warehouse, workplace.lock
@@ -49,7 +49,8 @@ async def begin_or_resume(
 async def begin_anew(warehouse: Warehouse, lock: RunLock, job: str, scope: str) -> int:
     """Close the abandoned runs of `job`, open another one, and return its number. Raises what `RunLock.work` raises.
 
-    For jobs that resume none: what an abandoned verification had read is out of date, and a replay has no work list.
+    It is for jobs that resume nothing: what an abandoned verification read is out of date, and a replay has no work
+    list.
     """
     forget_defects()
     lock.run_id = None

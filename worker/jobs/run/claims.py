@@ -1,4 +1,4 @@
-"""The work list of a run: its searches are claimed and walked, several at once, and their leases kept meanwhile."""
+"""The work list of a run: claims its searches, walks several at once, and renews their leases meanwhile."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ NOTE_EVERY_S = 5.0
 
 
 async def walk_all(workplace: Workplace, run_id: int, walker: Walker, gone_max: int | None = None) -> None:
-    """Walk whatever can be claimed, several searches at once; the first failure that ends the run stops them all.
+    """Walk all searches that can be claimed, several at once. The first failure that ends the run stops them all.
 
-    With `gone_max` nothing more is claimed once so many are gone that the source does not know by id. If the lock was
-    lost meanwhile, what was forgotten by a standby that took over is walked again.
+    With `gone_max`, nothing more is claimed once the source does not know more than so many by id. If the lock was lost
+    meanwhile, the searches that a standby which took over has forgotten are walked again.
     """
     await _walk_claimable(workplace, run_id, walker, gone_max)
     warehouse, lock = workplace.warehouse, workplace.lock
@@ -52,10 +52,10 @@ async def _walk_claimable(workplace: Workplace, run_id: int, walker: Walker, gon
 
 
 async def _keep_leases(warehouse: Warehouse, run_id: int, walker: Walker, lease: timedelta) -> None:
-    """Renew the leases of all walks under way, until cancelled.
+    """Renew the leases of all present walks, until cancelled.
 
-    Beside the walks and not in them: one page may take longer than a lease, what with back-off, a slow source and
-    `MIRROR_RATE`, and a walk of unchanged pages lands nothing. A lease that was lost stays lost.
+    This is done beside the walks and not in them, because one page may take longer than a lease (back-off, a slow
+    source, `MIRROR_RATE`), and a walk of unchanged pages lands nothing. A lost lease stays lost.
     """
     while True:
         await asyncio.sleep(lease.total_seconds() / RENEWALS)
@@ -63,7 +63,7 @@ async def _keep_leases(warehouse: Warehouse, run_id: int, walker: Walker, lease:
 
 
 async def _note_requests(warehouse: Warehouse, run_id: int, walker: Walker) -> None:
-    """Write down now and then how many requests the run has made, for `status`, until cancelled."""
+    """Store now and then how many requests the run has made, for `status`, until cancelled."""
     while True:
         await asyncio.sleep(NOTE_EVERY_S)
         await warehouse.work(ledger.note_requests, warehouse, run_id, walker.requests)

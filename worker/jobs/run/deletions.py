@@ -18,7 +18,7 @@ HELD_FLOOR = 3
 
 
 def deletions_max(live: int) -> int:
-    """Return how many messages a run may mark as deleted by itself, of so many live ones."""
+    """Return how many messages, of `live`, a run may mark as deleted without the operator."""
     return max(DELETIONS_FLOOR, int(DELETIONS_SHARE * live))
 
 
@@ -34,7 +34,7 @@ class Deletions(StrEnum):
 
 
 UNBELIEVED = frozenset({Deletions.TOO_MANY, Deletions.SOURCE_UNRELIABLE})
-"""What is gone by the source's word, and not taken for gone: that looks like a fault of the source."""
+"""The source says that messages are gone, but is not believed, because it looks like a fault of the source."""
 
 
 def decide(
@@ -42,8 +42,9 @@ def decide(
 ) -> Deletions:
     """Decide whether messages that are gone may be marked as deleted.
 
-    Only in a full run all of whose searches were accepted; only if the source knows by id what it has just shown (a
-    token whose scope shrank answers `total` 0 to everything); and never very many, unless the operator said so.
+    Only a full run whose searches were all accepted marks them, and only if the source knows by id what it has just
+    shown (a token whose scope shrank answers `total` 0 to everything). It never marks very many, unless the operator
+    said so.
     """
     if gone == 0:
         return Deletions.NONE_FOUND
@@ -57,9 +58,9 @@ def decide(
 
 
 def all_of_somebody(gone: Sequence[Gone]) -> frozenset[str]:
-    """Return which of the messages that are gone are all that there were of their patient, or of their practitioner.
+    """Return which of the messages that are gone were all the messages of their patient or practitioner.
 
-    `HELD_FLOOR` or more: that is what a client looks like from whom somebody was hidden. They are held, not marked.
+    `HELD_FLOOR` or more of them look as if that person was hidden from the client. They are held, not marked.
     """
     patients = Counter(one.patient_id for one in gone)
     practitioners = Counter(one.practitioner_id for one in gone)
@@ -76,6 +77,6 @@ def all_of_somebody(gone: Sequence[Gone]) -> frozenset[str]:
 
 
 def decides_on_held(scope: str, sums: RunSums, verdict: Deletions) -> bool:
-    """Tell whether a run knows of all that is gone, so that what it holds takes the place of what was held before."""
+    """Tell whether a run knows everything that is gone, so that what it holds replaces what was held before."""
     all_accepted = sums.accepted == sums.searches
     return scope == "full" and all_accepted and verdict in {Deletions.NONE_FOUND, Deletions.MARK}

@@ -1,4 +1,4 @@
-"""Derives the rows of messages without holding the event loop, in which leases are renewed."""
+"""Derives the rows of messages without blocking the event loop, in which leases are renewed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from worker.transform.message import Rules
 
 PAGE = 100
-"""As many as are derived at a stretch: each body in less than 50 ms, and most in a hundredth of one."""
+"""How many messages are derived at a stretch: each body in less than 50 ms, and most in a hundredth of that."""
 
 
 async def derive(communications: Sequence[Communication], rules: Rules, reader: Reader) -> list[Message]:

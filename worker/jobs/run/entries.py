@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class Entries:
-    """What a walk was shown: counted in `tally`, and in `keys` each version that was seen, by its raw hash.
+    """What a walk was shown. `tally` counts it; `keys` has each version that was seen, by its raw hash.
 
-    `known` are the ids that were seen before the walk; what is `ignored` makes no other version of an entry.
+    `known` are the ids that were seen before the walk. Elements in `ignored` make no new version of an entry.
     """
 
     def __init__(self, search: Search, known: Collection[Key] = frozenset(), *, ignored: tuple[str, ...] = ()) -> None:
@@ -32,8 +32,9 @@ class Entries:
     def look(self, page: Page, usable: Mapping[bytes, Seen]) -> tuple[Shown, list[Communication | Rejected]]:
         """Return what a page shows, for `tally`, and the records on it that were not seen before.
 
-        `usable` are entries that need not be decoded, by their raw hash. Of a message that a later answer has shown in
-        another version the older one is counted and not returned: pages that are read side by side may come that way.
+        `usable` are entries that need not be decoded, by their raw hash. If a later answer has already shown another
+        version of a message, the older version is counted but not returned. That happens when pages are read
+        concurrently.
         """
         keys: list[Key] = []
         raw_hashes: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Deletions that look like a client whose scope shrank: found, to be held instead of marked."""
+"""Finds deletions that look as if the client's scope had shrunk, so that they are held instead of marked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AT_ONCE = 200
 
 
 async def implausible(workplace: Workplace, run_id: int, gone: Sequence[str]) -> list[str]:
-    """Return which of these live ids, all of them gone at the source, are not to be marked as deleted.
+    """Return which of these live ids, all of them gone at the source, must not be marked as deleted.
 
     These are those that `deletions.all_of_somebody` names, and those of a patient whom the source does not list. Only
     the patients concerned are asked for. Raises what `lists_patient` raises.
@@ -32,7 +32,7 @@ async def implausible(workplace: Workplace, run_id: int, gone: Sequence[str]) ->
 
 
 async def _not_listed(workplace: Workplace, run_id: int, patients: Sequence[str]) -> frozenset[str]:
-    """Return whom of these the source does not list, asked twice; nobody if it lists none of whom it has just shown."""
+    """Return whom the source does not list, asked twice; nobody if it does not even list patients it has just shown."""
     denied = await _denied(workplace, run_id, patients)
     if not denied:
         return frozenset()

@@ -1,6 +1,6 @@
 """A run: roster, plan, walks, close (its decisions, with their reasons, are in worker/README.md).
 
-Whatever ends it early leaves it open in the ledger, and the next run that asks for the same takes it up again.
+A run that ends early stays open in the ledger, and the next run that asks for the same resumes it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LOGGED = (
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A closed run: its number and outcome, what its searches come to, and why some were not accepted."""
+    """A closed run: its number and outcome, the sums of its searches, and why some were not accepted."""
 
     run_id: int
     job: str
@@ -52,27 +52,27 @@ class RunResult:
     gone: int
     deleted: int
     deletions: Deletions
-    held: int = 0  # of what is gone: how many messages were not marked as deleted, as that looks like a smaller scope
+    held: int = 0  # how many of the gone messages were not marked, because the client's scope may have shrunk
     figures: Mapping[str, Any] = field(default_factory=dict)
     """The run's row, by the names that `status --json` and the log use."""
-    in_vain: int = 0  # of the people and messages that a backfill names: how many were not found
+    in_vain: int = 0  # how many of the people and messages that a backfill names were not found
 
     @property
     def why(self) -> list[str]:
-        """Why it is not complete, in the words of `worker.advice`: of its searches, and of the run as a whole."""
+        """The reasons why it is not complete, as in `worker.advice`: of its searches, and of the run as a whole."""
         whole = [self.deletions.value] if self.deletions in UNBELIEVED else []
         flooded = [plan.QUARANTINE] if self.sums.is_flooded else []
         return [*self.reasons, *whole, *flooded]
 
     @property
     def not_asked(self) -> int:
-        """How many messages more may be gone: asking by id ended once more were than a run may mark."""
+        """How many more messages may be gone: asking by id ended when more were gone than a run may mark."""
         return self.reasons.get(plan.TOO_MANY_MISSING, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class _Walked:
-    """What walking came to: when the work list was whole, and which messages are gone, with the verdict on them."""
+    """The result of walking: when the work list was complete, and which messages are gone, with the verdict on them."""
 
     planned_at: datetime
     verdict: Deletions
@@ -142,7 +142,7 @@ async def run(
 
 
 def log_closed(event: str, figures: Mapping[str, Any], reasons: Sequence[str]) -> None:
-    """Log how a run ended, with its figures as `status --json` has them: as a warning if it was not complete."""
+    """Log how a run ended, with the figures of `status --json`. It is a warning if the run was not complete."""
     level = "info" if figures["outcome"] == plan.Outcome.COMPLETE else "warning"
     more = {"reasons": list(reasons)} if reasons else {}
     getattr(get_logger(), level)(event, **{name: figures[name] for name in LOGGED}, **more)
@@ -153,7 +153,7 @@ async def _plan(
 ) -> tuple[int, datetime, frozenset[str] | None]:
     """Write the work list. Return how many messages its searches had last time, when it was whole, and who is listed.
 
-    Nobody knows who is listed (None) if no roster was asked for, or it is not believed.
+    Who is listed is None if no roster was asked for, or if it is not believed.
     """
     practitioners, patients, listed = selection.practitioners, selection.patients, None
     if selection.everyone:
@@ -170,9 +170,9 @@ async def _plan(
 async def _walk_everything(
     workplace: Workplace, run_id: int, walker: Walker, planned_at: datetime, *, accept_deletions: bool
 ) -> _Walked:
-    """Walk the work list, look for what is missing, and go on while somebody was discovered.
+    """Walk the work list, look for missing messages, and repeat while new practitioners are discovered.
 
-    Of what is gone, what is not plausible is held, unless the operator accepts deletions.
+    Messages whose deletion is not plausible are held, unless the operator accepts deletions.
     """
     while True:
         await walk_all(workplace, run_id, walker)
@@ -189,7 +189,7 @@ async def _walk_everything(
 async def _read_roster(
     workplace: Workplace, run_id: int, *, accept_roster: bool
 ) -> tuple[tuple[str, ...], frozenset[str] | None]:
-    """Return whom to search for, and who is listed: None if the roster is not accepted, or not believed."""
+    """Return whom to search for, and who is listed (None if the roster is not accepted, or not believed)."""
     warehouse, keep_names = workplace.warehouse, workplace.settings.practitioner_names
     lists = await rosters.read_practitioners(workplace.source)
     listed_once = {p.id: p if keep_names else plan.without_name(p) for one in lists for p in one.practitioners}
@@ -208,7 +208,7 @@ async def _read_roster(
 
 
 async def _of_newly_met(workplace: Workplace, run_id: int, selection: plan.Selection) -> list[Search]:
-    """Return the searches of practitioners first seen in this run: their older messages belong to it, too."""
+    """Return the searches of practitioners discovered in this run, because it must read their older messages, too."""
     if not selection.everyone:
         return []
     warehouse = workplace.warehouse

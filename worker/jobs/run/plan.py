@@ -1,4 +1,4 @@
-"""The decisions of a run: what to search, in which order, what becomes of an abandoned one, what it came to. Pure."""
+"""The decisions of a run: what to search and in which order, which runs to resume, how the run ended. Pure."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ UNSEEN_FLOOR = 10
 UNSEEN_SHARE = 0.9
 TOO_MANY_MISSING = "too_many_missing"
 NOT_LISTED = "not_listed"
-"""Of a search that is refused for a practitioner who is not on the roster any more: it makes no run incomplete."""
+"""The reason of a search that is refused for a practitioner who left the roster. It makes no run incomplete."""
 REFUSED_BY_NAME = frozenset({"http_400", "http_404", "http_410", "http_422"})
 HIDES_MESSAGES = "hides_messages"
-"""Of a search that, walked twice, does not show what the source has by id."""
+"""The reason of a search that was walked twice and does not show what the source has by id."""
 QUARANTINE = "quarantine"
 ROSTER_EMPTY = "roster_empty"
 ROSTER_SHRUNK = "roster_shrunk"
@@ -41,7 +41,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is asked for. All empty: everything. `since` ≤ sent < `until`, aware datetimes, limit what is landed.
+    """What a run asks for; everything if nothing is named. `since` ≤ sent < `until` (aware datetimes) limit what lands.
 
     `by_patient` adds the searches of every patient to a selection of everything. `quick` looks at first pages
     only, and walks just the searches that look changed there.
@@ -62,7 +62,7 @@ class Selection:
 
     @property
     def windowed(self) -> bool:
-        """Whether some messages are left out by their date: then no fingerprints are written."""
+        """Whether messages are left out by their date. Then no fingerprints are written."""
         return self.since is not None or self.until is not None
 
     @property
@@ -86,7 +86,7 @@ class Selection:
         return sha256(repr(asked).encode()).hexdigest()
 
     def wants(self, communication: Communication) -> bool:
-        """Tell whether a message is to be landed. One without `sent` is: nobody knows that it is outside."""
+        """Tell whether to land a message. One without `sent` is landed, because nobody knows that it is outside."""
         sent = communication.sent
         if sent is None:
             return True
@@ -106,9 +106,10 @@ def searches_for(practitioners: Iterable[str], patients: Iterable[str], ids: Ite
 
 
 def longest_first(searches: Sequence[Search], sizes: Mapping[tuple[str, str], int]) -> list[Search]:
-    """Order practitioners' searches before patients', and in each the longest first by its last known size.
+    """Order practitioners' searches before patients', and within each the longest first, by its last known size.
 
-    Pages of one search come one after the other, so the longest decides when a run ends: it must not begin last.
+    The pages of one search come one after the other. So the longest search decides when a run ends, and must not begin
+    last.
     """
     return sorted(
         searches,
@@ -122,11 +123,11 @@ def longest_first(searches: Sequence[Search], sizes: Mapping[tuple[str, str], in
 
 
 def roster_objection(*, listed: int, before: int | None, accepted_by_operator: bool) -> str | None:
-    """Return in a word why a roster that adds up is not believed, or None if it is.
+    """Return in a word why an accepted roster is not believed, or None if it is.
 
-    `listed` is how many practitioners it names, active or not; `before` how many the last one named that was believed,
-    None if there was none. Nobody at all, and half as many or fewer, look like a fault of the source or of the client's
-    scope; once the operator has said that it is so, the next roster is held against that.
+    `listed` is how many practitioners it names, active or not. `before` is how many the last believed roster named,
+    None if there was none. A roster of nobody, or of half as many or fewer, looks like a fault of the source or of the
+    client's scope. Once the operator has accepted it, the next roster is compared with it.
     """
     if accepted_by_operator or before == 0:
         return None
@@ -136,7 +137,7 @@ def roster_objection(*, listed: int, before: int | None, accepted_by_operator: b
 
 
 def without_name(practitioner: Practitioner) -> Practitioner:
-    """Return the practitioner as it is stored unless `MIRROR_PRACTITIONER_NAMES` is on."""
+    """Return the practitioner as stored when `MIRROR_PRACTITIONER_NAMES` is off."""
     return replace(practitioner, name=None)
 
 
@@ -157,10 +158,11 @@ def resumption(
     within: timedelta | None,
     restart: bool,
 ) -> Resumption:
-    """Decide what becomes of abandoned runs (newest first). `within` None: whatever their age.
+    """Decide what to do with abandoned runs (newest first). If `within` is None, their age does not matter.
 
-    A full sync closes any other sync, since it reads all that they would have. A quick one does not: an abandoned full
-    sync is for the next full sync to resume. A backfill is left open for whoever asks for the same again, however late.
+    A full sync closes every other sync, because it reads everything that they would. A quick sync does not: the next
+    full sync is to resume an abandoned full sync. A backfill stays open for the next one that asks for the same,
+    however late.
     """
     same = [run for run in abandoned if (run.job, run.selection_key) == (job, selection_key)]
     young = [run for run in same if not restart and (within is None or run.age < within)]
@@ -171,10 +173,11 @@ def resumption(
 
 
 def is_refused_by_name(search: Search, reason: str | None, pages: int, listed: Collection[str] | None) -> bool:
-    """Tell whether the source refuses to search for a practitioner who is not on its roster any more.
+    """Tell whether the source refuses to search for a practitioner who is no longer on its roster.
 
-    Then it does not know them, and a run need not be incomplete for ever: it says so, as `NOT_LISTED`. `listed` is who
-    is on the roster, None if nobody can tell; `pages` how many pages the search showed before it was refused.
+    The source does not know them any more, and that must not make every run incomplete, so the reason is `NOT_LISTED`.
+    `listed` is who is on the roster, None if unknown. `pages` is how many pages the search showed before it was
+    refused.
     """
     kind, _, practitioner = search.value.partition("/")
     is_unlisted = kind == "Practitioner" and listed is not None and practitioner not in listed
@@ -182,10 +185,11 @@ def is_refused_by_name(search: Search, reason: str | None, pages: int, listed: C
 
 
 def outcome(sums: RunSums, verdict: Deletions = Deletions.NONE_FOUND) -> Outcome:
-    """Return what a run has come to whose searches are all done: complete if all were accepted, failed if none was.
+    """Return the outcome of a run whose searches are all done: complete if all were accepted, failed if none was.
 
-    More new quarantine than max(10, 1 % of the entries) makes it incomplete: something at the source has changed shape.
-    It stays so while that lies open, until an operator accepts it. So do deletions that were not believed.
+    More new quarantine than max(10, 1 % of the entries) makes it incomplete, because something at the source has
+    changed its form. Later runs are incomplete, too, while these entries are open and no operator has accepted them.
+    Deletions that were not believed also make it incomplete.
     """
     if sums.searches and not sums.accepted:
         return Outcome.FAILED
@@ -195,16 +199,16 @@ def outcome(sums: RunSums, verdict: Deletions = Deletions.NONE_FOUND) -> Outcome
 
 
 def reason(sums: RunSums, verdict: Deletions) -> str | None:
-    """Return in a word why a run is not complete beside what its searches say, None if there is nothing of the kind."""
+    """Return in a word why a run is not complete, apart from its searches; None if there is no such reason."""
     if verdict in UNBELIEVED:
         return verdict.value
     return QUARANTINE if sums.is_flooded else None
 
 
 def changed_unseen(sums: RunSums) -> bool:
-    """Tell whether nearly all that a run was served, and the mirror knew, changed in nothing that an analyst sees.
+    """Tell whether nearly all known messages of a run changed, but in nothing that an analyst sees.
 
-    Something in each resource is another at each read, and makes a version of it every night.
+    Then something in each resource differs at each read, and makes a version of it every night.
     """
     known = sums.entries - sums.new - sums.outside - sums.quarantined
     is_much = sums.changed > UNSEEN_FLOOR and sums.changed >= UNSEEN_SHARE * known

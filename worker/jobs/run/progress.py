@@ -1,4 +1,4 @@
-"""How far a run is, for whoever shows it. Numbers only: no reference, no name, no word of a message."""
+"""How far a run is, for the code that shows it. Numbers only: no reference, no name, no word of a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads one search completely: as often as it takes to know that nothing of it was missed (`acceptance`).
+"""Reads one search as often as it takes to prove that nothing of it was missed (`acceptance`).
 
 Searches for messages, for people, and those of a verification are all read here.
 """
@@ -33,11 +33,11 @@ async def read_search(
 ) -> str | None:
     """Read a search until it is accepted. Return why it is not, in a word, or None if it is.
 
-    Its pages are read from the first to the last, `acceptance.READINGS_MAX` times at most, from the second time on side
-    by side. `take` is called for each page of each reading, in the order of the pages. It keeps what it wants of the
-    page, and returns what the page shows, which is counted in `tally`. `first` is the first page, if read already.
-    A page that cannot be had ends the reading: its reason is returned.
-    Raises SourceAway, AccessRefused and what `take` raises.
+    Its pages are read from the first to the last, `acceptance.READINGS_MAX` times at most, from the second time on
+    concurrently. `take` is called for each page of each reading, in the order of the pages. It keeps what it needs of
+    the page, and returns what the page shows, which is counted in `tally`. `first` is the first page, if it was read
+    already. A page that cannot be fetched ends the reading, and its reason is returned. Raises SourceAway,
+    AccessRefused and what `take` raises.
     """
     try:
         urls = await _read(source, source.walk(resource, parameters, first=first), tally, take)
@@ -49,7 +49,7 @@ async def read_search(
             if tally.confirm_copies():
                 copies = tally.readings[-1].copies
                 get_logger().warning("a search serves identical entries twice, and counts them twice", entries=copies)
-            # What it was not accepted for before still says most about it.
+            # The earlier reason still says most about the search.
             reason = reason if acceptance.objection(tally) is not None else None
     except PageFailed as failed:
         return failed.reason

@@ -31,9 +31,9 @@ class People:
 
 
 async def read_practitioners(source: Source) -> list[People]:
-    """Read the roster: once active, once inactive practitioners, the non-schedulable among them.
+    """Read the roster: active, then inactive practitioners, including those who are not schedulable.
 
-    Whoever is made active between the two is on neither list: the active ones are read once more at the end.
+    Somebody who is made active between the two is on neither list, so the active ones are read again at the end.
     """
     active, inactive = [await _read(source, search, roster.read_practitioner) for search in roster.PRACTITIONERS]
     again = await _read(source, roster.PRACTITIONERS[0], roster.read_practitioner)
@@ -41,7 +41,7 @@ async def read_practitioners(source: Source) -> list[People]:
 
 
 def _either(one: People, other: People) -> People:
-    """Return everybody whom either of two readings of a list shows; accepted if both were."""
+    """Return everybody whom one of two readings of a list shows. The result is accepted if both readings were."""
     return People(
         ids=tuple(dict.fromkeys(one.ids + other.ids)),
         practitioners=tuple({p.id: p for p in one.practitioners + other.practitioners}.values()),
@@ -57,7 +57,7 @@ def object_to(lists: Sequence[People], reason: str | None) -> list[People]:
 
 
 async def read_patients(source: Source, discovered: Collection[str]) -> People:
-    """Read the ids of all patients, active and inactive. A list of nobody is not accepted if messages name some."""
+    """Read the ids of all patients, active and inactive. An empty list is not accepted if messages name patients."""
     listed = await _read(source, roster.PATIENTS, roster.read_patient)
     if listed.ids or not discovered or not listed.walked.accepted:
         return listed
@@ -104,7 +104,7 @@ class _Walk:
 
     async def to_the_end(self, source: Source) -> str | None:
         reason = await read_search(source, self._search.resource, self._search.parameters, self.tally, self._take)
-        # An entry that names nobody may be somebody whose messages would be missed.
+        # An entry without an id may be a person whose messages would be missed.
         return reason or ("unusable_entry" if self._nobody else None)
 
     async def _take(self, page: Page) -> Shown:

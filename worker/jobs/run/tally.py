@@ -1,17 +1,18 @@
-"""What a search has shown, and by which of its answers it was read completely, although it changed meanwhile. Pure.
+"""What a search has shown, and whether it was read completely although it changed meanwhile. Pure.
 
-**The rule.** A search is accepted if, for one of the answers to it, call it T, `total` is the number of entries that
-were seen both *not after T* (on T itself, or in an answer that had arrived before T was requested) and *not before T*
-(on T itself, or in an answer that was requested after T had arrived).
+**The rule.** Take one of the answers to a search, T. The search is accepted if T's `total` is the number of entries
+that were seen both *not after T* (on T itself, or in an answer that had arrived before T was requested) and *not before
+T* (on T itself, or in an answer that was requested after T had arrived).
 
-**Why it holds.** The source made T at one instant between its request and its arrival, and `total` is the number of
-entries there were at that instant (FHIR R4 §3.1.1.5.1: of all matches, not of those on the page). An entry that was
-seen not after T and not before T was there before that instant and after it, so it was there at it. If there are as
-many of them as `total` says, they are all there was. Whatever was there all the time was there at that instant, so it
-was seen. The rule needs no `total` that stays the same, no order of the entries and no pages that stay where they are.
+**Why it holds.** The source made T at one instant between its request and its arrival. `total` is the number of entries
+that existed at that instant (FHIR R4 §3.1.1.5.1: of all matches, not of those on the page). An entry that was seen not
+after T and not before T existed before that instant and after it, so it existed at that instant. If there are as many
+of these entries as `total` says, they are all that existed. An entry that existed all the time also existed at that
+instant, so it was seen. The rule needs no `total` that stays the same, no order of the entries, and no pages that stay
+where they are.
 
-**Its one exception:** an entry that was missing at that instant and came back afterwards is counted and was not there.
-An entry that was there and never shown may then go unnoticed. The next run, or `verify`, finds it.
+**Its one exception:** an entry that was missing at that instant and came back later is counted although it did not
+exist then. So an entry that existed and was never shown may go unnoticed. The next run, or `verify`, finds it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 Key: TypeAlias = "str | bytes"
-"""What an entry is counted by: its id, or its raw hash if it has none."""
+"""What identifies an entry: its id, or its raw hash if it has none."""
 
 _BEFORE_THE_WALK = -1
 
@@ -34,7 +35,7 @@ _BEFORE_THE_WALK = -1
 class Shown:
     """The match entries of one answer: the key and the raw hash of each, in the order of the page.
 
-    `strangers` of them were not asked for. `is_whole` is False if the source itself says that the answer is not.
+    `strangers` is how many were not asked for. `is_whole` is False if the source itself says that something is missing.
     """
 
     keys: Sequence[Key]
@@ -71,9 +72,9 @@ class Reading:
 
     @property
     def copies(self) -> int:
-        """How many of the entries were shown before, to the byte, if with them there are as many as `total` says.
+        """How many entries repeat an earlier one byte for byte, if `total` on every page counts the repetitions.
 
-        0 if there are none, if that is not so on every page, or if an entry was shown in two versions.
+        0 if there are none, if a `total` does not count them, or if an entry was shown in two versions.
         """
         is_counted_so = {total for total, _ in self.pages} == {self.served} and not self.has_two_versions
         return self.served - self.distinct if is_counted_so else 0
@@ -92,9 +93,8 @@ class _Answer:
 class Tally:
     """What one walk of a search was shown, in all its readings.
 
-    `known` are keys that were seen before this walk began: they count as seen before each of its answers.
-    Of each key two numbers are kept, the first arrival and the last request of the answers that showed it, and the
-    version that was shown last.
+    `known` are keys that were seen before this walk began. They count as seen before each of its answers. Of each key
+    the tally keeps the first arrival and the last request among the answers that showed it, and the version shown last.
     """
 
     def __init__(self, known: Collection[Key] = frozenset()) -> None:
@@ -120,12 +120,12 @@ class Tally:
 
     @property
     def pages(self) -> int:
-        """How many pages the last whole reading had; of a first one that broke off, how many it had until then."""
+        """How many pages the last complete reading had; if the first one broke off, how many it had read."""
         return len((self.readings[-1] if self.readings else self._reading).pages)
 
     @property
     def stands_still(self) -> bool:
-        """Whether the last two readings were the same, page by page: another one will show nothing else."""
+        """Whether the last two readings were the same, page by page, so that another one would show nothing new."""
         return len(self.readings) > 1 and self.readings[-1].pages == self.readings[-2].pages
 
     def has_newer(self, key: Key, requested: int) -> bool:
@@ -149,12 +149,13 @@ class Tally:
         self._reading.distinct = sum(map(self._reading.began.__le__, self._last_requests))
         self.readings.append(self._reading)
         self._reading = Reading()
-        # An answer that the whole next reading did not make fit is given up: memory and time stay bounded.
+        # An answer that still does not fit after the whole next reading is dropped, so that memory and time stay
+        # bounded.
         since = self.readings[-2].began if len(self.readings) > 1 else 0
         self._answers = [answer for answer in self._answers if answer.requested >= since]
 
     def find_instant(self) -> bool:
-        """Look for an answer that fits the rule; if there is one, the search is accepted, with the `total` it had."""
+        """Look for an answer that fits the rule. If there is one, accept the search, with that answer's `total`."""
         arrivals, requests = sorted(self._first_arrivals), sorted(self._last_requests)
         for answer in self._answers:
             if self._fits(answer, arrivals, requests):
@@ -164,18 +165,18 @@ class Tally:
 
     @property
     def page_size_for_copies(self) -> int | None:
-        """How many entries a page should have in a reading that can confirm copies. None: there is nothing to confirm.
+        """The page size of a reading that can confirm copies, None if there is nothing to confirm.
 
-        A source may show the same entry twice and count it twice (a join). A page that repeats itself, and paging by an
-        order that is not unique, look the same, but show an entry twice instead of another: `total` is right, and every
-        reading is the same. Only there it depends on where the pages end which entry is shown twice.
+        A source may show the same entry twice and count it twice (a join). A page that repeats itself, or paging by an
+        order that is not unique, looks the same, but shows an entry twice instead of another one: `total` is right, and
+        every reading is the same. Only in the second case does the page size decide which entry is shown twice.
         """
         if not self.stands_still or self.readings[-1].copies == 0 or self.readings[-1].first_page < 2:
             return None
         return self.readings[-1].first_page - 1
 
     def confirm_copies(self) -> bool:
-        """Accept the search if the last reading, of other pages, showed each entry as often as the one before it."""
+        """Accept the search if the last reading, with another page size, showed each entry as often as before."""
         one, other = self.readings[-2:]
         same = one.digest == other.digest and one.copies == other.copies > 0
         if same and one.first_page != other.first_page:
@@ -183,10 +184,11 @@ class Tally:
         return self.is_accepted
 
     def _fits(self, answer: _Answer, arrivals: Sequence[int], requests: Sequence[int]) -> bool:
-        """Tell whether as many were seen not after and not before an answer as its total says.
+        """Tell whether the number of entries seen not after and not before an answer is its `total`.
 
-        If something that was seen before it has not been seen since, the answer says that this is gone. One answer that
-        contradicts others is not believed before a whole later reading, or two readings that are the same, confirm it.
+        If an entry seen before the answer was not seen after it, the answer says that the entry is gone. One answer
+        that contradicts others is not believed until a whole later reading, or two readings that are the same, confirm
+        it.
         """
         first, last = self._first_arrivals, self._last_requests
         not_after = bisect_right(arrivals, answer.requested)

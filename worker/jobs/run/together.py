@@ -1,4 +1,4 @@
-"""Work that is done at once: the first failure ends all of it, and nothing of it outlives its caller."""
+"""Runs coroutines concurrently. The first failure ends all of them, and none outlives the caller."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Do all of `works` at once, and return what they returned, in their order.
+    """Run all of `works` concurrently, and return their results in the same order.
 
-    Raises the first failure, once all others are cancelled and have ended: not as `asyncio.gather`, whose other tasks
-    would go on with what the caller has closed by then.
+    Raises the first failure when all others are cancelled and have ended. `asyncio.gather` would let the other tasks go
+    on with connections that the caller has closed by then.
     """
     try:
         async with asyncio.TaskGroup() as group:

@@ -1,4 +1,4 @@
-"""One search, walked from its first page to its last, and landed on the way: extract → transform → load."""
+"""Walks one search from its first page to its last, and lands its messages on the way: extract → transform → load."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 RESOURCE = "Communication"
 NOT_KNOWN = frozenset({"http_404", "http_410"})
-"""A search by `_id` that is refused so is answered: there is no such resource (FHIR R4 §3.1.0.1.8, of a read)."""
+"""Refusals of a search by `_id` that mean that there is no such resource (FHIR R4 §3.1.0.1.8, of a read)."""
 
 
 @dataclass(slots=True)
@@ -50,11 +50,11 @@ class Walker:
     gone: set[str] = field(default_factory=set)
     """Ids asked for by `_id` that the source does not know."""
     walking: set[UUID] = field(default_factory=set)
-    """Tokens of the searches being walked, for whoever renews their leases."""
+    """Tokens of the searches being walked, whose leases are to be renewed."""
     listed: frozenset[str] | None = None
-    """Ids of the practitioners on a roster that is believed; None if there is none."""
+    """Ids of the practitioners on the roster, None if it is not believed."""
     requests_before: int = 0
-    """Requests of the run that other processes made, which died."""
+    """Requests of the run that earlier processes made."""
 
     @property
     def requests(self) -> int:
@@ -64,7 +64,8 @@ class Walker:
     async def walk(self, claim: worklist.Claim) -> None:
         """Walk a claimed search until it is accepted, `WALKS_MAX` times at most, and finish it in the ledger.
 
-        Raises LeaseLost, SourceAway, WarehouseAway and AccessRefused; a page that cannot be had only fails its walk.
+        Raises LeaseLost, SourceAway, WarehouseAway and AccessRefused. A page that cannot be fetched only fails its
+        walk.
         """
         self.walking.add(claim.token)
         try:
@@ -76,7 +77,7 @@ class Walker:
         for attempt in range(1, acceptance.WALKS_MAX + 1):
             await self.source.pause(acceptance.PAUSES_S[attempt - 1])
             batch_number = await self.warehouse.work(worklist.begin_walk, self.warehouse, claim)
-            # Anew for each walk: the one before may have landed what makes an entry of the fingerprint unusable.
+            # Read again for each walk: the walk before may have landed what makes an entry of the fingerprint unusable.
             fingerprint = await self.warehouse.work(fingerprints.read_fingerprint, self.warehouse, claim.search)
             async with _Walk(self, claim, fingerprint, batch_number) as walk:
                 reason = await walk.to_the_end()
@@ -94,7 +95,7 @@ class Walker:
 
 @dataclass(slots=True)
 class _Walk:
-    """One walk: what it was shown (`tally`), and what of it waits to be landed.
+    """One walk: what it was shown (`tally`), and what is still to be landed.
 
     A full batch is landed while the next pages are read, one batch at a time.
     """
@@ -107,7 +108,7 @@ class _Walk:
     seen: dict[bytes, fingerprints.Seen] = field(default_factory=dict)
     buffer: RecordBuffer = field(default_factory=RecordBuffer)
     outside: set[bytes] = field(default_factory=set)
-    """Hashes of the entries that lie outside of the days that are asked for."""
+    """Hashes of the entries outside the days that the run asks for."""
     landing: asyncio.Task[None] | None = None
     first_glance_only: bool = False
 
@@ -116,13 +117,13 @@ class _Walk:
         self.entries = Entries(self.claim.search, known, ignored=self.walker.rules.ignored)
 
     async def __aenter__(self) -> Self:
-        """Land nothing yet."""
+        """Return the walk, which has landed nothing yet."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave no batch half landed: what ends the walk waits for it, a cancellation takes it along."""
+        """Wait for the batch that is being landed. If the walk was cancelled, cancel the batch as well."""
         if self.landing is not None:
             if isinstance(error, asyncio.CancelledError):
                 self.landing.cancel()
@@ -151,13 +152,13 @@ class _Walk:
         return None if is_answer else reason
 
     async def land(self) -> None:
-        """Land what waits, without finishing the search."""
+        """Land what is still to be landed, without finishing the search."""
         await self._wait_for_landing()
         if self.buffer:
             await self._land_next(None)
 
     async def finish(self, reason: str | None) -> None:
-        """Land the rest together with the end of the search."""
+        """Land the rest, and finish the search in the same transaction."""
         is_new = (
             reason is None
             and not self.walker.selection.windowed
@@ -210,7 +211,7 @@ class _Walk:
         return shown
 
     def _keep(self, records: list[Communication | Rejected]) -> None:
-        """Let records wait to be landed, but for those that lie outside of what is asked for."""
+        """Keep records for the next batch, except those outside the days that the run asks for."""
         for record in records:
             if not self._is_wanted(record):
                 self.outside.add(record.raw_hash)
@@ -226,7 +227,7 @@ class _Walk:
                 self.outside.add(raw_hash)
 
     def _is_wanted(self, record: Communication | Rejected | NonMatch) -> bool:
-        """Tell whether a record lies within what is asked for. What cannot be judged does."""
+        """Tell whether a record is among what the run asks for. A record that cannot be judged is."""
         if not isinstance(record, Communication):
             return True
         return guarded(partial(self.walker.selection.wants, record), lambda: True)

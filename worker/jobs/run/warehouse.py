@@ -1,7 +1,7 @@
 """Where the warehouse is, and how a job opens it.
 
-Apart from `workplace`, which opens the source, too: what only reads the warehouse starts without an HTTP client, and
-what has a server of its own without the embedded one.
+It is apart from `workplace`, which also opens the source, so that a job that only reads the warehouse starts without an
+HTTP client. With WAREHOUSE_DSN nothing of the embedded server is imported.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ async def warehouse_dsn(settings: Settings) -> Dsn:
 async def existing_warehouse_dsn(settings: Settings) -> Dsn:
     """Return the DSN to read from, starting an embedded server that is stopped. Raises EmbeddedServerError, as above.
 
-    None is made anew: in a directory that was mistyped it would be empty, and look like a mirror that lost everything.
+    It creates no new server: in a mistyped directory that would be empty, and look like a mirror that lost everything.
     """
     if settings.dsn is not None:
         return settings.dsn.read
@@ -50,9 +50,9 @@ async def existing_warehouse_dsn(settings: Settings) -> Dsn:
 
 @asynccontextmanager
 async def open_locked(settings: Settings, job: str) -> AsyncIterator[tuple[Warehouse, RunLock]]:
-    """Open the warehouse, take the run lock, and bring the schema up to date: not under the run of an older version.
+    """Open the warehouse, take the run lock, and then bring the schema up to date, so that no other run is at work.
 
-    Raises WrongInstance if the schema is not this source's; a job that needs no source may have none configured.
+    Raises WrongInstance if the schema belongs to another source. A job that needs no source may have none configured.
     """
     async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
         await warehouse.work(refuse_unfit)

@@ -31,7 +31,7 @@ Connect: TypeAlias = "Callable[[Settings], AbstractAsyncContextManager[Source]]"
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """A migrated warehouse bound to the source's instance, the run lock held, source and reader at hand."""
+    """What a run needs: a migrated warehouse bound to the source's instance, run lock, source and reader."""
 
     settings: Settings
     warehouse: Warehouse
@@ -40,28 +40,28 @@ class Workplace:
     reader: Reader
 
     async def hold(self, run_id: int) -> None:
-        """Go on holding the run lock. Raises RunLocked if another process has it, or had it and closed the run."""
+        """Make sure that we hold the run lock. Raises RunLocked if another process has it, or closed the run."""
         was_lost = await self.lock.ensure()
         if was_lost:
             await self.warehouse.work(refuse_closed, self.warehouse, run_id)
 
 
 async def _probe(source: Source) -> None:
-    """Ask for a message that cannot be, so that wrong credentials or a wrong URL are told before a run begins."""
+    """Ask for a message that cannot exist, to find wrong credentials or a wrong URL before a run begins."""
     try:
         try:
             await source.first_page("Communication", [("_id", str(UUID(int=0)))], count=1)
         except PageFailed as failed:
             if not failed.codes & _NOT_THERE:
                 raise
-            # Its own way to say that there is no such message; or no such path, as the list of people tells.
+            # The source says that there is no such message, or no such path. The list of practitioners tells which.
             await source.first_page("Practitioner", [], count=1)
     except PageFailed as failed:
         raise _not_let_in(failed) from None
 
 
 def _not_let_in(failed: PageFailed) -> AccessRefused | SettingsError | SourceAway:
-    """Tell scopes (403), a URL that leads to another FHIR API, and a source in trouble apart. Pure."""
+    """Return the error for a missing scope (403), a URL of another FHIR API, or a source in trouble. Pure."""
     what = f"The source answers, but not with a searchset of Communications ({failed.reason})."
     if failed.reason == "http_403":
         scopes = "Give this client the scope to read Communication, Practitioner and Patient."
@@ -73,13 +73,13 @@ def _not_let_in(failed: PageFailed) -> AccessRefused | SettingsError | SourceAwa
     return SourceAway(
         what,
         safe=_NO_RUN,
-        next="Try again later. If it stays so: check CANVAS_FHIR_URL, or ask whoever runs the source.",
+        next="Try again later. If it stays: check CANVAS_FHIR_URL, or ask whoever runs the source.",
     )
 
 
 @asynccontextmanager
 async def open_source(settings: Settings, connect: Connect = Source.open) -> AsyncIterator[Source]:
-    """Open the source and make sure that it lets us in. Raises AccessRefused, SettingsError or SourceAway.
+    """Open the source and make sure that it accepts our credentials. Raises AccessRefused, SettingsError or SourceAway.
 
     `connect` may be `Source.open` with another clock and other bounds.
     """
@@ -90,7 +90,7 @@ async def open_source(settings: Settings, connect: Connect = Source.open) -> Asy
 
 @asynccontextmanager
 async def open_workplace(settings: Settings, job: str, connect: Connect = Source.open) -> AsyncIterator[Workplace]:
-    """Open everything for a run. Raises any MirrorError whose cause can be told before the run begins."""
+    """Open everything for a run. Raises any MirrorError whose cause can be found before the run begins."""
     instance = settings.need_instance()
     async with (
         open_locked(settings, job) as (warehouse, lock),
@@ -104,7 +104,7 @@ async def open_workplace(settings: Settings, job: str, connect: Connect = Source
 async def known_practitioners(settings: Settings) -> list[str]:
     """Return the practitioners that the warehouse knows, without changing it; none if its schema is not up to date.
 
-    Raises WrongInstance if they are another source's, which is not to be asked for them.
+    Raises WrongInstance if they belong to another source, because this one must not be asked for them.
     """
     instance = settings.need_instance()
     async with open_warehouse(await warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:

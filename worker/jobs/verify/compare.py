@@ -1,4 +1,4 @@
-"""Compares what a verification saw with the mirror: every difference is asked for by id, judged, and counted."""
+"""Compares what a verification saw with the mirror: asks for every difference by id, judges it, and counts it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ IDS_SHOWN_MAX = 1000
 
 @dataclass(slots=True)
 class Found:
-    """What the comparison came to. `ids` holds the first thousand message ids of each kind of difference.
+    """The result of the comparison. `ids` holds the first thousand message ids of each kind of difference.
 
-    `denied` counts what the source, asked by id, said it does not have: what is `gone`, and differences.
+    `denied` counts the ids that the source said it does not have: those `gone`, and differences.
     """
 
     differences: dict[str, int] = field(default_factory=dict)
@@ -41,10 +41,10 @@ class Found:
 async def compare(
     workplace: Workplace, sweep: Sweep, *, synced: int | None, began_at: datetime
 ) -> tuple[Found, str | None]:
-    """Judge every difference between the last pass and the mirror. Return them, and why that proves nothing, if so.
+    """Judge every difference between the last pass and the mirror. Return them, and why they prove nothing, or None.
 
-    `synced` is the sync that this verification began with, None if there was none or it went on with an older one;
-    `began_at` when the verification began. Asking ends as soon as more is denied than is believed.
+    `synced` is the verification's own sync, None if there was none or if it resumed an older one. `began_at` is when
+    the verification began. Asking ends as soon as the source denies more than is believed.
     """
     warehouse, found, after = workplace.warehouse, Found(), ""
     live = await warehouse.work(missing.count_live, warehouse)
@@ -53,7 +53,7 @@ async def compare(
         some = await warehouse.work(
             sightings.read_differences, warehouse, sweep.run_id, sweep.passes, synced, after, AT_ONCE
         )
-        # Asked after they were read: what is whole now was whole then, as nothing is added to it.
+        # Checked after the read: the table only shrinks, so if it is whole now, it was whole then.
         if not await sweep.is_whole():
             return found, SIGHTINGS_LOST
         if not some:
@@ -88,7 +88,7 @@ def _count(found: Found, judged: list[tuple[sightings.Difference, Verdict]]) -> 
 
 
 async def _leave(workplace: Workplace, run_id: int, judged: list[tuple[sightings.Difference, Verdict]]) -> None:
-    """Note for the next sync and the next replay what they would pass over otherwise."""
+    """Note for the next sync and the next replay what they would otherwise skip."""
     warehouse = workplace.warehouse
     lost = [
         difference
@@ -108,7 +108,7 @@ async def _leave(workplace: Workplace, run_id: int, judged: list[tuple[sightings
 
 
 async def _knows_what_it_showed(workplace: Workplace, sweep: Sweep) -> bool:
-    """Ask by id for what is no difference: whether the source's no to others is worth anything."""
+    """Tell whether the source knows by id what it has just shown, so that its denials can be believed."""
     warehouse = workplace.warehouse
     shown = await warehouse.work(sightings.pick_shown, warehouse, sweep.run_id, sweep.passes)
     return await knows_one_of(workplace.source, shown)

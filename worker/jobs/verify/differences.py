@@ -1,4 +1,4 @@
-"""Whether a difference that verify found is one, and what to do about it: each is asked for by id once more. Pure."""
+"""Judges the differences that verify found, each asked for by id once more, and what to do about them. Pure."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ FORBIDDEN = "http_403"
 
 
 class Verdict(StrEnum):
-    """What a difference comes to: a fault of the mirror, something that moved or went, or nobody can tell.
+    """What a difference means: a fault of the mirror, a message that moved or is gone, or nobody knows.
 
-    Held is what a sync knows to be gone, and did not believe.
+    Held: a sync was told that the message is gone, and did not believe it.
     """
 
     DIFFERENCE = "difference"
@@ -36,15 +36,16 @@ class Verdict(StrEnum):
 
 
 def judge(difference: Difference, answer: Answer, *, began_at: datetime, now: datetime) -> Verdict:
-    """Tell a fault of the mirror from what moved at the source while it was read.
+    """Tell a fault of the mirror from a change at the source while it was read.
 
-    Moved is what was sent since the verification began at `began_at`; what the mirror holds just as the source says
-    `now`; and a row that holds just what the sync that this verification began with was shown, but no longer what the
-    source says. Gone is a row of which it says nothing any more: that is worth as much as its word (see `doubt`). Of
-    what the mirror never had its searches and its word on the id contradict each other: the next verification tells.
+    A message has moved in three cases: it was sent after the verification began at `began_at`; the mirror holds what
+    the source says `now`; or the row holds what the verification's own sync was shown, and the source now says
+    something else. A row is gone if the source no longer knows it; that counts only if the source is believed (see
+    `doubt`). If the mirror never had a message, and the source denies the id that its search showed, the next
+    verification decides.
 
-    The source's `sent` is the client's word: a message written meanwhile without it, or dated back, is called missing.
-    That cannot be told from what a sync lost.
+    `sent` is what the client wrote. A message written meanwhile without it, or with an earlier one, counts as missing,
+    because it cannot be told from a message that a sync lost.
     """
     if difference.kind == "altered" or difference.message_id is None:
         return Verdict.DIFFERENCE
@@ -65,10 +66,10 @@ def judge(difference: Difference, answer: Answer, *, began_at: datetime, now: da
 
 
 def doubt(*, denied: int, live: int, source_knows_ids: bool) -> str | None:
-    """Return in a word why the source's denials are not believed, or None if they are: by the rules of a full run.
+    """Return in a word why the source's denials are not believed, None if they are: by the rules of a full run.
 
-    `denied` is how many ids the source said it does not know, be they gone or rows that the mirror has too many;
-    `source_knows_ids`: whether the source knows by id what the last pass showed.
+    `denied` is how many ids the source said it does not know, of gone messages and of extra rows alike.
+    `source_knows_ids` is whether the source knows by id what the last pass showed.
     """
     verdict = deletions.decide(
         gone=denied,
@@ -82,7 +83,7 @@ def doubt(*, denied: int, live: int, source_knows_ids: bool) -> str | None:
 
 
 def advice(reason: str | None, kinds: Collection[str]) -> str | None:
-    """Return what to do about a verification: `reason` it is not proven, `kinds` of differences. None: nothing."""
+    """Return what to do after a verification that is not proven for `reason`, or found these kinds; else None."""
     verify = "message-mirror verify"
     sync = ["message-mirror sync"] if {*kinds} - {"altered"} or reason == SYNC_NOT_COMPLETE else []
     replay = ["message-mirror replay"] if "altered" in kinds else []

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class Verification:
     """The outcome. `proven`: two passes of the sweep agreed, and every difference could be judged.
 
-    Otherwise `reason` says why not, in a word. `agreed`: whether two passes did. If not, whatever the last one was not
-    shown looks as if it had moved.
+    Otherwise `reason` says why not, in a word. `agreed` is whether two passes did. If not, everything that the last
+    pass was not shown looks as if it had moved.
     """
 
     run_id: int
@@ -45,12 +45,12 @@ class Verification:
 
     @property
     def proven(self) -> bool:
-        """Whether there is no reason why not."""
+        """Whether two passes agreed and every difference could be judged."""
         return self.reason is None
 
     @property
     def clean(self) -> bool:
-        """Whether the mirror is proven equal to the source, but for what moved."""
+        """Whether the mirror is proven equal to the source, except for what moved."""
         return self.proven and not self.found.differences
 
 
@@ -66,11 +66,11 @@ async def verify(
         patients, not_listed = await _read_patients(workplace, run_id)
         sweep = Sweep(workplace, run_id, report)
         unread = await sweep.read_until_two_agree(patients)
-        # That nobody is listed says least: what the source denies by id says more of what is wrong.
+        # An empty list of patients says least: what the source denies by id says more about the fault.
         reason = unread or (None if not_listed == plan.ROSTER_EMPTY else not_listed)
         if synced is not None and synced.outcome is not plan.Outcome.COMPLETE:
             reason = reason or SYNC_NOT_COMPLETE
-        # What a sync has from the one that it went on with was shown before this verification began: no sign of moving.
+        # What a resumed sync was shown before this verification began is no sign that a message moved.
         fresh = synced.run_id if synced is not None and not synced.resumed else None
         found, doubt = await compare(workplace, sweep, synced=fresh, began_at=began_at)
         await workplace.hold(run_id)
@@ -105,7 +105,7 @@ async def _sync(workplace: Workplace, report: Report) -> mirror.RunResult:
 
 
 async def _read_patients(workplace: Workplace, run_id: int) -> tuple[list[str], str | None]:
-    """Return everybody to ask for, listed or discovered in messages, and why the list was not accepted or None."""
+    """Return all patients, listed or discovered in messages, and why the list was not accepted (None if it was)."""
     warehouse = workplace.warehouse
     discovered = await warehouse.work(sightings.known_patients, warehouse)
     listed = await rosters.read_patients(workplace.source, discovered)

@@ -73,14 +73,14 @@ class Sweep:
     async def is_whole(self) -> bool:
         """Tell whether what the last pass saw is stored: as many entries as its accepted searches showed.
 
-        The table is not logged. A warehouse that crashed has lost all of it.
+        The table is unlogged: a warehouse that crashes loses all of it.
         """
         stored = await self._warehouse.work(sightings.count_sightings, self._warehouse, self.run_id, self.passes)
         self.entries = max(self.entries, stored.entries)
         return stored.sightings == self._shown
 
     async def _pass(self, searches: list[Search]) -> str | None:
-        # Of two passes at least, so that what is done never falls back; a third and a fourth are more to do.
+        # At least two passes are counted, so that progress never goes back. A third and a fourth add to the total.
         self._progress.searches = max(2, self.passes) * len(searches)
         waiting = iter(enumerate(searches))
         concurrency = self._workplace.settings.concurrency
@@ -113,7 +113,7 @@ class Sweep:
 
 @dataclass(slots=True)
 class _Walk:
-    """One walk of a search: what it was shown (`entries`), and what of it waits to be stored."""
+    """One walk of a search: what it was shown (`entries`), and what is still to be stored."""
 
     workplace: Workplace
     rules: Rules
@@ -129,7 +129,7 @@ class _Walk:
         self.entries = Entries(self.search, ignored=self.rules.ignored)
 
     async def to_the_end(self, progress: Progress) -> str | None:
-        """Read the search completely. Return why it is not accepted: then none of it is stored."""
+        """Read the search completely. Return why it is not accepted, and then store nothing of it; else None."""
 
         async def take(page: Page) -> Shown:
             if self.buffer.is_full:
