@@ -1,7 +1,7 @@
-"""A defect: our own code fails on one record. The record takes another way, and the run goes on.
+"""A defect: our own code fails on one record. The record is derived in another way, and the run goes on.
 
-This is the only place that catches any exception at all. Whatever derives a record of the source — decoding an entry,
-reading its body, judging it — is called through `guarded`, with what stands in if it fails.
+Only this module catches any exception at all. Code that derives a record of the source (decodes an entry, reads its
+body, judges it) is called through `guarded`, with a substitute for the case that it fails.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _told: set[tuple[str, str, int | None]] = set()
 
 
 def guarded(derive: Callable[[], Derived], otherwise: Callable[[], Derived]) -> Derived:
-    """Return what `derive` returns; if it fails, note where, and return what `otherwise` does.
+    """Return what `derive` returns. If it fails, log where, and return what `otherwise` returns.
 
-    A body may exhaust the stack or the memory, and a parser written in Rust may panic: those count as failures, too. A
-    signal, the end of a task and an error of the mirror's own are let through.
+    Failures include an exhausted stack or memory, and a panic of a parser written in Rust. A signal, the cancellation
+    of a task and a MirrorError are raised as they are.
     """
     try:
         return derive()
@@ -36,7 +36,7 @@ def guarded(derive: Callable[[], Derived], otherwise: Callable[[], Derived]) -> 
 
 
 def forget_defects() -> None:
-    """Let each kind of defect be logged again: a run begins."""
+    """Let each kind of defect be logged again, because a run begins."""
     _told.clear()
 
 
@@ -48,7 +48,7 @@ def _is_defect(error: BaseException) -> bool:
 
 
 def _note(error: BaseException) -> None:
-    """Log the type of a defect and the lines it passed through, once for each line it arises on; never its words."""
+    """Log the type of a defect and the lines it passed through, once for each line it arises on; never its text."""
     frames = traceback.extract_tb(error.__traceback__)
     kind = (type(error).__name__, frames[-1].filename, frames[-1].lineno)
     if kind not in _told:

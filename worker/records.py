@@ -1,4 +1,4 @@
-"""Frozen types that pass between the stages. No behaviour beyond what their fields say.
+"""Frozen types that pass between the stages. They have no behavior of their own.
 
 A page of a searchset Bundle becomes a `Page` of raw entries (extract), each entry a `Communication` or a `Rejected`
 (extract), each `Communication` a `Message` (transform), and batches of them rows (load).
@@ -20,7 +20,7 @@ FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
 class Reason(StrEnum):
-    """Why an entry cannot be a row. Stored in `canvas_ops.quarantine.reason`; machine-readable, nobody's words."""
+    """Why an entry cannot be a row. Stored in `canvas_ops.quarantine.reason`; these words quote nobody."""
 
     NOT_AN_OBJECT = "not_an_object"
     UNREADABLE_ENTRY = "unreadable_entry"
@@ -36,21 +36,21 @@ class Reason(StrEnum):
     NUL_CHARACTER = "nul_character"
     LONE_SURROGATE = "lone_surrogate"
     DEFECT = "defect"
-    """Our own code failed on it. A version that does not reads it from quarantine (`replay`)."""
+    """Our own code failed on it. A corrected version of the mirror reads it from quarantine (`replay`)."""
     REFUSED_BY_WAREHOUSE = "refused_by_warehouse"
     PARTIAL = "partial"
-    """The source says that it left something out of this version, and the mirror holds one that is whole."""
+    """The source says that it left something out of this version, and the mirror holds a whole one."""
 
 
 class Quality(StrEnum):
     """What is odd about a message that is a row. Stored in `canvas.message._quality`, counted by `canvas.quality`."""
 
     ODD_DATE = "odd_date"
-    """A date in no form of FHIR's that names one instant all the same."""
+    """A date that has no form of FHIR's, but still names one instant."""
     DEFECT = "defect"
-    """Our own code failed on it: some of its columns are derived the plain way."""
+    """Our own code failed on it, so some of its columns are derived the plain way."""
     PARTIAL = "partial"
-    """The source says that it left something out of it, and has never shown it whole."""
+    """The source says that it left something out, and has never shown the whole message."""
     OVER_CAPS = "over_caps"
     """Reading one of its bodies would have taken too long or too much memory: its text was read the plain way."""
     MARKUP_BEFORE_CUTOFF = "markup_before_cutoff"
@@ -85,8 +85,8 @@ class Page:
     """One page of a searchset Bundle (FHIR R4 §3.1.1.5), its entries not yet looked into.
 
     `url` is the absolute URL it was read from, `next_url` the `next` link as the server wrote it, relative or absolute.
-    `requested` and `arrived` say in which order things happened: every request and every arrival of a page counts one
-    further, for all searches of a source together. They are no times of day.
+    `requested` and `arrived` say in which order things happened: one counter, for all searches of a source together,
+    goes up with every request and every arrival of a page. They are not times of day.
     """
 
     url: str
@@ -121,7 +121,7 @@ class Communication:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """An entry that cannot be a row: kept whole in quarantine, counted like any other."""
+    """An entry that cannot be a row. It is kept whole in quarantine, and counted like any other."""
 
     reason: Reason
     id: str | None
@@ -133,7 +133,7 @@ class Rejected:
 class NonMatch:
     """An entry that is no search match: an OperationOutcome, or `search.mode` `include`. Neither counted nor kept.
 
-    `not_whole` tells that it is the source's word that the answer is not whole.
+    `not_whole` is whether the source says by it that something is missing in the answer.
     """
 
     raw_hash: bytes

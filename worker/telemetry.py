@@ -1,8 +1,9 @@
 """Logging by allow-list: a field that is not named here does not leave the process.
 
-Patients' words, names and references must not reach a log whatever goes wrong (promise 3), so nothing is filtered out:
-only what is known to be harmless is let in. Messages of exceptions and of other libraries are withheld for the same
-reason; of an unexpected exception its type and the lines it passed through are logged, without values.
+Patients' words, names and references must never reach a log, whatever goes wrong. So the log does not filter fields
+out; it admits only fields that are known to be harmless. For the same reason it withholds the messages of exceptions
+and of other libraries. Of an unexpected exception it logs the type and the lines that it passed through, without
+values.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ ALLOWED_FIELDS = frozenset(
         ),
         *("reasons",),
         *("attempt", "wait_seconds", "seconds", "status_code", "reason", "error", "where", "exit_code"),
-        # Words of `worker.errors` and `worker.advice`, which are fit for a log.
+        # Texts of `worker.errors` and `worker.advice`, which are fit for a log.
         *("what", "safe", "next"),
         *("sqlstate", "constraint", "table", "added"),
     )
@@ -51,7 +52,7 @@ ALLOWED_FIELDS = frozenset(
 
 
 def configure_logging(form: str = "console") -> None:
-    """Send structlog to stderr, as `console` lines or `json`, and keep every other library's words out of it."""
+    """Send structlog to stderr, as `console` lines or `json`, and withhold the texts of every other library."""
     renderer: Any = structlog.processors.JSONRenderer()
     if form == "console":
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=32)
@@ -72,7 +73,7 @@ def configure_logging(form: str = "console") -> None:
 
 
 def withhold_unhandled() -> None:
-    """Let the interpreter say of warnings, and of errors that nobody handles, where they arose, and not their words."""
+    """Log where warnings and unhandled errors arose, and withhold their texts."""
     logging.captureWarnings(True)
     sys.excepthook = lambda _kind, error, _trace: _say_where("an error was not handled", error)
     sys.unraisablehook = lambda said: _say_where("an error could not be raised", said.exc_value)
@@ -86,16 +87,16 @@ def get_logger() -> FilteringBoundLogger:
 
 
 def logs_json() -> bool:
-    """Tell whether the log is JSON: then stderr holds nothing else."""
+    """Tell whether the log is JSON. Then stderr holds nothing else."""
     return isinstance(structlog.get_config()["processors"][-1], structlog.processors.JSONRenderer)
 
 
 def log_error(event: str, error: MirrorError, *, kind: str = "", level: str = "error") -> None:
     """Log an error of ours with its kind and exit code, and say what happened, what is safe and what to type next.
 
-    A JSON line holds those words, as `what`, `safe` and `next`; a line on the console is followed by them. They are fit
-    for a log (`worker.errors`). `kind` is the name of the error if it is not the type's. Raises nothing: nobody may be
-    reading.
+    A JSON line holds these texts as `what`, `safe` and `next`; on the console they follow the line. They are fit for a
+    log (`worker.errors`). `kind` is the name of the error if it is not the type's. A stderr that nobody reads raises
+    nothing.
     """
     words = {name: text for name in ("what", "safe", "next") if (text := getattr(error, name))} if logs_json() else {}
     log = getattr(get_logger(), level)
@@ -122,7 +123,7 @@ def _say_where(what: str, error: BaseException | None) -> None:
 
 
 class _WithheldHandler(logging.Handler):
-    """Say that a library had something to say; its words might quote a URL, a row or a body."""
+    """Log that a library reported something, without its text, which might quote a URL, a row or a body."""
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None

@@ -1,7 +1,7 @@
 """The requests to a server, all at one pace, and the one place where they are repeated.
 
-The retry loop is driven here rather than by tenacity: `patience.decide` looks at all requests to a server, not only at
-the one that failed, and makes the three decisions (wait, stop, retry) at once that tenacity asks for apart.
+The retry loop is our own and not tenacity's, because `patience.decide` considers all requests to a server, not only the
+failed one, and makes together the three decisions (wait, stop, retry) that tenacity asks for one by one.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Judged = TypeVar("Judged")
 HEADER_BYTES = 64 * 1024
 """How long a response header may be: a Content-Security-Policy passes the 8 KiB that aiohttp takes by default."""
 SAID_EVERY_S = 10.0
-"""How often it is said that a server does not answer."""
+"""How often it is logged that a server does not answer."""
 
 _HEADERS = {
     "User-Agent": f"canvas-message-mirror/{__version__}",
@@ -67,26 +67,26 @@ class Clock:
 
 
 class Tokens(Protocol):
-    """The bearer tokens of requests, as `worker.extract.auth` hands them out."""
+    """The bearer tokens of requests, from `worker.extract.auth`."""
 
     @property
     def is_given(self) -> bool:
-        """Whether the token is a ready one: there is no fresh one to be had."""
+        """Whether the token is a ready one, for which there is no fresh one."""
 
     async def get(self) -> str:
         """Return a token that should be accepted now. Raises AccessRefused, SourceAway or SettingsError."""
 
     def can_replace(self, token: str) -> bool:
-        """Tell whether another token than `token` can be had."""
+        """Tell whether there is a token other than `token`."""
 
     def note_accepted(self, token: str) -> None:
-        """Take note that the source answered a request with `token`."""
+        """Note that the source answered a request with `token`."""
 
     def invalidate(self, token: str) -> None:
-        """Take note that the source refused `token` (401)."""
+        """Note that the source refused `token` (401)."""
 
     def refusal(self) -> MirrorError:
-        """Return what to tell a person if the source refuses our tokens (401)."""
+        """Return the error for a source that refuses our tokens (401)."""
 
 
 class Connection:
@@ -126,10 +126,10 @@ class Connection:
         judge: Callable[[Answer], Judged | Failure],
         tokens: Tokens | None = None,
     ) -> Judged:
-        """Send `request` until `judge` makes something of its answer, and return that.
+        """Send `request` until `judge` accepts its answer, and return what `judge` returns.
 
-        Every attempt carries the token that `tokens` has then, if given; `Answer.request` tells which. `judge` sees
-        every answer, the probe's as well; a Failure that it returns is repeated as `patience.decide` says.
+        Every attempt carries the token that `tokens` has then, if given; `Answer.request` has it. `judge` sees every
+        answer, including the probe's. If it returns a Failure, the request is repeated as `patience.decide` says.
         Raises PageFailed if the request is at fault, SourceAway if the server stays away longer than its patience,
         SettingsError if its certificate is not trusted or something else answers there, AccessRefused if it refuses
         every token, and what `judge` and `tokens` raise.
@@ -160,7 +160,7 @@ class Connection:
                     raise source_away(server, outcome, attempts.failed, self.clock.monotonic() - first_began)
 
     def _noted(self, attempts: Attempts, failure: Failure, tokens: Tokens | None, token: str) -> Attempts:
-        """Return the attempts with one more that failed, and what its token came to."""
+        """Return the attempts with one more failure, and what it says of the token."""
         if tokens is None or failure.means is not Means.RENEW:
             return replace(attempts, failed=attempts.failed + 1, refused_since=None)
         since = self.clock.monotonic() if attempts.refused_since is None else attempts.refused_since
@@ -174,7 +174,7 @@ class Connection:
         tokens: Tokens | None,
         bounds: Bounds,
     ) -> tuple[Judged | Failure, str]:
-        """Return what came of one attempt, and the token that it showed."""
+        """Return the outcome of one attempt, and the token that it used."""
         if tokens is None:
             await self._take_slot(server)
         else:
@@ -214,7 +214,7 @@ class Connection:
     async def _probe(
         self, server: Server, request: Request, judge: Callable[[Answer], Judged | Failure], tokens: Tokens | None
     ) -> None:
-        """Ask for something small, once, unless that is what was asked for."""
+        """Ask once for something small, unless the request itself asked for that."""
         if server.probe_url is None or server.probe_url == request.url:
             return
         quick = replace(self._bounds, total_s=self._bounds.connect_s)
@@ -222,7 +222,7 @@ class Connection:
             await self._attempt(server, Request(server.probe_url), judge, tokens, quick)
 
     async def _take_turn(self, server: Server, tokens: Tokens) -> str:
-        """Wait for a slot, and return the token of that moment: one that was taken before may be stale by now."""
+        """Wait for a slot, and return the token of that moment, because an earlier one may be stale."""
         await tokens.get()  # before the line: if a first token cannot be had, that is one failure for all who wait
         async with self._line:
             slot = await self._take_slot(server)
@@ -245,7 +245,7 @@ class Connection:
     async def _wait(self, server: Server, failure: Failure, attempt: int, seconds: float) -> None:
         self.retries += 1
         now = self.clock.monotonic()
-        # All requests meet the same outage: one of them says so.
+        # All requests meet the same outage: only one of them logs it.
         if server.said_at is None or now - server.said_at >= SAID_EVERY_S:
             server.said_at = now
             get_logger().warning(
@@ -259,10 +259,10 @@ class Connection:
 
 
 def _within_patience(bounds: Bounds, server: Server, now: float) -> Bounds:
-    """Return the bounds of a request that starts now: a source that accepts and never answers is away as well."""
+    """Return the bounds of a request that starts now, because a source that never answers is away as well."""
     most_s = server.patience.answer_within_s(server.reach, now)
     read_s = min(bounds.read_s, most_s)
     if server.reach.last_answer is not None:
         return replace(bounds, read_s=read_s)
-    # What is asked first is small: all of it has to be there.
+    # The first request is small: its whole answer has to arrive in that time.
     return replace(bounds, connect_s=min(bounds.connect_s, most_s), read_s=read_s, total_s=min(bounds.total_s, most_s))

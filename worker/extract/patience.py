@@ -1,9 +1,9 @@
 """When to ask again, and when to give up. Pure: clock and randomness are passed in.
 
-Two things are told apart: a page that is at fault while its source answers others, which fails that page alone, and a
-source that answers nobody, which is waited for as long as the patience lasts. An answer is what can be made use of, or
-the source's own refusal of what was asked: a 500 or a maintenance page, whatever its status, says nothing about whose
-fault it is (`worker.extract.answers`).
+It distinguishes two things. A page may be at fault while its source answers others; then only that page fails. Or the
+source answers nobody; then it is waited for until the patience ends. An answer is something usable, or the source's own
+refusal of what was asked. A 500 or a maintenance page, whatever its status, does not say whose fault it is
+(`worker.extract.answers`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from worker.extract.pace import backoff_s
 PAGE_ATTEMPTS = 6
 THROTTLED_ATTEMPTS = 20
 SHORTEST_ANSWER_S = 5.0
-"""What an answer may take however little patience there is: a busy source is not an absent one."""
+"""How long an answer may take even if little patience is left, because a busy source is not an absent one."""
 REFUSED_TOKEN_S = 30.0
-"""How long a token that the source refuses is shown again: a fresh one may not be known everywhere at once."""
+"""How long a refused token is tried again, because a fresh one may not be known everywhere at once."""
 TOO_MANY_REQUESTS = 429
 CERTIFICATE = "certificate"
 
@@ -28,8 +28,8 @@ CERTIFICATE = "certificate"
 class Failure:
     """One failed attempt. `reason` is a word for the ledger, such as `http_500`, `timeout` or `not_json`.
 
-    `means` is what the answer meant (`worker.extract.answers`); one that never came means to ask again. `detail` is
-    what the TLS library says of a certificate.
+    `means` is what the answer meant (`worker.extract.answers`); if none came, ask again. `detail` is what the TLS
+    library says of a certificate.
     """
 
     reason: str
@@ -45,7 +45,7 @@ class Reach:
     """How a server has been answering, over all requests to it; seconds of a monotonic clock.
 
     `last_answer` is None before the first answer; `silent_since` is None if the latest news was an answer.
-    `only_strangers` tells that something else answered in its place whenever it did not (`Means.AWAY`).
+    `only_strangers` is whether every failure was an answer of something else in its place (`Means.AWAY`).
     """
 
     last_answer: float | None = None
@@ -69,8 +69,8 @@ class Reach:
 class Patience:
     """How long a server may stay silent, in seconds: before its first answer, and later.
 
-    `blames_requests` tells whether one request may be at fault while the server answers others: a page may, a
-    token is the same for everybody.
+    `blames_requests` is whether one request may be at fault while the server answers others. That is so for a page, but
+    not for a request for a token, which is the same for everybody.
     """
 
     first_s: float
@@ -111,7 +111,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Whose fault is it? Ask for something small: if that is answered, the page is at fault and not the source."""
+    """Ask for something small, to find whose fault it is: if that is answered, the page is at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +121,14 @@ class Renew:
 
 @dataclass(frozen=True, slots=True)
 class GiveUpPage:
-    """The source answers something else: this request is at fault."""
+    """The source answers other requests, so this one is at fault."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUpToken:
-    """The source refuses our tokens, whatever is asked for."""
+    """The source refuses our tokens for every request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +141,11 @@ Decision: TypeAlias = "Wait | Probe | Renew | GiveUpPage | GiveUpToken | GiveUpS
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """What became of one request so far: how many attempts failed, and since when its token is refused.
+    """The history of one request: how many attempts failed, and since when its token is refused.
 
-    `vouched` tells that the source was answering others when it failed the time before: whoever fails while a source is
-    away is asked once more when it is back. `other_token` tells whether another token can be had than the one just
-    refused; `lasting` that a ready one was given, of which there is no fresh one.
+    `vouched` is whether the source was answering others at the failure before; a request that failed while the source
+    was away is tried once more when it is back. `other_token` is whether there is a token other than the refused one.
+    `lasting` is whether a ready token was given, which cannot be replaced.
     """
 
     failed: int = 0
@@ -168,9 +168,9 @@ def decide(
 ) -> Decision:
     """Decide what follows a failed attempt of one request, the last one of `attempts`.
 
-    `reach` includes this failure, and the probe's answer if there was one; `probed` tells that it was made. `now`
-    is of the same clock, `jitter` lies in [0, 1). A request that is told to slow down (429) is hardly at fault
-    itself, so it may be told so more often. An untrusted certificate is not waited for.
+    `reach` includes this failure, and the probe's answer if there was one. `probed` is whether a probe was made. `now`
+    is of the same clock, `jitter` lies in [0, 1). A request that is told to slow down (429) is hardly at fault itself,
+    so it may fail more often. An untrusted certificate is not waited for.
 
     A page is blamed only if the source has answered others, or the probe, before and after its last attempt.
     """
@@ -197,9 +197,9 @@ def decide(
 def _decide_on_token(
     failure: Failure, attempts: Attempts, reach: Reach, patience: Patience, *, probed: bool, now: float, jitter: float
 ) -> Decision:
-    """Decide about a 401: another token at once, then the same for `REFUSED_TOKEN_S`; then page or token is to blame.
+    """Decide about a 401: use another token at once, try it for `REFUSED_TOKEN_S`, then blame the page or the token.
 
-    A ready token that was never accepted is a wrong setting, and not waited for.
+    A ready token that was never accepted is a wrong setting, so it is not waited for.
     """
     if attempts.other_token and not attempts.renewed:
         return Renew()

@@ -1,4 +1,4 @@
-"""What is told to a person when a server is given up. Pure."""
+"""What a person reads when a server is given up. Pure."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _HINTS = {
 
 
 def source_away(server: Server, failure: Failure, attempts: int, seconds: float) -> SourceAway | SettingsError:
-    """Return the error for a server that is given up after so many attempts in so many seconds, `failure` the last.
+    """Return the error for a server that is given up after `attempts` in `seconds`. `failure` is the last failure.
 
-    One that is not trusted is not away, nor is one in whose place something else answered from the start: no waiting
-    mends a wrong URL.
+    A server that is not trusted is not away. Neither is one in whose place something else answered from the start,
+    because waiting does not correct a wrong URL.
     """
     if failure.reason == CERTIFICATE:
         return _not_trusted(server, failure)

@@ -1,4 +1,4 @@
-"""What each search saw last time, so that an unchanged entry is recognised by the hash of its bytes alone."""
+"""What each search saw last time, so that an unchanged entry is recognized by the hash of its bytes alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What the last accepted walk of a search saw: by raw hash all of it, what may be skipped, and its total."""
+    """What the last accepted walk of a search saw: all entries by raw hash, those that may be skipped, its total."""
 
     stored: Mapping[bytes, Seen]
     usable: Mapping[bytes, Seen]
@@ -30,7 +30,7 @@ class Fingerprint:
 
 
 async def read_fingerprint(connection: Connection, warehouse: Warehouse, search: Search) -> Fingerprint:
-    """Return the fingerprint of a search. Usable are the entries whose rows are live and still hold just that."""
+    """Return the fingerprint of a search. Entries are usable if their rows are live and still hold the same content."""
     rows = await connection.fetch(warehouse.sql("fingerprint/read"), search.parameter, search.value)
     stored = {row["raw_hash"]: Seen(row["id"], row["content_hash"]) for row in rows}
     usable = {row["raw_hash"]: stored[row["raw_hash"]] for row in rows if row["usable"]}
@@ -40,7 +40,7 @@ async def read_fingerprint(connection: Connection, warehouse: Warehouse, search:
 async def write_fingerprint(
     connection: Connection, warehouse: Warehouse, search: Search, seen: Mapping[bytes, Seen], *, total: int, run_id: int
 ) -> None:
-    """Replace the fingerprint of a search by what its accepted walk saw. In the caller's transaction."""
+    """Replace the fingerprint of a search with what its accepted walk saw. In the caller's transaction."""
     await connection.execute(
         warehouse.sql("fingerprint/write"),
         search.parameter,

@@ -1,9 +1,9 @@
 """Landing: a batch of messages → rows, versions and history, inside the caller's transaction.
 
-What the table holds is read first and compared (`classify`), so an unchanged message costs no write at all: PostgreSQL
-would lock and log even rows that an `ON CONFLICT … WHERE` leaves alone. The rest is staged by COPY and written in the
-order of the ids. Under READ COMMITTED each statement sees what was committed before it: an id that another
-writer inserts in between is a changed one to the statements that follow.
+The rows are read first and compared (`classify`), so that an unchanged message costs no write at all: PostgreSQL would
+lock and log even rows that an `ON CONFLICT … WHERE` leaves alone. The others are staged by COPY and written in the
+order of their ids. Under READ COMMITTED each statement sees what was committed before it, so an id that another writer
+inserts in between counts as changed for the statements that follow.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STAGED_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """What the table holds of a message: its content hash, and whether it is marked deleted."""
+    """The row of a message: its content hash, and whether it is marked as deleted."""
 
     content_hash: bytes
     deleted: bool
@@ -34,7 +34,7 @@ class Current:
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """A batch, told apart: messages the table lacks, those it has otherwise or deleted, how many it has just so."""
+    """A batch, classified: messages without a row, messages whose row differs or is deleted, how many are unchanged."""
 
     new: tuple[Message, ...]
     changed: tuple[Message, ...]
@@ -45,7 +45,7 @@ class Classified:
 class Landed:
     """How many messages of a batch were new, changed, unchanged, suppressed, or refused by the server.
 
-    `unseen`: of how many that changed no column that an analyst sees did.
+    `unseen` is how many of the changed ones differ in no column that an analyst sees.
     """
 
     new: int = 0
@@ -57,7 +57,7 @@ class Landed:
 
 
 def classify(messages: Iterable[Message], current: Mapping[str, Current]) -> Classified:
-    """Tell a batch apart by what the table holds. Of an id that occurs twice the last one counts. Pure."""
+    """Classify a batch by the rows in the table. If an id occurs twice, the last one counts. Pure."""
     latest = {message.id: message for message in messages}
     new, changed, unchanged = [], [], 0
     for message in latest.values():
@@ -72,7 +72,7 @@ def classify(messages: Iterable[Message], current: Mapping[str, Current]) -> Cla
 
 
 def total(landed: Iterable[Landed]) -> Landed:
-    """Add up. Pure."""
+    """Return the sums. Pure."""
     counts = [astuple(one) for one in landed]
     return Landed(*map(sum, zip(*counts, strict=True))) if counts else Landed()
 
@@ -80,7 +80,7 @@ def total(landed: Iterable[Landed]) -> Landed:
 async def land_messages(
     connection: Connection, warehouse: Warehouse, messages: Sequence[Message], *, run_id: int
 ) -> Landed:
-    """Write what is new or changed of `messages`, and the versions and history that go with it.
+    """Write the new and changed ones of `messages`, with their versions and history.
 
     Must be called in a transaction. Repeating it changes nothing.
     """
@@ -117,7 +117,7 @@ async def stage(connection: Connection, warehouse: Warehouse, messages: Iterable
 async def save_roster(
     connection: Connection, warehouse: Warehouse, listed: Sequence[Practitioner], *, run_id: int, whole: bool
 ) -> None:
-    """Write the practitioners that the roster listed; if it is `whole`, and believed, who is not on it has left."""
+    """Write the practitioners on the roster. If it is `whole`, mark those who are not on it as having left."""
     ids = [practitioner.id for practitioner in listed]
     await connection.execute(
         warehouse.sql("land/save_roster"),
@@ -132,7 +132,7 @@ async def save_roster(
 
 
 async def read_roster_size(connection: Connection, warehouse: Warehouse) -> int | None:
-    """Return how many practitioners the last roster named that was believed, None if there was none."""
+    """Return how many practitioners the last believed roster named, None if there was none."""
     size: int | None = await connection.fetchval(warehouse.sql("land/read_roster_size"))
     return size
 
@@ -152,7 +152,7 @@ async def _write(
     changed = unseen = 0
     if new < len(messages):
         await connection.execute(sql("land/lock_rows"))
-        # Who else got a message is not in its row.
+        # Further recipients are not in the row of a message.
         alone = [message.id for message in messages if len(message.recipients) <= 1]
         unseen = await connection.fetchval(sql("land/count_unseen"), alone)
         await connection.execute(sql("land/keep_history"), run_id)
@@ -164,7 +164,7 @@ async def _write(
 
 
 async def rewrite_parts(connection: Connection, warehouse: Warehouse, messages: Sequence[Message]) -> None:
-    """Replace recipients and payloads of these messages by what they are now. In the caller's transaction."""
+    """Replace recipients and payloads of these messages by their present ones. In the caller's transaction."""
     ids = [message.id for message in messages]
     await connection.execute(warehouse.sql("land/drop_recipients"), ids)
     await connection.execute(warehouse.sql("land/drop_payloads"), ids)
@@ -190,7 +190,7 @@ async def _write_parts(connection: Connection, warehouse: Warehouse, messages: S
 
 
 def _practitioners_of(message: Message) -> list[str]:
-    """Return everybody on either side who is to be searched for from now on, several recipients included."""
+    """Return all practitioners in a message, who are searched for from now on, including further recipients."""
     sides = (message.sender, *message.recipients)
     return [side.id for side in sides if side is not None and side.type == "Practitioner"]
 

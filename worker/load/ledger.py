@@ -1,4 +1,4 @@
-"""The ledger: runs, from their beginning to their end, and the instance that they are all of."""
+"""The ledger: runs, from their beginning to their end, and the instance that all of them belong to."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 FLOOD_FLOOR, FLOOD_SHARE = 10, 0.01
-"""A run that puts more than max(floor, share of its entries) in quarantine floods it: odd records explain less."""
+"""A run that puts more than max(floor, share of its entries) into quarantine floods it: odd records alone are fewer."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """A run that was never closed, as `worker.jobs.run.plan` weighs it. `age` is by the warehouse's clock."""
+    """A run that was never closed, for `worker.jobs.run.plan`. `age` is by the warehouse's clock."""
 
     id: int
     job: str
@@ -33,11 +33,11 @@ class OpenRun:
 
 @dataclass(frozen=True, slots=True)
 class RunSums:
-    """What the searches of a run come to. `as_of` is the start of its oldest accepted walk.
+    """The sums of a run's searches. `as_of` is the start of its oldest accepted walk.
 
-    `unseen`: of how many messages that had changed no column that an analyst sees did.
-    `flood` counts entries of earlier floods into quarantine that lie open and that nobody has accepted; `not_listed`
-    the searches, counted nowhere else, that were refused for practitioners who are not on the roster any more.
+    `unseen` counts the changed messages that differ in no column that an analyst sees. `flood` counts open entries of
+    earlier floods into quarantine that nobody has accepted. `not_listed` counts the searches, included nowhere else,
+    that were refused for practitioners who left the roster.
     """
 
     searches: int
@@ -56,12 +56,12 @@ class RunSums:
 
     @property
     def is_flooded(self) -> bool:
-        """Whether this run flooded quarantine, or an earlier flood still lies there."""
+        """Whether this run flooded quarantine, or an earlier flood is still open."""
         return self.flood > 0 or self.quarantined > max(FLOOD_FLOOR, FLOOD_SHARE * self.entries)
 
     @property
     def unchanged(self) -> int:
-        """How many entries the mirror held just so. A message that is served twice counts once as new or changed."""
+        """How many entries the mirror held exactly so. A message that is served twice counts once as new or changed."""
         return max(0, self.entries - self.new - self.changed - self.outside - self.quarantined)
 
 
@@ -92,7 +92,7 @@ def _for_another_instance(held: str, instance: str) -> str:
 
 
 async def read_open_runs(connection: Connection, warehouse: Warehouse) -> list[OpenRun]:
-    """Return the runs that were abandoned, the newest first. To be asked while the run lock is held."""
+    """Return the abandoned runs, the newest first. Call it while the run lock is held."""
     return [
         OpenRun(row["id"], row["job"], row["selection_key"], row["age"])
         for row in await connection.fetch(warehouse.sql("ledger/read_open_runs"))
@@ -100,9 +100,9 @@ async def read_open_runs(connection: Connection, warehouse: Warehouse) -> list[O
 
 
 async def revoke_leases(connection: Connection, warehouse: Warehouse) -> None:
-    """Take every lease from whoever held the run lock before, and the right to close a run. Called with the lock held.
+    """Revoke all leases of earlier holders of the run lock, and their right to close a run. Call it with the lock held.
 
-    A worker that was cut off, and comes back after this, lands nothing and closes nothing.
+    A worker that was cut off and comes back after this lands nothing and closes nothing.
     """
     await connection.execute(warehouse.sql("ledger/revoke_leases"))
     await connection.execute(warehouse.sql("ledger/unplan_open_runs"))
@@ -111,15 +111,15 @@ async def revoke_leases(connection: Connection, warehouse: Warehouse) -> None:
 async def open_run(
     connection: Connection, warehouse: Warehouse, *, job: str, scope: str, selection_key: str, version: str
 ) -> int:
-    """Begin a run and return its number. To be called once those that ask for the same are closed."""
+    """Begin a run and return its number. Runs that ask for the same must be closed before."""
     number: int = await connection.fetchval(warehouse.sql("ledger/open_run"), job, scope, selection_key, version)
     return number
 
 
 async def refuse_closed(connection: Connection, warehouse: Warehouse, run_id: int) -> None:
-    """Raise RunLocked if a run, whose lock was lost for a while, was closed meanwhile. In the caller's transaction.
+    """Raise RunLocked if a run whose lock was lost for a while was closed meanwhile. In the caller's transaction.
 
-    Raises WarehouseWentBack if it is not there at all.
+    Raises WarehouseWentBack if the run no longer exists.
     """
     run = await _lock_run(connection, warehouse, run_id)
     if not run["is_open"]:
@@ -138,20 +138,20 @@ async def _lock_run(connection: Connection, warehouse: Warehouse, run_id: int) -
 
 
 async def sum_run(connection: Connection, warehouse: Warehouse, run_id: int) -> RunSums:
-    """Return what the searches of a run come to so far."""
+    """Return the sums of a run's searches so far."""
     return RunSums(
         **dict(await connection.fetchrow(warehouse.sql("ledger/sum_run"), run_id, FLOOD_FLOOR, FLOOD_SHARE) or {})
     )
 
 
 async def read_requests(connection: Connection, warehouse: Warehouse, run_id: int) -> int:
-    """Return how many requests a run has made so far, in whatever processes."""
+    """Return how many requests a run has made so far, in all its processes."""
     requests: int = await connection.fetchval(warehouse.sql("ledger/read_requests"), run_id)
     return requests
 
 
 async def note_requests(connection: Connection, warehouse: Warehouse, run_id: int, requests: int) -> None:
-    """Note how many requests a run has made so far, for whoever watches it."""
+    """Store how many requests a run has made so far, for `status`."""
     await connection.execute(warehouse.sql("ledger/note_requests"), run_id, requests)
 
 
@@ -178,12 +178,14 @@ async def close_run(
 ) -> tuple[RunSums, int]:
     """Close a run with its outcome; return the sums of its searches, and how many messages it marked as deleted.
 
-    What the run found `gone` is marked as deleted in the same transaction, and what it `held` is noted in the place of
-    what was held before (None: that stands). `as_of` stands in for the start of the oldest accepted walk in the ledger,
-    `reason` is why it is not complete beside what its searches say, `new` and `changed` are messages that no
-    search of it landed, `requests` how many it made in all. A run that is closed stays as it is, be it that the answer
-    to this was lost, or that another process took the run over: what had been gone then may be back. Raises RunLocked
-    if the run was not planned at `planned_at` (None: not looked at): another has begun meanwhile.
+    The `gone` messages are marked as deleted in the same transaction. The `held` ones replace what was held before
+    (None leaves that as it is). `as_of` replaces the start of the oldest accepted walk. `reason` is why the run is not
+    complete, apart from its searches. `new` and `changed` count messages that none of its searches landed. `requests`
+    is how many it made in all.
+
+    A closed run stays as it is, whether the answer to this call was lost or another process took the run over, because
+    messages that had been gone may be back. Raises RunLocked if the run was not planned at `planned_at` (None: any
+    time), because another run has begun meanwhile.
     """
     run = await _lock_run(connection, warehouse, run_id)
     if planned_at is not None and run["planned_at"] != planned_at:

@@ -1,4 +1,4 @@
-"""Reads stored resources back, and writes what was derived from them anew, in place."""
+"""Reads stored resources, and rewrites what was derived from them, in place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from worker.records import Message
 
 Rewrite: TypeAlias = "Callable[[Connection, Warehouse, Sequence[Message]], Awaitable[None]]"
-"""How versions are written anew: `rewrite_current` or `rewrite_past`."""
+"""How versions are rewritten: `rewrite_current` or `rewrite_past`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """An entry that lies open in quarantine, byte for byte."""
+    """An open entry in quarantine, byte for byte."""
 
     raw_hash: bytes
     entry: bytes
@@ -38,7 +38,7 @@ class Quarantined:
 
 
 async def count_older(connection: Connection, warehouse: Warehouse, rules: str, since: datetime | None) -> int:
-    """Return how many versions, present and past, are to be written anew."""
+    """Return how many versions, present and past, are to be rewritten."""
     count: int = await connection.fetchval(warehouse.sql("replay/count_older"), rules, since)
     return count
 
@@ -70,7 +70,7 @@ async def read_quarantine(
 
 
 async def rewrite(connection: Connection, warehouse: Warehouse, messages: Sequence[Message], write: Rewrite) -> int:
-    """Write versions anew, but for those that the server refuses, which stay as they are. Return how many these are."""
+    """Rewrite versions, except those that the server refuses, which stay as they are. Return how many it refuses."""
 
     async def write_part(part: Sequence[Message]) -> None:
         await write(connection, warehouse, part)
@@ -79,10 +79,10 @@ async def rewrite(connection: Connection, warehouse: Warehouse, messages: Sequen
 
 
 async def rewrite_current(connection: Connection, warehouse: Warehouse, messages: Sequence[Message]) -> None:
-    """Write the derived columns of present versions anew, and their recipients and payloads: none is altered now.
+    """Rewrite the derived columns of present versions, and their recipients and payloads. None counts as altered then.
 
-    A message whose row holds another version by now is left alone, its parts too. In the caller's transaction, which
-    keeps the rows it wrote locked.
+    A message whose row holds another version by then is left alone, including its parts. In the caller's transaction,
+    which keeps the rewritten rows locked.
     """
     await stage(connection, warehouse, messages)
     rewritten = {row["id"] for row in await connection.fetch(warehouse.sql("land/update"), None)}
@@ -91,7 +91,7 @@ async def rewrite_current(connection: Connection, warehouse: Warehouse, messages
 
 
 async def rewrite_past(connection: Connection, warehouse: Warehouse, messages: Sequence[Message]) -> None:
-    """Write the derived columns of past versions anew."""
+    """Rewrite the derived columns of past versions."""
     await stage(connection, warehouse, messages)
     await connection.execute(warehouse.sql("replay/update_past"))
 
@@ -99,11 +99,11 @@ async def rewrite_past(connection: Connection, warehouse: Warehouse, messages: S
 async def release(connection: Connection, warehouse: Warehouse, messages: Sequence[Message], *, run_id: int) -> Landed:
     """Land what had been in quarantine, each message by the hash of its entry, and close those entries.
 
-    Of several versions of one id the one served last is landed last, so that it is the present one. What is closed
-    already is left alone: to land an earlier version again would bring it back. So is a message that has a row, and
-    whose entry had no id when it was met: nothing told then whether that row is newer. If it is not, the next sync is
-    served this version again. What the server refuses, and what is partial where the row is whole, stays in
-    quarantine. Return what was landed.
+    Of several versions of one id, the one that was served last is landed last, so that it is the present one. A closed
+    entry is left alone, because landing an earlier version again would bring it back. A message that has a row, and
+    whose entry had no id when it was served, is left alone, too, because nothing told then whether the row is newer. If
+    it is not, the next sync is served this version again. What the server refuses stays in quarantine, and so does a
+    partial version if the row is whole. Return what was landed.
     """
     hashes = [message.raw_hash for message in messages]
     rows = await connection.fetch(

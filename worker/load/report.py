@@ -1,4 +1,4 @@
-"""Reads for `status` and the demo. No patient's words, names or references among them."""
+"""Queries for `status` and the demo. They return no patient's words, names or references."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LastSync:
-    """How long ago the newest full sync began, or was resumed: by hand or not, complete or not. None if none did.
+    """How long ago the newest full sync began or was resumed, by hand or not, complete or not. None if there was none.
 
-    An abandoned one does not count: the next sync resumes it. `abandoned` tells whether there is one.
+    An abandoned sync does not count, because the next sync resumes it. `abandoned` is whether there is one.
     """
 
     age: timedelta | None
@@ -55,7 +55,7 @@ async def read_run(connection: Connection, warehouse: Warehouse, run_id: int) ->
 
 
 async def _under_way(connection: Connection, warehouse: Warehouse) -> dict[str, Any] | None:
-    """Return the run that is under way, with what the last one of its kind came to; None if nobody holds the lock."""
+    """Return the present run, with figures of the last one of its kind; None if nobody holds the lock."""
     if await _read_holder(connection, warehouse) is None:
         return None
     run_id = await connection.fetchval(warehouse.sql("status/held_last"))
@@ -90,12 +90,12 @@ async def by_direction(connection: Connection, warehouse: Warehouse) -> list[dic
 
 
 async def count_in_vain(connection: Connection, warehouse: Warehouse, run_id: int, values: Sequence[str]) -> int:
-    """Return how many of these values of searches found nothing in a run, though all their searches were accepted."""
+    """Return how many of these values found nothing in a run although all their searches were accepted."""
     return int(await connection.fetchval(warehouse.sql("status/in_vain"), run_id, list(values)) or 0)
 
 
 async def _not_up_to_date(connection: Connection, warehouse: Warehouse, behind: int) -> MigrationError:
-    """Say how far the schema is behind, and who is at work: migrate would only send them back to here."""
+    """Return the error: how far the schema is behind, and which run holds the lock, for which migrate would wait."""
     schema = warehouse.schema
     there = await connection.fetchval("SELECT to_regnamespace($1) IS NOT NULL", schema)
     holder = await _read_holder(connection, warehouse)

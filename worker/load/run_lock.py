@@ -21,7 +21,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 TAKEN_AGAIN_MAX = 8
-"""How often a lock is taken again for one unit of work, with growing pauses: 10 s in all."""
+"""How often the lock is taken again for one unit of work, with growing pauses: 10 s in all."""
 PAUSE_S = 0.3
 
 
@@ -30,9 +30,9 @@ class _NotHeld(Exception):
 
 
 class RunLock(HeldLock):
-    """The run lock. What only a coordinator may do is done by `work`, so that one which lost the lock cannot do it.
+    """The run lock. Only `work` does what a coordinator alone may do, so a coordinator that lost the lock cannot do it.
 
-    `run_id` is the run that it is held for, once there is one.
+    `run_id` is the run for which the lock is held, once there is one.
     """
 
     def __init__(self, warehouse: Warehouse, job: str) -> None:
@@ -43,9 +43,9 @@ class RunLock(HeldLock):
     async def work(
         self, unit: Callable[Concatenate[Connection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run `unit` as `Warehouse.work` does, in a transaction that looks first whether the lock is still held.
+        """Run `unit` as `Warehouse.work` does, in a transaction that first checks whether the lock is still held.
 
-        Raises RunLocked if another run has it by now, or had it meanwhile and closed this one, and what
+        Raises RunLocked if another run has the lock, or had it meanwhile and closed this run, and what
         `Warehouse.work` raises.
         """
 
@@ -65,7 +65,7 @@ class RunLock(HeldLock):
             try:
                 return await self._warehouse.work(if_held)
             except _NotHeld:
-                # Asked anew, rather than within `ASK_EVERY_S`: taken again, or another run has it.
+                # Check at once, not only every `ASK_EVERY_S`: take the lock again, or find that another run has it.
                 self._release()
                 get_logger().warning("the run lock is not held, taking it again", attempt=attempt)
                 await asyncio.sleep(PAUSE_S * attempt)

@@ -1,4 +1,4 @@
-"""Rows that the server refuses: found one by one, so that the rest of their batch is written.
+"""Finds the rows of a batch that the server refuses, so that the rest of the batch is written.
 
 An index, constraint, generated column or trigger that somebody added to the mirror's tables may refuse a single row.
 The batch is then tried in halves, each within a savepoint.
@@ -41,9 +41,9 @@ async def write_in_parts(
     messages: Sequence[Message],
     write: Callable[[Sequence[Message]], Awaitable[object]],
 ) -> list[Message]:
-    """Call `write` with parts of `messages`, as large as the server takes them. Return those that it refuses alone.
+    """Call `write` with parts of `messages` as large as the server accepts. Return the messages that it refuses.
 
-    In the caller's transaction. What refuses them is logged, by name.
+    In the caller's transaction. The log names the objects that refuse them.
     """
     refused: list[Message] = []
     why: Counter[_Refusal] = Counter()
@@ -62,11 +62,11 @@ async def write_in_parts(
             refused.extend(part)
             why[_Refusal(error.sqlstate, error.table_name, error.constraint_name)] += 1
 
-    # A constraint that was added as deferred would refuse them at the commit, when nobody can tell which.
+    # A deferred constraint would refuse them at the commit, when nobody can tell which.
     await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
     await write_part(messages)
     for refusal, count in why.items():
-        # The server does not always say which: of a function of an index it only knows that it failed.
+        # The server does not always say which: if a function of an index fails, it names neither.
         added = None if refusal.constraint else await _read_added(connection, warehouse)
         get_logger().warning(
             "the warehouse refused messages, which were set aside",

@@ -21,8 +21,9 @@ class Difference:
 
     `kind`: `missing` (not in the mirror), `extra` (not in the sweep), `stale` (another version), `altered` (same
     version, but a column of the row is not what it should be), `unaccounted` (an unusable entry that is not in
-    quarantine). `mirror_hash`: the content of its live row, None if there is none. `as_last_shown`: the mirror holds
-    just what an accepted walk of this verification's own sync was shown. `held`: a sync found it gone, and held it.
+    quarantine). `mirror_hash`: the hash of its live row's content, None if there is none. `as_last_shown`: the mirror
+    holds exactly what an accepted walk of this verification's own sync was shown. `held`: a sync found it gone, and
+    held it.
     """
 
     key: str
@@ -37,7 +38,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Sighted:
-    """How much is stored of a pass: entries counted in each search that showed them, and distinct ones."""
+    """How much is stored of a pass: entries, counted once for each search that showed them, and distinct entries."""
 
     sightings: int
     entries: int
@@ -52,7 +53,7 @@ async def store_sightings(
     messages: Sequence[Message],
     rejected: Sequence[Rejected],
 ) -> None:
-    """Store what a search showed in pass `number`, compared with the rows as they are."""
+    """Store what a search showed in pass `number`, compared with the present rows."""
     if messages:
         await stage(connection, warehouse, list({message.id: message for message in messages}.values()))
         await connection.execute(warehouse.sql("verify/sight_usable"), run_id, number, search)
@@ -69,12 +70,12 @@ async def store_sightings(
 
 
 async def forget_sightings(connection: Connection, warehouse: Warehouse, run_id: int, number: int, search: int) -> None:
-    """Forget what a walk of a search showed in pass `number`: it was not accepted."""
+    """Delete what a walk of a search showed in pass `number`, because it was not accepted."""
     await connection.execute(warehouse.sql("verify/forget"), run_id, number, search)
 
 
 async def clear_sightings(connection: Connection, warehouse: Warehouse, run_id: int, before: int) -> None:
-    """Forget other verifications' sightings, and this one's of passes before `before`."""
+    """Delete the sightings of other verifications, and those of passes before `before`."""
     await connection.execute(warehouse.sql("verify/clear"), run_id, before)
 
 
@@ -85,7 +86,7 @@ async def passes_agree(connection: Connection, warehouse: Warehouse, run_id: int
 
 
 async def count_sightings(connection: Connection, warehouse: Warehouse, run_id: int, number: int) -> Sighted:
-    """Return how much is stored of a pass."""
+    """Return how much of a pass is stored."""
     return Sighted(**dict(await connection.fetchrow(warehouse.sql("verify/count"), run_id, number)))
 
 
@@ -98,30 +99,30 @@ async def read_differences(
 
 
 async def pick_shown(connection: Connection, warehouse: Warehouse, run_id: int, number: int) -> list[str]:
-    """Return ids of a few messages that a pass showed just as the mirror holds them."""
+    """Return ids of a few messages that a pass showed exactly as the mirror holds them."""
     return [row["message_id"] for row in await connection.fetch(warehouse.sql("verify/pick_shown"), run_id, number)]
 
 
 async def leave_for_sync(
     connection: Connection, warehouse: Warehouse, run_id: int, ids: Sequence[str], practitioners: Sequence[str]
 ) -> None:
-    """Make messages that the next sync is to ask for, and the practitioners discovered with them, known to it."""
+    """Store the messages that the next sync is to ask for, and the practitioners discovered with them."""
     await connection.execute(warehouse.sql("verify/want"), ids, run_id)
     await connection.execute(warehouse.sql("land/note_practitioners"), practitioners, run_id)
 
 
 async def leave_for_replay(connection: Connection, warehouse: Warehouse, run_id: int, ids: Sequence[str]) -> None:
-    """Make rows that were altered known to the next replay."""
+    """Store which rows were altered, for the next replay."""
     await connection.execute(warehouse.sql("verify/remember_altered"), ids, run_id)
 
 
 async def read_wanted(connection: Connection, warehouse: Warehouse) -> list[str]:
-    """Return the ids that verifications left for a sync and none has asked for yet."""
+    """Return the ids that verifications left for a sync, and that no sync has asked for yet."""
     return [row["id"] for row in await connection.fetch(warehouse.sql("verify/read_wanted"))]
 
 
 async def settle_wanted(connection: Connection, warehouse: Warehouse, run_id: int) -> None:
-    """Strike out what this run has asked for by id."""
+    """Delete the wanted ids that this run has asked for."""
     await connection.execute(warehouse.sql("verify/settle_wanted"), run_id)
 
 

@@ -1,6 +1,6 @@
 """The work list of a run: its searches, claimed with leases.
 
-A search is finished in the transaction that lands its last rows, and only by the worker whose token still stands.
+A search is finished in the transaction that lands its last rows, and only by the worker whose token is still valid.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A search that this worker may walk while its token stands."""
+    """A search that this worker may walk while its token is valid."""
 
     search_id: int
     run_id: int
@@ -37,7 +37,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """How a search ended. `reason` is None if it was accepted; `seen` None if no fingerprint is to be written."""
+    """How a search ended. `reason` is None if it was accepted. `seen` is None if no fingerprint is to be written."""
 
     accepted: bool
     reason: str | None
@@ -68,7 +68,7 @@ class RosterWalk:
 class Batch:
     """What one landing writes: usable messages and rejected entries. `number` counts a search's batches, from 0.
 
-    With `in_parts` messages that the server refuses are set aside.
+    With `in_parts`, messages that the server refuses go to quarantine.
     """
 
     messages: Sequence[Message]
@@ -85,7 +85,7 @@ class Batch:
 async def plan_searches(
     connection: Connection, warehouse: Warehouse, run_id: int, searches: Sequence[Search]
 ) -> datetime:
-    """Write the work list, in the order in which it is to be claimed. Return when it was whole, for `close_run`."""
+    """Write the work list, in the order in which it is to be claimed. Return when it was complete, for `close_run`."""
     await connection.execute(
         warehouse.sql("worklist/plan_searches"),
         run_id,
@@ -103,9 +103,9 @@ async def read_planned(connection: Connection, warehouse: Warehouse, run_id: int
 
 
 async def reopen_searches(connection: Connection, warehouse: Warehouse, run_id: int, within: timedelta) -> None:
-    """Make everything claimable again that an abandoned run did not accept, was told is gone, or read too long ago.
+    """Make searches of an abandoned run claimable again: those not accepted, of gone ids, or read too long ago.
 
-    Too long ago is what was begun to be read more than `within` ago. The rest stays accepted.
+    Too long ago means that reading them began more than `within` ago. The others stay accepted.
     """
     await connection.execute(warehouse.sql("ledger/resume_run"), run_id)
     await connection.execute(warehouse.sql("worklist/release_searches"), run_id)
@@ -113,7 +113,7 @@ async def reopen_searches(connection: Connection, warehouse: Warehouse, run_id: 
 
 
 async def save_roster_search(connection: Connection, warehouse: Warehouse, run_id: int, walked: RosterWalk) -> None:
-    """Write down a roster search of this run."""
+    """Store a roster search of this run."""
     await connection.execute(
         warehouse.sql("worklist/save_roster_search"),
         run_id,
@@ -135,8 +135,8 @@ async def claim_search(
 ) -> Claim | None:
     """Claim the next search, or return None if there is none left to claim.
 
-    Searches that others are claiming are passed over; if only such are left, waits for what becomes of them: a claim
-    whose connection was lost is rolled back, and that search must not be forgotten.
+    Searches that others are claiming are skipped. If only such are left, this waits for them, because a claim whose
+    connection was lost is rolled back, and that search must not be forgotten.
     """
     while (row := await connection.fetchrow(warehouse.sql("worklist/claim_search"), run_id, token, lease)) is None:
         if not await connection.fetchval(warehouse.sql("worklist/is_claimable"), run_id):
@@ -191,7 +191,7 @@ async def land_batch(
 ) -> Landed:
     """Land a batch of a claimed search, and with the last one its end, all in the caller's transaction.
 
-    Raises LeaseLost, which rolls everything back; also if a batch that had been landed is not there any more: a standby
+    Raises LeaseLost, which rolls everything back. It is also raised if an earlier batch is missing, because a standby
     that lagged has taken over. A batch that was landed already (the commit arrived, its answer did not) is left alone.
     """
     landings = await connection.fetchval(warehouse.sql("worklist/check_lease"), claim.search_id, claim.token)
@@ -237,7 +237,7 @@ async def land_batch(
 async def _land_messages(
     connection: Connection, warehouse: Warehouse, batch: Batch, run_id: int
 ) -> tuple[Landed, list[Message]]:
-    """Return what was landed, and which messages the server refused (not in parts: it raises then)."""
+    """Return what was landed, and which messages the server refused. If not `in_parts`, a refusal is raised instead."""
     if not batch.in_parts:
         return await land_messages(connection, warehouse, batch.messages, run_id=run_id), []
     landed: list[Landed] = []
@@ -260,10 +260,10 @@ async def walk_again(connection: Connection, warehouse: Warehouse, search_ids: S
 
 
 async def take_back(connection: Connection, warehouse: Warehouse, search_ids: Sequence[int], reason: str) -> None:
-    """Let accepted searches be not accepted after all."""
+    """Mark accepted searches as not accepted."""
     await connection.execute(warehouse.sql("worklist/take_back"), search_ids, reason)
 
 
 async def give_up(connection: Connection, warehouse: Warehouse, run_id: int, reason: str) -> None:
-    """Finish what is left of the work list as not accepted."""
+    """Finish the rest of the work list as not accepted."""
     await connection.execute(warehouse.sql("worklist/give_up_searches"), run_id, reason)

@@ -1,4 +1,4 @@
-"""When the sync is due: by a cron expression in UTC, or at an hour of the clinic's days. Pure."""
+"""Decides when the sync is due: by a cron expression in UTC, or at an hour of the clinic's days. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DAY = rf"[0-7]|{'|'.join(_DAYS)}"
 # APScheduler knows `last` as well, and the digits of every script.
 _MONTH = r"[0-9]{1,2}|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 _FIELDS = {name: _MONTH if name == "month" else "[0-9]{1,2}" for name in ("minute", "hour", "day", "month")}
-# Whatever can be due is due some time after this.
+# Every schedule that can be due at all is due some time after this.
 _SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 _DAYS_OF_WEEK = re.compile(rf"(?:(?P<all>\*)|(?P<first>{_DAY})(?:-(?P<last>{_DAY}))?)(?:/(?P<step>[1-7]))?")
 
@@ -52,8 +52,8 @@ class Cron:
 class Daily:
     """One instant of each local date: the hour `at` of `zone`.
 
-    An hour that clocks skip is counted by the offset before they are put forward; of one that comes twice, the first is
-    meant (PEP 495, `fold` 0).
+    If clocks skip the hour, it is taken with the offset from before the change. If it comes twice, the first one counts
+    (PEP 495, `fold` 0).
     """
 
     at: time
@@ -91,9 +91,9 @@ def due(schedule: Schedule, now: datetime, last_begun: datetime) -> datetime | N
 def trigger(variable: str, cron: str) -> CronTrigger:
     """Return the trigger of a cron expression, in UTC: a local zone would fire twice when clocks go back.
 
-    Raises SettingsError naming `variable` for what crontab(5) does not know, for a day that no month has which
-    is named, and for a day of the month together with a day of the week, which cron takes as one or the other and
-    APScheduler as both.
+    Raises SettingsError naming `variable` in three cases: crontab(5) does not know the expression; none of its months
+    has the day; or it names a day of the month and a day of the week, which for cron means either and for APScheduler
+    both.
     """
     try:
         found = _trigger(cron)

@@ -1,4 +1,4 @@
-"""The leader lock: of several `serve` on one schema one starts jobs; the others stand by until it is gone."""
+"""The leader lock: one of several `serve` on a schema starts jobs; the others stand by until it is gone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOOK_EVERY_S = 10.0
 
 
 class Leader:
-    """Whether this `serve` leads. What it finds is logged when it changes; `leading` is set while it does."""
+    """Tells whether this `serve` leads, and logs each change. `leading` is set while it leads."""
 
     def __init__(self, settings: Settings) -> None:
         self.leading = asyncio.Event()
@@ -28,7 +28,7 @@ class Leader:
         self._turn = asyncio.Lock()
 
     async def leads(self) -> bool:
-        """Hold the leader lock, and tell whether it is ours. Raises what a warehouse that cannot be asked raises."""
+        """Try to hold the leader lock, and tell whether we do. Raises MirrorError if the warehouse cannot be asked."""
         async with self._turn:
             lock = self._lock = self._lock or await self._make_lock()
             try:
@@ -45,7 +45,7 @@ class Leader:
             return True
 
     async def keep(self) -> NoReturn:
-        """Look again and again, so that a lock that is lost or becomes free is soon held."""
+        """Try every `LOOK_EVERY_S`, so that a lock that was lost or became free is soon held."""
         while True:
             try:
                 await self.leads()
@@ -56,7 +56,7 @@ class Leader:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def release(self) -> None:
-        """Let go of the lock."""
+        """Release the lock."""
         if self._lock is not None:
             await self._lock.release()
             self._lock = None

@@ -1,7 +1,7 @@
-"""`serve`: starts the sync when it is due, one at a time, until it is told to stop. A night that was missed is made up.
+"""`serve`: starts the sync when it is due, one at a time, until it is stopped. It makes up missed nights.
 
-A sync is due if no full sync has begun since the last instant of the schedule, by hand or not: the ledger knows. So no
-night is lost by a host that slept, a clock that jumped, a `serve` that was down, or another one that led and died.
+A sync is due if, by the ledger, no full sync has begun since the last instant of the schedule, by hand or not. So no
+night is lost when a host slept, a clock jumped, `serve` was down, or another `serve` that led was killed.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 Run: TypeAlias = "Callable[[Settings], Awaitable[RunResult | None]]"
 
 LOOK_EVERY_S = 10.0
-"""How often the clock is looked at: a host that slept would sleep through a longer wait."""
+"""How often the clock is read: a longer wait would sleep with the host."""
 LATE = timedelta(minutes=2)
-"""From then on a sync that begins is said to make up for one that was missed."""
+"""A sync that begins later than this is logged as making up for a missed one."""
 JUMP_S = 60.0
 
-# As the systemd unit does: somebody else's outage, or run, is most often over in a while.
+# As in the systemd unit: an outage, or another run, is usually over after a while.
 RETRIED = frozenset({EXIT_SOURCE, EXIT_WAREHOUSE, EXIT_LOCKED})
 RETRY_AFTER_S = 900.0
 ATTEMPTS_MAX = 12
@@ -56,16 +56,14 @@ async def serve(
 ) -> None:
     """Start `run` whenever it is due by the settings (or `schedule`), until cancelled.
 
-    A night that no full sync began in is made up at once: at the start, after this host slept, and when this `serve`
-    becomes the leader. A warehouse without any full sync waits for its hour. Why a run was not complete is logged, and
-    after a failed run comes the next.
+    It makes up at once for a night in which no full sync began: at the start, after this host slept, and when this
+    `serve` becomes the leader. A warehouse without any full sync waits for its hour. It logs why a run was not
+    complete. A failed run does not end it.
 
-    One that source, warehouse or another run kept from its end is started again after `RETRY_AFTER_S`, until it has had
-    `ATTEMPTS_MAX` starts.
+    A run that source, warehouse or another run kept from its end is started again after `RETRY_AFTER_S`, at most
+    `ATTEMPTS_MAX` times in all. One of several `serve` on a schema leads (`Leader`), and starts the nights.
 
-    Of several `serve` on one schema one leads (`Leader`), and starts the nights.
-
-    Cancelling stops a sync at its next await; its run stays open and is resumed. Raises SettingsError at the start.
+    Cancelling stops a sync at its next await. Its run stays open and is resumed. Raises SettingsError at the start.
     """
     settings.need_instance()
     settings.need_warehouse_place()
@@ -82,9 +80,9 @@ async def serve(
 
 
 class Jumps:
-    """How far the clock of this host moved otherwise than time did: while it slept, or because somebody set it.
+    """How far the clock of this host jumped, because the host slept or because somebody set the clock.
 
-    `now` is that clock, `monotonic` counts the seconds in which the host was awake.
+    `now` is that clock. `monotonic` counts the seconds in which the host was awake.
     """
 
     def __init__(self, now: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
@@ -93,14 +91,14 @@ class Jumps:
         self._seen = now(), monotonic()
 
     def since_last_look(self) -> float:
-        """Return by how many seconds it moved since the last call, or the beginning. Negative: it was put back."""
+        """Return by how many seconds it jumped since the last call, or the beginning. Negative: it was set back."""
         (now_then, monotonic_then), self._seen = self._seen, (self._now(), self._monotonic())
         now, monotonic = self._seen
         return (now - now_then).total_seconds() - (monotonic - monotonic_then)
 
 
 class _Nights:
-    """Looks at the clock, and starts what is due. `_look_at` is when the ledger has to be asked next."""
+    """Reads the clock, and starts what is due. `_look_at` is when the ledger has to be asked next."""
 
     def __init__(
         self,
@@ -152,7 +150,7 @@ class _Nights:
                 get_logger().error("the night ended in an error", where=where(error))
 
     async def _since_when_due(self) -> datetime | None:
-        """Ask the ledger since when a sync is due. None if none is, if another `serve` leads, or if nobody can tell."""
+        """Return since when a sync is due, by the ledger; None if none is, if another `serve` leads, or if unknown."""
         try:
             if not await self._leader.leads():
                 return None
@@ -176,9 +174,9 @@ class _Nights:
         return due_at
 
     def _due_at(self, last: LastSync, now: datetime) -> datetime | None:
-        """Return since when a sync is due, None if none is. What this process has tried, and given up, has begun.
+        """Return since when a sync is due, None if none is. A sync that this process tried and gave up counts as begun.
 
-        A warehouse without any full sync waits for its hour. If the only one so far is abandoned, the next resumes it.
+        A warehouse without any full sync waits for its hour. If the only one so far was abandoned, the next resumes it.
         """
         if last.age is None and last.abandoned and self._tried_at is None:
             return now
@@ -194,7 +192,7 @@ class _Nights:
             await self._sleep(RETRY_AFTER_S)
 
     async def _guarded(self) -> int | None:
-        """Return the exit code of the error that ended the run; None if none of ours did, or another `serve` leads."""
+        """Return the exit code of the MirrorError that ended the run; None if none did, or if another `serve` leads."""
         try:
             if not await self._leader.leads():
                 get_logger().info("the sync is left to the serve that leads")
@@ -211,7 +209,7 @@ class _Nights:
 
 
 def _say_why(result: RunResult) -> None:
-    """Log why a run was not complete and what to type next: a line for each reason, in the runbook's words."""
+    """Log why a run was not complete and what to type next: a line for each reason, with the runbook's words."""
     figures = {
         **{reason: {"searches": searches} for reason, searches in result.reasons.items()},
         result.deletions.value: {"messages": result.gone + result.not_asked},

@@ -1,7 +1,7 @@
 """The pool of connections to the warehouse, and the one place where its failures are retried.
 
-A unit of work is a function of a connection, run in one transaction. It may be run again: after a lost connection
-nobody knows whether the commit arrived, so each unit is written to be repeatable.
+A unit of work is a function of a connection, run in one transaction. It may be run again, because after a lost
+connection nobody knows whether the commit arrived. So each unit is written to be repeatable.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ P = ParamSpec("P")
 Connection: TypeAlias = asyncpg.Connection
 
 Dsn: TypeAlias = "str | Callable[[], str]"
-"""`WAREHOUSE_DSN`, or what reads it: asked anew for each connection, so that a rotated secret needs no restart."""
+"""`WAREHOUSE_DSN`, or a function that reads it for each connection, so that a rotated secret needs no restart."""
 
 SAID_EVERY_S = 10.0
-"""How often it is said that the warehouse does not answer."""
+"""How often it is logged that the warehouse does not answer."""
 
 
 def read_dsn(dsn: Dsn) -> str:
@@ -50,7 +50,7 @@ def read_dsn(dsn: Dsn) -> str:
 
 
 class Warehouse:
-    """A warehouse schema one can work in. Make one with `open_warehouse`."""
+    """A warehouse schema to work in. Make one with `open_warehouse`."""
 
     def __init__(self, dsn: Dsn, schema: str, patience: timedelta, pool_size: int) -> None:
         at_first = read_dsn(dsn)
@@ -75,11 +75,11 @@ class Warehouse:
     async def connect(self) -> None:
         """Connect for the first time. Raises WarehouseAway after `FIRST_PATIENCE` at most, WarehouseRefused at once.
 
-        Refused is also a pooler whose connections do not keep their sessions.
+        A pooler whose connections do not keep their sessions is refused, too.
         """
 
         async def connect() -> None:
-            # min_size 0: the pool is not to reconnect on its own account, beside the units that wait for the server.
+            # min_size 0: the pool must not reconnect by itself, beside the units that wait for the server.
             pool = await asyncpg.create_pool(
                 connect=self._open_for_pool,
                 reset=_keep_settings,
@@ -98,7 +98,7 @@ class Warehouse:
         await self._retried(min(FIRST_PATIENCE.total_seconds(), self._patience_s), connect)
 
     async def close(self) -> None:
-        """Give the connections back; does not wait long for a server that is not there."""
+        """Close the connections, without waiting long for a server that is away."""
         if self._pool is not None:
             try:
                 await asyncio.wait_for(self._pool.close(), timeout=5)
@@ -124,16 +124,16 @@ class Warehouse:
                         async with connection.transaction():
                             return await unit(connection, *args, **kwargs)
             except (Away, asyncpg.ReadOnlySQLTransactionError):
-                # The name of the server may lead to another by now: no session with this one is of use.
+                # The server's name may lead to another server now, so no session with this one is of use.
                 await pool.expire_connections()
                 raise
 
         return await self._retried(self._patience_s, once)
 
     async def single(self, application_name: str, prepare: Callable[[Session], Awaitable[None]]) -> Session:
-        """Return a connection of its own, outside the pool, as locks need it, after `prepare` has had it.
+        """Return a connection outside the pool, as locks need it, after calling `prepare` with it.
 
-        Raises WarehouseAway or WarehouseRefused, and what `prepare` raises of its own; then it is closed.
+        Raises WarehouseAway or WarehouseRefused, and what `prepare` raises; then the connection is closed.
         """
 
         async def connect() -> Session:
@@ -151,7 +151,7 @@ class Warehouse:
         return await self._open("message-mirror")
 
     async def _open(self, application_name: str) -> Session:
-        """Connect by what WAREHOUSE_DSN says now. A file that is just being written counts as what it said before."""
+        """Connect as WAREHOUSE_DSN says now. While its file is being written, what it said before counts."""
         with contextlib.suppress(SettingsError):
             self._connect_arguments = connect_arguments(read_dsn(self._dsn))
         session: Session = await connected(
@@ -209,10 +209,10 @@ class Warehouse:
     def _note_silence(self, state: RetryCallState) -> None:
         failure = state.outcome.exception() if state.outcome is not None else None
         if isinstance(failure, Away) and failure.final is not None:
-            return  # it did answer, and is asked once more
+            return  # the server did answer, and is asked once more
         now = time.monotonic()
         self._silent_since = now if self._silent_since is None else self._silent_since
-        # All units of work meet the same outage: one of them says so.
+        # All units of work meet the same outage: only one of them logs it.
         if self._said_at is None or now - self._said_at >= SAID_EVERY_S:
             self._said_at = now
             get_logger().warning(
@@ -225,7 +225,7 @@ class Warehouse:
     def _note_answer(self) -> None:
         if self._silent_since is not None:
             seconds = time.monotonic() - self._silent_since
-            # Not _said_at: a server that answers every other time would be said to be away as often.
+            # Not _said_at: for a server that answers every other time, that would log each failure.
             self._silent_since = None
             if seconds >= SAID_EVERY_S:
                 get_logger().info("the warehouse answers again", seconds=round(seconds))
@@ -249,10 +249,10 @@ async def close_quietly(connection: asyncpg.Connection) -> None:
 
 
 def _stop_after_silence(patience_s: float) -> Callable[[RetryCallState], bool]:
-    """Return a condition that holds once the server has been away for `patience_s`, or what is final came twice.
+    """Return a condition that holds once the server has been away for `patience_s`, or a final failure came twice.
 
-    A statement may hang on one connection for as long as the patience while the server answers on all others: of a
-    first attempt no more is counted than connecting may take.
+    A statement may hang on one connection as long as the patience while the server answers on all others. So of a first
+    attempt no more time is counted than connecting may take.
     """
     silent_since: float | None = None
     finals = 0

@@ -1,6 +1,6 @@
-"""The one place where the driver's failures become ours: what is tried again, and what to tell a person.
+"""The one place where the driver's failures become ours: what is tried again, and what a person reads.
 
-Of a database error SQLSTATE, table and constraint get through. Its message and details may quote values.
+Only SQLSTATE, table and constraint of a database error get through. Its message and details may quote values.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _ROLLED_BACK = "The transaction was rolled back: nothing is half-written."
 
 
 class Away(Exception):
-    """The warehouse is not there for the moment; carries what happened in plain words, never the driver's.
+    """The warehouse is away for the moment. It says what happened in plain words, never the driver's.
 
-    `next` is what to do about it, if that is not to look whether the server is there. With `final` it is tried again
-    once only; then that is raised.
+    `next` is what to do about it, if checking the server is not enough. With `final`, one more attempt is made, and
+    then `final` is raised.
     """
 
     def __init__(self, what: str, *, next: str = "", final: MirrorError | None = None) -> None:  # noqa: A002 - as in errors
@@ -54,14 +54,14 @@ class Away(Exception):
 
 
 class RowRefused(WarehouseRefused):
-    """The server refuses a row, and may take the others of its batch."""
+    """The server refuses a row, and may accept the others of its batch."""
 
 
 async def connected(**arguments: Any) -> asyncpg.Connection:
     """Connect as `asyncpg.connect` does. Raises ClientConfigurationError for a setting that the server will not have.
 
-    Of the parameters of a URL the driver sends those that it does not know to the server, as settings. A pooler may
-    refuse any of them. It reports whatever it finds amiss by one SQLSTATE, so its words are looked at, and not told.
+    The driver sends parameters of a URL that it does not know to the server, as settings. A pooler may refuse any of
+    them. It reports every fault by one SQLSTATE, so its words are read, but not passed on.
     """
     try:
         return await asyncpg.connect(**arguments)
@@ -78,8 +78,8 @@ async def connected(**arguments: Any) -> asyncpg.Connection:
 def mapped(*, can_do_without_tls: bool) -> Iterator[None]:
     """Map the driver's exceptions to ours, once, at this boundary. Only SQLSTATE, table and constraint get through.
 
-    `can_do_without_tls`: whether a PostgreSQL that says no to TLS would have been taken. Raises Away for what is worth
-    another try, SettingsError or WarehouseRefused for what is not, and whatever else is raised inside as it is.
+    `can_do_without_tls` is whether a PostgreSQL without TLS would be accepted. Raises Away for what is worth another
+    try, SettingsError or WarehouseRefused for what is not, and everything else as it is.
     """
     try:
         yield
@@ -88,7 +88,7 @@ def mapped(*, can_do_without_tls: bool) -> Iterator[None]:
     except Exception as error:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
-            # Whoever was cancelled may fail to roll back. That is no reason to try again.
+            # A cancelled task may fail to roll back. That is no reason to try again.
             raise asyncio.CancelledError from None
         meant = _meant(error, can_do_without_tls=can_do_without_tls)
         if meant is None:

@@ -1,4 +1,4 @@
-"""Looks at a warehouse's server for what would stop us or betray patients' words."""
+"""Checks a warehouse's server for what would stop a run, or put patients' words into its log."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Finding:
 
 
 async def inspect_server(connection: Connection) -> tuple[Finding, ...]:
-    """Return findings on the server: its version and encoding, whether we may write, and what its log would quote."""
+    """Return findings on the server: version, encoding, whether we may write, and what its log would quote."""
     row = await connection.fetchrow(statement("check/server", "canvas"))
     return judge_server(dict(row or {}))
 
 
 async def inspect_hints(connection: Connection, warehouse: Warehouse) -> tuple[Finding, ...]:
-    """Return findings on what may surprise: a pooler, policies, time-outs, a collation that has changed."""
+    """Return findings on possible surprises: a pooler, row security, time-outs, a changed collation."""
     row = await connection.fetchrow(warehouse.sql("check/hints"), [warehouse.schema, f"{warehouse.schema}_ops"])
     return judge_hints(dict(row or {}), is_behind_pooler=warehouse.is_behind_pooler)
 
@@ -98,7 +98,7 @@ async def may_migrate(connection: Connection, warehouse: Warehouse) -> bool:
 
 
 async def may_write(connection: Connection, warehouse: Warehouse) -> bool:
-    """Tell whether this role may write to the tables of a schema that is up to date, be it their owner or not."""
+    """Tell whether this role may write to the tables of a schema that is up to date, as their owner or not."""
     return bool(await connection.fetchval(warehouse.sql("check/writes")))
 
 

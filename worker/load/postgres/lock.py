@@ -1,4 +1,4 @@
-"""Session-level advisory locks, each on a connection of its own, and taken again when that is lost."""
+"""Session-level advisory locks, each on a connection of its own. A lock is taken again when its connection is lost."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ def lock_key(schema: str, purpose: str) -> int:
 
 
 class HeldLock:
-    """A lock while it is held. `ensure` notices when its connection was lost, and takes it again.
+    """A lock that is to be held. `ensure` notices when its connection was lost, and takes it again.
 
-    `holder` says who has it, and since when, if it could not be taken. `was_ever_lost` is whether it was taken again.
+    If the lock could not be taken, `holder` says who has it, and since when. `was_ever_lost` is whether it was taken
+    again.
     """
 
     def __init__(self, warehouse: Warehouse, job: str, purpose: str) -> None:
@@ -48,11 +49,11 @@ class HeldLock:
         self._turn = asyncio.Lock()
 
     async def ensure(self) -> bool:
-        """Hold the lock, or raise RunLocked saying who does, or WarehouseAway. Cheap: asks the server now and then.
+        """Hold the lock, or raise WarehouseAway, or RunLocked, which says who holds it. Cheap: seldom asks the server.
 
-        Return whether it was lost since the last call that said so: another process may have held it meanwhile. A
-        host that died leaves the lock to the server's keepalives; a worker cut off from the server finds out here, and
-        what it landed meanwhile was fenced by its leases.
+        Return whether the lock was lost since the last call that said so; another process may have held it meanwhile.
+        If a host crashes, the server's keepalives release its lock. A worker that was cut off from the server finds out
+        here; its leases fenced what it landed meanwhile.
         """
         await self._take_hold()
         was_lost, self._was_lost = self._was_lost, False
@@ -81,7 +82,7 @@ class HeldLock:
             return
         holder = await connection.fetchrow(self._warehouse.sql("session/lock_holder"), self._key)
         if may_have_it and holder and holder["application_name"] == self._name:
-            # Which is tried again until MIRROR_PATIENCE ends.
+            # This is tried again until MIRROR_PATIENCE ends.
             raise TimeoutError("the server has not noticed yet that our own connection is gone")
         self.holder = told_holder(holder)
         raise self._locked()
@@ -101,7 +102,7 @@ class HeldLock:
             self._connection = None
 
     async def release(self) -> None:
-        """Let go; closing the connection is what releases the lock."""
+        """Release the lock, by closing its connection."""
         if self._connection is not None:
             await close_quietly(self._connection)
             self._connection = None

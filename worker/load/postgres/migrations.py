@@ -1,8 +1,8 @@
 """Brings the schemas up to date from the plain files `sql/schema.sql`, `sql/migrations/*.sql` and `sql/views/*.sql`.
 
-An empty database gets the schema as it is today; one that is there gets the migrations that it has not had yet, in the
-order of their names, each once; their checksums are kept. Views are replaced whenever their file changes. All of a call
-is one transaction, under an advisory lock: two workers that start at once do not race.
+An empty database gets the schema as it is today. An existing schema gets the migrations that it has not had yet, in the
+order of their names, each once; their checksums are kept. Views are replaced whenever their file changes. Each call is
+one transaction under an advisory lock, so that two workers that start at the same time do not race.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from worker.load.postgres.database import Connection, Warehouse
 
-# Whoever reads a view waits behind a migration that waits for it.
+# While a migration waits for a view, everybody who reads the view waits behind it.
 _TIMEOUT = "SET LOCAL lock_timeout = '10s';\n"
 _LOCK_POLL_S = 0.2
 _LOCK_PATIENCE_S = 120.0
@@ -43,7 +43,7 @@ class SqlFile:
 
     @property
     def is_migration(self) -> bool:
-        """Whether it is applied once, to a schema that is there."""
+        """Whether it is applied once, to an existing schema."""
         return self.name.startswith("migrations/")
 
 
@@ -58,10 +58,10 @@ def known_files() -> tuple[SqlFile, ...]:
 
 
 def outstanding(known: tuple[SqlFile, ...], applied: dict[str, str]) -> tuple[SqlFile, ...]:
-    """Return the files that are to be applied; `applied` maps names to checksums. Pure.
+    """Return the files that are to be applied. `applied` maps names to checksums. Pure.
 
-    Raises MigrationError if an applied migration was edited, if the schema has some that this version does not know, or
-    if it was made before there was a release.
+    Raises MigrationError if an applied migration was edited, if the schema has migrations that this version does not
+    know, or if it was made before the first release.
     """
     if not applied:
         return tuple(file for file in known if not file.is_migration)
@@ -130,7 +130,7 @@ def steps(files: tuple[SqlFile, ...], missing_schemas: Sequence[str], schema: st
 
 
 def _contained(file: SqlFile) -> tuple[SqlFile, ...]:
-    """Return what has been applied once this file has: the schema contains the migrations, too."""
+    """Return the files that count as applied after this one: the schema contains all migrations."""
     return tuple(one for one in known_files() if one == file or (file.is_schema and one.is_migration))
 
 
@@ -142,7 +142,7 @@ async def _read_script(connection: Connection, schema: str) -> str:
 
 
 async def _apply_all(connection: Connection, schema: str, begun: set[str]) -> None:
-    """Apply what is outstanding. `begun` takes its names: run again after a lost answer, nothing is left to name."""
+    """Apply what is outstanding, and add its names to `begun`, because a repeated call finds nothing outstanding."""
     await _lock(connection, schema)
     files = await read_outstanding_in(connection, schema)
     if files:

@@ -1,8 +1,8 @@
-"""Whether a pooler stands before the warehouse, and in which mode.
+"""Finds out whether there is a pooler before the warehouse, and in which mode.
 
-In session mode a connection keeps its session for as long as it lives, so it is as good as the server itself. In
-transaction (or statement) mode another transaction may get another session: advisory locks of sessions, temporary
-tables and prepared statements are then anybody's.
+In session mode a connection keeps its session, so a pooler is as good as the server itself. In transaction (or
+statement) mode the next transaction may get another session. Then advisory locks of sessions, temporary tables and
+prepared statements may be anybody's.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 
 _NO_TRANSACTIONS = "statement pooling"
-"""What PgBouncer says of a transaction in statement mode."""
+"""PgBouncer's words when it refuses a transaction in statement mode."""
 
 
 def is_behind_pooler(session: Session) -> bool:
-    """Tell whether the process at the server is another one than the protocol says: a pooler invents that."""
+    """Tell whether the process at the server differs from the one in the protocol, which a pooler invents."""
     return bool(session.backend_pid != session.get_server_pid())
 
 
 async def refuse_transaction_pooler(session: Session, open_another: Callable[[], Awaitable[Session]]) -> None:
     """Raise WarehouseRefused if a pooler gives the transactions of one connection different sessions.
 
-    The connection asks for its process, another holds a transaction open, and the first asks again: a pooler in
-    transaction mode has given the other one its session, most often, and now has to give it another.
+    The connection asks for its process, another connection holds a transaction open, and the first asks again. A pooler
+    in transaction mode has usually given its session to the other one, and now has to give it another session.
     """
     if not is_behind_pooler(session):
         return
@@ -57,7 +57,7 @@ async def _keeps_session(session: Session, other: Session) -> bool:
     async with other.transaction():
         held = await read_backend_pid(other)
         asking = asyncio.create_task(_ask(session))
-        # Longer than this it waits for the one session there is, which the other has. It is answered once that lets go.
+        # If it waits longer, the other connection has the only session. It is answered when that one releases it.
         answered, _ = await asyncio.wait({asking}, timeout=CONNECT_TIMEOUT_S)
     after = await asking
     return bool(answered) and before == {after} and held != after

@@ -1,7 +1,7 @@
-"""A session with the warehouse: how its connection watches its other end, and what the session is set to.
+"""A session with the warehouse: how its connection notices a lost server, and what the session is set to.
 
-The settings, one list, are `session/set_up` in `sql/queries`. They are applied by a statement, not while connecting: a
-pooler refuses start-up parameters that it does not know.
+The settings are one list, `session/set_up` in `sql/queries`. They are applied by a statement, not while connecting,
+because a pooler refuses start-up parameters that it does not know.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 COMMAND_TIMEOUT_S = 300.0
 CONNECT_TIMEOUT_S = 10.0
-# What the settings ask of the server's end of a connection, for ours, where the system has the option. Without, a
-# statement whose connection was cut on the way would wait for an answer until COMMAND_TIMEOUT_S.
+# The settings ask the same of the server's end of a connection. Without these options, where the system has them, a
+# statement whose connection was cut would wait for an answer until COMMAND_TIMEOUT_S.
 SOCKET_OPTIONS = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 60_000}
 
 
 class Session(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
     """A connection that notices when its other end is gone, and knows its process at the server.
 
-    `backend_pid` is what the server itself says. The pid of the protocol is not it behind a pooler, which invents one.
+    `backend_pid` is what the server itself says. Behind a pooler the pid of the protocol is invented.
     """
 
     def __init__(self, protocol: Any, transport: asyncio.Transport, *others: Any) -> None:
@@ -42,7 +42,7 @@ class Session(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no typ
 
 
 async def set_up(connection: asyncpg.Connection, application_name: str) -> None:
-    """Set a new session to what ours are set to."""
+    """Apply our settings to a new session."""
     settings = Template(statement("session/set_up", "canvas"))
     await connection.execute(
         settings.substitute(application_name=application_name.replace("'", "")), timeout=CONNECT_TIMEOUT_S
@@ -50,6 +50,6 @@ async def set_up(connection: asyncpg.Connection, application_name: str) -> None:
 
 
 async def read_backend_pid(connection: asyncpg.Connection) -> int:
-    """Return the process at the server that serves this connection just now."""
+    """Return the process at the server that serves this connection at present."""
     pid: int = await connection.fetchval("SELECT pg_backend_pid()", timeout=CONNECT_TIMEOUT_S)
     return pid

@@ -1,4 +1,4 @@
-"""The one table of SQLSTATEs: what each means to the worker, in words for a person, and what it does about it.
+"""The one table of SQLSTATEs: what each means, in words for a person, and what the worker does about it.
 
 PostgreSQL's manual, appendix A, has the codes. The table is looked up by the whole code first, then by its class (the
 first two characters).
@@ -22,14 +22,14 @@ class Then(Enum):
     ONCE_MORE = auto()
     """Try again once, with what WAREHOUSE_DSN says now."""
     SET_ASIDE = auto()
-    """The server refuses a row: it goes to quarantine, the rest of its batch lands. Elsewhere final."""
+    """The server refuses a row: it goes to quarantine, and the rest of its batch lands. Elsewhere, END."""
     END = auto()
     """End the command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a SQLSTATE means: what to do, what happened (empty: the code says it all), and what a person does next."""
+    """What a SQLSTATE means: what to do, what happened (empty if the code says it), and what a person does next."""
 
     then: Then
     what: str = ""
@@ -114,16 +114,16 @@ MEANINGS = {
     "XX002": Meaning(Then.END, "An index at the server is damaged.", f"REINDEX it, {_THEN_AGAIN}"),
 }
 _UNKNOWN = Meaning(Then.END, next=_MANUAL)
-# The part of the server that makes shared memory says that the disk is full, or that a file is not there.
+# The server reports missing shared memory as a full disk, or as a missing file.
 _MAKES_SHARED_MEMORY = "dsm_impl.c"
 _NO_SHARED_MEMORY = Meaning(Then.END, "The server has no shared memory left, or it was removed.", _SHARED_MEMORY)
-# A statement that was prepared before somebody changed a table.
+# A statement was prepared before somebody changed a table.
 _PREPARED_BEFORE = "InvalidCachedStatementError"
 _CHANGED_TABLE = Meaning(Then.WAIT, "a table was changed meanwhile")
 
 
 def meaning_of(error: asyncpg.PostgresError) -> Meaning:
-    """Return what a failure that the server reported means. Pure. Its message is not looked at: it may hold values."""
+    """Return what a failure that the server reported means. Pure. It ignores the message, which may hold values."""
     sqlstate = error.sqlstate or ""
     if error.server_source_filename == _MAKES_SHARED_MEMORY:
         return _NO_SHARED_MEMORY

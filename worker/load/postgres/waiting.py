@@ -1,6 +1,6 @@
-"""Tells what a unit of work waits for at the server: somebody's lock, or a synchronous standby.
+"""Finds what a unit of work waits for at the server: somebody's lock, or a synchronous standby.
 
-A server that waits says nothing to whoever waits, so it is asked on another connection.
+A server says nothing to a session that waits, so it is asked on another connection.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from worker.load.postgres.sessions import Session
 
 ASKED_AFTER_S = 8.0
-"""How long a unit of work may take before the server is asked what it waits for, and again each time.
+"""How long a unit of work may take before the server is asked what it waits for, and the interval of asking again.
 
-Less than a migration waits for a lock.
+It is shorter than a migration waits for a lock.
 """
 SAID_EVERY_S = 60.0
 
 
 class Waits:
-    """Watches units of work. `reason` is what one was last found to wait for, empty once one has ended since."""
+    """Watches units of work. `reason` is what one was last found to wait for, empty when one has ended since."""
 
     def __init__(self, open_another: Callable[[], Awaitable[Session]]) -> None:
         self.reason = ""
@@ -57,7 +57,7 @@ class Waits:
                 async with self._asking:
                     waits = await self._ask(backend_pid)
             except (MirrorError, asyncpg.PostgresError, *AWAY):
-                continue  # the unit itself will say that the server is away
+                continue  # the unit of work itself will report that the server is away
             if waits is not None:
                 self._tell(waits, time.monotonic() - since)
 
@@ -71,14 +71,14 @@ class Waits:
 
     def _tell(self, waits: dict[str, Any], seconds: float) -> None:
         self.reason = described(waits)
-        # All units of work may wait for the same: one of them says so.
+        # All units of work may wait for the same lock: only one logs it.
         if self._said_at is None or time.monotonic() - self._said_at >= SAID_EVERY_S:
             self._said_at = time.monotonic()
             get_logger().warning("the warehouse lets us wait", reason=self.reason, seconds=round(seconds))
 
 
 def described(waits: dict[str, Any]) -> str:
-    """Say what a row of `session/waits` means: names of sessions, no values. Pure."""
+    """Return what a row of `session/waits` means, with names of sessions but no values. Pure."""
     if not waits["for_lock"]:
         return "a commit waits for a synchronous standby, which does not answer"
     since = f" since {waits['holder_since']:%Y-%m-%d %H:%M:%S} UTC" if waits["holder_since"] else ""
