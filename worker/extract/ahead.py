@@ -1,4 +1,4 @@
-"""Pages that are asked for before it is known that they follow, several side by side."""
+"""Asks for several pages concurrently, before it is known that they follow each other."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class Ahead:
         self._under_way.clear()
         for task in tasks:
             task.cancel()
-        # Also what failed is looked at: whether it matters is for the page before it to say.
+        # A failed page is kept, too: the page before it tells whether it matters.
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def __aenter__(self) -> Self:
-        """Ask for nothing yet."""
+        """Return this object, which asks for nothing yet."""
         return self
 
     async def __aexit__(

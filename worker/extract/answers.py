@@ -12,9 +12,9 @@
 |                        | §5.2) of the token endpoint                       |                  |
 | anything else          | a web page, nothing, JSON of something else       | AWAY             |
 
-Only what speaks FHIR, or OAuth, is the server itself. Whatever else answers in its place (a firewall, a gateway, a page
-that says "maintenance") says that it is away, be its status 200, 403 or 404: it is waited for, as for one that says
-nothing. Whether there is patience left, and whose fault it is, is decided by `worker.extract.pace`.
+Only an answer in FHIR, or OAuth, comes from the server itself. If something else answers in its place (a firewall, a
+gateway, a page that says "maintenance"), the server is away, whether the status is 200, 403 or 404, and is waited for
+like one that does not answer. `worker.extract.patience` decides how long, and whose fault it is.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _WEB_PAGE = re.compile(rb"\s*<")
 
 
 class Means(Enum):
-    """What an answer that is not what was asked for, or none at all, means."""
+    """What it means if the answer is not what was asked for, or if there is none."""
 
     AGAIN = "ask again: the request or the server is in trouble"
     SLOW_DOWN = "ask again, more slowly: the server asks for it"
@@ -49,9 +49,9 @@ class Means(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a body says beside what was asked for: the server's own refusal, or nothing of the kind.
+    """What a body that is not what was asked for says: the server's own refusal, or something else.
 
-    `codes` are FHIR's issue types, or the OAuth error; `is_ours` tells that the server itself speaks.
+    `codes` are FHIR's issue types, or the OAuth error. `is_ours` is whether the server itself sent it.
     """
 
     is_ours: bool
@@ -72,7 +72,7 @@ _Struct = TypeVar("_Struct", _Resource, _OAuthError)
 
 
 def said_in_fhir(body: bytes) -> Said:
-    """Return what a body of the FHIR API says, of which as much as there is was read."""
+    """Return what a body of the FHIR API says, as far as it was read."""
     codes = issue_codes(body)
     if codes is not None:
         return Said(is_ours=True, is_refusal=True, codes=codes)
@@ -80,7 +80,7 @@ def said_in_fhir(body: bytes) -> Said:
 
 
 def said_in_oauth(body: bytes) -> Said:
-    """Return what a body of the token endpoint says. A gateway's `error` is a sentence, that of OAuth a code."""
+    """Return what a body of the token endpoint says. OAuth's `error` is a code; a gateway's is a sentence."""
     error = _decoded(body, _OAuthError)
     if error is not None and _ERROR_CODE.fullmatch(error.error):
         return Said(is_ours=True, is_refusal=True, codes=frozenset({error.error}))
@@ -88,7 +88,7 @@ def said_in_oauth(body: bytes) -> Said:
 
 
 def judge(status: int, said: Said, *, takes_tokens: bool = True) -> Means:
-    """Return what an answer means that is not what was asked for. `takes_tokens`: whether it refuses those by 401."""
+    """Return the meaning of an answer that is not what was asked for. `takes_tokens`: 401 is a refused token."""
     if status == _REFUSED_TOKEN and takes_tokens:
         return Means.RENEW
     if status in THROTTLING or "throttled" in said.codes:
@@ -101,7 +101,7 @@ def judge(status: int, said: Said, *, takes_tokens: bool = True) -> Means:
 
 
 def reason(status: int, means: Means, said: Said) -> str:
-    """Return the word for the ledger: `http_` is what the server says, or a status that speaks for itself."""
+    """Return the word for the ledger: `http_…` if the server itself says it, or if the status is clear."""
     if means is Means.AWAY:
         return "redirect" if 300 <= status < 400 else f"not_fhir_{status}"
     if means is Means.FINAL or status in THROTTLING | _TIMING or status >= 500 or not said.codes:

@@ -1,6 +1,6 @@
 """The bearer token: fetched by client credentials (RFC 6749 §4.4; Canvas "Authentication"), or given ready.
 
-One token serves all requests. It is fetched once however many ask for it, replaced ahead of its expiry, and
+One token serves all requests. It is fetched once however many requests need it, replaced before it expires, and
 replaced once when the source refuses it.
 """
 
@@ -37,14 +37,14 @@ class _Grant(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """A token, and the monotonic instant from which it is not used any more (None: used until refused)."""
+    """A token, and the monotonic instant from which it is no longer used (None: used until refused)."""
 
     value: str = field(repr=False)
     stale_at: float | None
 
 
 class TokenSource:
-    """Hands out the current token. Secrets are read anew for each fetch, so that they can be rotated."""
+    """Gives out the current token. Secrets are read again for each fetch, so that they can be rotated."""
 
     def __init__(self, settings: Settings, connection: Connection, server: Server) -> None:
         self._settings = settings
@@ -60,8 +60,8 @@ class TokenSource:
     async def get(self) -> str:
         """Return a token that should be accepted now.
 
-        Raises AccessRefused if none can be had with these credentials, SourceAway if the token endpoint stays
-        away, SettingsError if a secret's file cannot be read.
+        Raises AccessRefused if these credentials are refused, SourceAway if the token endpoint stays away,
+        SettingsError if a secret's file cannot be read.
         """
         fetches_before = self._fetches
         async with self._turn:
@@ -69,29 +69,29 @@ class TokenSource:
             if token is not None and not self._is_stale(token):
                 return token.value
             if self._error is not None and self._fetches > fetches_before:
-                raise self._error  # what came of the fetch that this caller was waiting for
+                raise self._error  # the error of the fetch that this caller was waiting for
             token = self._token = await self._fetch()
             return token.value
 
     @property
     def is_given(self) -> bool:
-        """Whether the token is a ready one: there is no fresh one to be had."""
+        """Whether the token is a ready one, for which there is no fresh one."""
         return self._settings.token is not None
 
     def invalidate(self, token: str) -> None:
-        """Take note that the source refused `token` (401). Without effect if it was replaced meanwhile."""
+        """Note that the source refused `token` (401). Without effect if it was replaced meanwhile."""
         if self._token is not None and self._token.value == token:
             self._token, self._replaced_at = None, self._connection.clock.monotonic()
 
     def note_accepted(self, token: str) -> None:
-        """Take note that the source answered a request with `token`."""
+        """Note that the source answered a request with `token`."""
         self._accepted = token
 
     def can_replace(self, token: str) -> bool:
-        """Tell whether another token than `token` can be had.
+        """Tell whether there is a token other than `token`.
 
-        A ready one is what it is until its file changes. One that has just replaced a refused one, and was never
-        accepted, is as good as the next. Raises SettingsError if that file cannot be read.
+        A ready token changes only with its file. A token that has just replaced a refused one, and was never accepted,
+        is as good as the next. Raises SettingsError if that file cannot be read.
         """
         if self._settings.token is not None:
             return self._settings.token.read() != token
@@ -101,7 +101,7 @@ class TokenSource:
         return not is_fresh or self._token is None or self._token.value != token or self._accepted == token
 
     def refusal(self) -> AccessRefused:
-        """Return what to tell a person if the source refuses our tokens (401)."""
+        """Return the error for a source that refuses our tokens (401)."""
         if self._settings.token is None:
             return AccessRefused(
                 "The source refuses a new token as well (401).",

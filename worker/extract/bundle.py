@@ -1,8 +1,8 @@
 """A searchset Bundle's bytes → a `Page` of raw entries (FHIR R4 §2.36 Bundle, §3.1.1 search). Pure.
 
-The envelope is decoded first with its entries left raw, so that one bad entry cannot fail its page. The JSON decoder
-still refuses a whole page for an entry nested too deep for it or with half a surrogate pair in a string; then the
-entries are cut out by their brackets and judged one by one (`worker.extract.entry`).
+The envelope is decoded first, and its entries are left raw, so that one bad entry cannot fail its page. The JSON
+decoder still refuses a whole page if an entry is nested too deep for it, or has half a surrogate pair in a string. Then
+the entries are cut out by their brackets and judged one by one (`worker.extract.entry`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from worker.defects import guarded
 from worker.errors import PageFailed
 from worker.records import Page
 
-# A JSON string, or a structural character. Escapes are skipped over, not interpreted. Possessive, and a string that the
-# body breaks off in is one token: time and memory stay linear whatever a source sends.
+# A JSON string, or a structural character. Escapes are skipped, not interpreted. The pattern is possessive, and an
+# unfinished string at the end is one token, so that time and memory stay linear whatever a source sends.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
-# FHIR's unsignedInt ends here. What is beyond counts nothing, and the ledger has no room for some of it.
+# The largest unsignedInt of FHIR. A larger number is no count, and may not fit into the ledger.
 _TOTALS_END = 2**31
 _WHOLE = re.compile(r"\s*[0-9]{1,10}\s*", re.ASCII)
 _NEXT_COLON = re.compile(rb"\s*:\s*\[")
@@ -63,7 +63,7 @@ def _decode_page(body: bytes, url: str) -> Page:
 
 
 def _total(total: object) -> int | None:
-    """Return `total` in any spelling that names one number: 12, 12.0, "12". None if it names none that counts."""
+    """Return `total` in any spelling of a number: 12, 12.0, "12". None if it is none, or no possible count."""
     number = int(total) if isinstance(total, str) and _WHOLE.fullmatch(total) else total
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < _TOTALS_END:
         return None
@@ -71,7 +71,7 @@ def _total(total: object) -> int | None:
 
 
 def _next_url(links: object) -> str | None:
-    """Return where `next` leads. Other links, and what is no link at all, are nobody's concern."""
+    """Return where `next` leads. Other links, and things that are no link, are ignored."""
     listed = [] if links is None else links
     if not isinstance(listed, list):
         raise PageFailed("bad_link", "The source sent a page whose `link` is not a list.")

@@ -1,7 +1,7 @@
 """A resource's dates → instants (FHIR R4 §2.24.0.1 dateTime). Pure.
 
-Servers write dates that FHIR does not allow. One that names one instant beyond doubt is read, and said to be odd; one
-that leaves its time zone open is not read, because whoever guessed would move messages by hours.
+Servers write dates that FHIR does not allow. A date that clearly names one instant is read, and noted as odd. A date
+that leaves its time zone open is not read, because a guess could move messages by hours.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FHIR = re.compile(
 _USUAL = re.compile(
     r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-][01]\d:[0-5]\d)", re.ASCII
 )
-# Those, and what ISO 8601, RFC 3339 §5.6 and databases write besides: no separators, no seconds, a comma, a blank or a
+# Also the forms of ISO 8601, RFC 3339 §5.6 and databases: no separators, no seconds, a comma, a blank or a
 # small t before the time, a blank before the offset, an offset of hours only or by name.
 _DATE = re.compile(
     r"""
@@ -37,7 +37,7 @@ _OFFSET_MINUTES_END = 60
 
 
 class Instant(NamedTuple):
-    """What a date names: an instant in UTC, whether it has a time of day, whether it is written as FHIR does not."""
+    """What a date names: an instant in UTC, whether it has a time of day, whether its form is not FHIR's."""
 
     at: datetime
     has_time: bool
@@ -48,8 +48,8 @@ class Instant(NamedTuple):
 def read_instant(text: str) -> Instant | None:
     """Return the instant that `text` names, None if it names none, or leaves its time zone open.
 
-    A date without time is its first instant in UTC; digits past µs are cut off. A leap second and 24:00 are the
-    second that follows.
+    A date without a time is its first instant in UTC. Digits after µs are cut off. A leap second and 24:00 become the
+    following second.
     """
     if _USUAL.fullmatch(text):
         try:
@@ -57,7 +57,7 @@ def read_instant(text: str) -> Instant | None:
         except (ValueError, OverflowError):
             return None
     is_fhir = _FHIR.fullmatch(text) is not None
-    # A date that is not whole has its own form or none: 202402 could be a month, or the 20th of some February.
+    # An incomplete date must have FHIR's form: 202402 could be a month, or the 20th of some February.
     match = _DATE.fullmatch(text.strip())
     if match is None or not (is_fhir or match["time"]):
         return None

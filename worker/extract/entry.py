@@ -1,6 +1,7 @@
 """One raw entry of a searchset Bundle → `Communication`, `Rejected` or `NonMatch`. Never raises.
 
-Whatever cannot be a row is a value with a reason, so that it is counted, kept whole in quarantine, and stops nothing.
+An entry that cannot be a row becomes a value with a reason, so that it is counted, kept whole in quarantine, and stops
+nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ PARTIAL_CODES = ("SUBSETTED", "REDACTED", "MASKED")
 _REFERENCE = re.compile(
     r"(?:https?://[^\s?#]+/)?(?P<type>[A-Z][A-Za-z]{1,63})/(?P<id>[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?"
 )
-# Possessive, and to the end of an entry that breaks off: time and memory stay linear whatever a source sends.
+# Possessive, and up to the end of an unfinished entry, so that time and memory stay linear whatever a source sends.
 _JSON_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -81,7 +82,7 @@ def hash_entry(entry: bytes) -> bytes:
 def read_entry(entry: bytes, raw_hash: bytes, ignored: tuple[str, ...] = ()) -> Communication | Rejected | NonMatch:
     """Decode one entry of a Communication search. `raw_hash` is its `hash_entry`.
 
-    What is `ignored` (see `worker.extract.ignored`) makes no other version.
+    Parts that are `ignored` (see `worker.extract.ignored`) make no new version.
     """
     return guarded(
         lambda: _read_entry(entry, raw_hash, ignored),
@@ -102,7 +103,7 @@ def _read_entry(entry: bytes, raw_hash: bytes, ignored: tuple[str, ...]) -> Comm
         envelope = _envelope(entry)
         is_non_match = envelope.search is not None and envelope.search.mode in {"include", "outcome"}
         if is_non_match or is_outcome(envelope.resource):
-            # What cannot be told is taken for the worse: a walk that is not whole is walked again, and reported.
+            # In doubt the worse case counts: a walk that is not whole is repeated, and reported.
             return NonMatch(raw_hash, guarded(lambda: says_not_whole(envelope.resource), lambda: True))
         return _communication(bytes(envelope.resource), raw_hash, ignored)
     except _Unusable as unusable:
@@ -118,7 +119,7 @@ def _read_resource(resource: bytes, raw_hash: bytes) -> Communication | Rejected
 
 
 def _id_of(entry: bytes) -> str | None:
-    """Return the id of an entry that could not be decoded, by as little of our own code as can be."""
+    """Return the id of an entry that could not be decoded, with as little of our own code as possible."""
     try:
         message_id = msgspec.json.decode(entry, type=_NamedEntry).resource.id
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -129,8 +130,8 @@ def _id_of(entry: bytes) -> str | None:
 def canonical_hash(resource: dict[str, Any], ignored: tuple[str, ...] = ()) -> bytes:
     """Return the 16-byte hash of what a resource says: sorted keys, no `meta`, no `text`, instants in UTC to the µs.
 
-    Two renderings of one version have one hash, so neither a new `meta.lastUpdated` nor another way to write the same
-    instant makes a version. One that the source calls partial is another version than one that is whole.
+    Two renderings of one version have the same hash, so neither a new `meta.lastUpdated` nor another way to write the
+    same instant makes a version. A partial version differs from a whole one.
     """
     said = {key: value for key, value in resource.items() if key not in {"meta", "text"}}
     if ignored:
@@ -139,7 +140,7 @@ def canonical_hash(resource: dict[str, Any], ignored: tuple[str, ...] = ()) -> b
         said["meta"] = "partial"
     for key in ("sent", "received"):
         instant = read_instant(said[key]) if isinstance(said.get(key), str) else None
-        # A date without a time of day says less than the instant at which it begins, and stays as it is.
+        # A date without a time of day says less than the instant at which it begins, so it stays as it is.
         if instant is not None and instant.has_time:
             said[key] = instant.at.isoformat()
     return blake2b(msgspec.json.encode(said, order="sorted"), digest_size=HASH_BYTES).digest()

@@ -1,4 +1,4 @@
-"""One HTTP request and its answer, or the word for why there is none. Repeats nothing and follows nothing."""
+"""One HTTP request and its answer, or the word for why there is none. It repeats nothing and follows no redirect."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 REFUSAL_BYTES = 64 * 1024
-"""How much of a refusal is read: an OperationOutcome fits in, and a web page is known by its first letter."""
+"""How much of a refusal is read. An OperationOutcome fits in, and the first letter shows a web page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a request may take: seconds to connect, between reads and in all; bytes of its unpacked body."""
+    """The limits of a request: seconds to connect, between reads and in all; bytes of its unpacked body."""
 
     connect_s: float = 10
     read_s: float = 60
@@ -44,7 +44,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response to `request`: its body without a byte order mark; of one that is no 200, `REFUSAL_BYTES` at most."""
+    """A response to `request`: its body without a byte order mark, at most `REFUSAL_BYTES` of it if it is no 200."""
 
     request: Request
     status_code: int
@@ -55,7 +55,7 @@ class Answer:
 async def exchange(
     session: aiohttp.ClientSession, request: Request, bounds: Bounds, proxy: Proxy | None
 ) -> Answer | Failure:
-    """Send `request` and return what came of it. Raises PageFailed `page_too_large`."""
+    """Send `request` and return the answer or the failure. Raises PageFailed `page_too_large`."""
     timeout = aiohttp.ClientTimeout(
         total=bounds.total_s, connect=bounds.connect_s, sock_connect=bounds.connect_s, sock_read=bounds.read_s
     )
@@ -88,7 +88,7 @@ async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
 
 
 async def _read_refusal(response: aiohttp.ClientResponse) -> bytes:
-    """Return the beginning of a body, as far as it comes: the status stands, whatever becomes of the rest."""
+    """Return the beginning of a body, as far as it arrives. If the rest is lost, the status still counts."""
     body = bytearray()
     with suppress(aiohttp.ClientError, OSError):
         while len(body) < REFUSAL_BYTES and (chunk := await response.content.read(REFUSAL_BYTES - len(body))):
@@ -103,7 +103,7 @@ def _detail(error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Name what went wrong on the way, in a word; the error's own text may quote the URL."""
+    """Return in a word what went wrong on the way, because the text of the error may quote the URL."""
     match error:
         case TimeoutError():
             return "timeout"

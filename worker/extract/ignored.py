@@ -1,7 +1,7 @@
 """What does not count as a change of a message: what the operator names in `MIRROR_IGNORE`. Pure.
 
-A source may show something else at each read: an extension with the time of reading, a picture with a URL signed anew.
-The resource is stored and shown as it is; only whether it is another version is told without these parts.
+A source may show something else at each read: an extension with the time of reading, a picture with a newly signed URL.
+The resource is stored and shown as it is. Only the comparison of versions leaves these parts out.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 def without_ignored(resource: dict[str, Any], ignored: tuple[str, ...]) -> dict[str, Any]:
     """Return a resource, decoded, without what is `ignored`.
 
-    A word is a top-level element, which is left out. A URL leaves out extensions whose `url` begins with it; and what
-    follows the `?` in URLs that begin with it, wherever they stand in a text.
+    A word is a top-level element, which is left out. A URL leaves out extensions whose `url` begins with it, and
+    everything after the `?` in URLs that begin with it, anywhere in a text.
     """
     urls = tuple(one for one in ignored if ":" in one)
     kept = {name: value for name, value in resource.items() if name not in ignored}

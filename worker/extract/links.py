@@ -11,7 +11,7 @@ from worker.errors import PageFailed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# RFC 3986 §2.2 reserved characters and the percent sign: what a link may hold as it is.
+# RFC 3986 §2.2 reserved characters and the percent sign, which a link may hold unencoded.
 _AS_WRITTEN = ":/?#[]@!$&'()*+,;=%"
 _PLACE = re.compile(r"(?P<origin>(?:https?:)?//[A-Za-z0-9.:\[\]_-]{1,253}(?=[/?#]|$))?(?P<path>/?[^?#]*)", re.ASCII)
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]{1,30}", re.ASCII)
@@ -35,7 +35,7 @@ def next_url(base_url: str, page_url: str, link: str) -> str:
     credentials, and with `bad_link` if it is not a URL at all; its `next` names base URL and link.
     """
     try:
-        # Whatever may not stand in a URL is encoded before anything looks at its parts.
+        # Characters that a URL must not hold are encoded before its parts are read.
         written = quote(link, safe=_AS_WRITTEN)
         url = _by_tls(base_url, urldefrag(_resolve(base_url, page_url, written)).url)
         same = origin(url) == origin(base_url) and "@" not in urlsplit(url).netloc
@@ -49,7 +49,7 @@ def next_url(base_url: str, page_url: str, link: str) -> str:
 
 
 def mismatch(base_url: str, link: str) -> str:
-    """Return what to do about a `next` link that does not lead on from `base_url`: both are named, without a query."""
+    """Return what to do about a `next` link that leads elsewhere than `base_url`. It names both, without a query."""
     return (
         f"CANVAS_FHIR_URL is {base_url}, and a `next` link leads to {_place(link)}. If that is the address of your"
         " FHIR API, set CANVAS_FHIR_URL to it; if not, whoever runs the gateway has to let it rewrite links."
@@ -57,7 +57,7 @@ def mismatch(base_url: str, link: str) -> str:
 
 
 def _place(link: str) -> str:
-    """Return scheme, host and path of a link up to its resource type: nothing that could name a patient."""
+    """Return scheme, host and path of a link up to its resource type, so that it names no patient."""
     match = _PLACE.match(link)
     if match is None:
         return "what is no address"

@@ -1,7 +1,7 @@
-"""What a source says in an OperationOutcome, of a request that it refused or of its own answer. Pure decoding.
+"""What a source says in an OperationOutcome about a request that it refused, or its own answer. Pure decoding.
 
 FHIR R4 §2.40 and its value set of issue types; §3.1.1.5.3 for an outcome among the entries of a searchset. Warnings are
-fine; an answer that some part of the source was too late or too busy for is not whole, whatever its `total` says.
+fine. If a part of the source was too late or too busy, the answer is not whole, whatever its `total` says.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 _SEVERE = frozenset({"fatal", "error"})
-# The value set `issue-type`: a code that is not in it may be anything, and is not repeated.
+# The value set `issue-type`. A code that is not in it may be anything, so it is not repeated.
 _TRANSIENT_TYPES = "transient lock-error no-store exception timeout incomplete throttled"
 _ISSUE_TYPES = """
     invalid structure required value invariant security login unknown expired forbidden suppressed processing
@@ -17,7 +17,7 @@ _ISSUE_TYPES = """
     conflict informational
 """
 TRANSIENT = frozenset(_TRANSIENT_TYPES.split())
-"""`transient` and what it is a kind of: the same may be answered the next time."""
+"""`transient` and its kinds: the same request may be answered the next time."""
 ISSUE_TYPES = TRANSIENT | frozenset(_ISSUE_TYPES.split())
 _NOT_WHOLE = TRANSIENT | {"too-costly"}
 
@@ -37,14 +37,14 @@ class _Outcome(msgspec.Struct):
 
 
 def issue_codes(resource: bytes | msgspec.Raw) -> frozenset[str] | None:
-    """Return the issue types that an OperationOutcome names, None if the resource is none."""
+    """Return the issue types in an OperationOutcome, None if the resource is something else."""
     issues = _issues(resource)
     return None if issues is None else frozenset(one.code for one in issues if one.code in ISSUE_TYPES)
 
 
 def is_outcome(resource: bytes | msgspec.Raw) -> bool:
     """Tell whether a resource is an OperationOutcome, which is no match of a search whatever `search.mode` says."""
-    # Looked for as it is written first: this is asked of every entry.
+    # A search of the bytes comes first, because this is called for every entry.
     if b"OperationOutcome" not in bytes(resource):
         return False
     try:
@@ -54,7 +54,7 @@ def is_outcome(resource: bytes | msgspec.Raw) -> bool:
 
 
 def says_not_whole(resource: bytes | msgspec.Raw) -> bool:
-    """Tell whether a resource is an OperationOutcome that speaks of an error, or of results that are not whole."""
+    """Tell whether a resource is an OperationOutcome about an error, or about results that are not whole."""
     return any(issue.severity in _SEVERE or issue.code in _NOT_WHOLE for issue in _issues(resource) or ())
 
 

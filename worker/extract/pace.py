@@ -1,7 +1,7 @@
 """How fast to ask, and how long to wait before asking again. Pure: clock and randomness are passed in.
 
-Canvas promises no rate and sends no signal, so a safe pace is found by backing off (RFC 9110 §10.2.3 `Retry-After`) and
-by what is refused: slower at once, faster little by little (AIMD, as in RFC 5681 for TCP).
+Canvas promises no rate and sends no signal. So a safe pace is found by backing off (RFC 9110 §10.2.3 `Retry-After`) and
+by refusals: slower at once, faster little by little (AIMD, as in RFC 5681 for TCP).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ SLOWEST_PER_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast a server may be asked, as learnt from its refusals: slower at once, faster a little each second.
+    """How fast a server may be asked, learned from its refusals: slower at once, a little faster each second.
 
-    `rate_per_s` is None while nothing is learnt. `sent` counts the requests that had been sent when it was slowed last;
-    `answers` those that were answered in the second that began at `second`, `before` those of the second before.
+    `rate_per_s` is None before the first refusal. `sent` counts the requests sent when it was last slowed. `answers`
+    counts those answered in the second that began at `second`, `before` those of the second before.
     """
 
     rate_per_s: float | None = None
@@ -47,8 +47,8 @@ class Pace:
     def refused(self, request: int, sent: int) -> Pace:
         """Return the pace after the request with this number was refused, when so many had been sent.
 
-        Slower than the server has answered lately, once for all that were under way. A server that answered nothing
-        since is away rather than overrun, and waited for without going slower still.
+        The pace becomes slower than the server has answered lately, once for all requests in flight. A server that has
+        answered nothing since is away rather than overloaded, so the pace does not go down again.
         """
         answers = max(self.answers, self.before)
         if request <= self.sent or answers <= SLOWEST_PER_S:
@@ -57,13 +57,13 @@ class Pace:
         return Pace(max(SLOWEST_PER_S, SLOWER * lately), sent)
 
     def limited_to(self, rate_per_s: float | None) -> float | None:
-        """Return the rate to keep: the lower one of what was learnt and of what the operator allows."""
+        """Return the rate to keep: the lower of the learned rate and the operator's."""
         return min((rate for rate in (self.rate_per_s, rate_per_s) if rate is not None), default=None)
 
 
 def backoff_s(attempts: int, jitter: float) -> float:
     """Return the seconds to wait after so many failures: 0.5 to 30, doubling, half of it left to `jitter`."""
-    # The exponent is bounded: a float overflows long before a patient caller stops.
+    # The exponent is bounded, because a float overflows long before a patient caller stops.
     full = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(attempts - 1, 16))
     return full / 2 + full / 2 * jitter
 
@@ -71,8 +71,8 @@ def backoff_s(attempts: int, jitter: float) -> float:
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """Return the seconds that a `Retry-After` asks for (RFC 9110 §10.2.3).
 
-    It holds seconds, or an HTTP-date, which is held against the aware `now`. A date in the past gives 0.0; a
-    missing or unreadable value None.
+    It holds seconds, or an HTTP-date, which is compared with the aware `now`. A date in the past gives 0.0; a missing
+    or unreadable value gives None.
     """
     if value is None:
         return None

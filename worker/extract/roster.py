@@ -1,7 +1,7 @@
 """Whom to search for: the Practitioner roster, and the patients. Pure decoding.
 
-Canvas shows only active and schedulable practitioners by default; everyone is seen by asking for the non-schedulable
-too, once with `active=true` and once with `active=false` (Canvas, Practitioner search). Patients: only `id` is decoded.
+By default Canvas shows only active and schedulable practitioners. To see everyone, ask for the non-schedulable too,
+once with `active=true` and once with `active=false` (Canvas, Practitioner search). Of patients only `id` is decoded.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class RosterSearch:
     parameters: tuple[tuple[str, str], ...]
 
     def asked_for(self, practitioner: Practitioner) -> bool:
-        """Tell whether a practitioner is one that was asked for; if not, the server ignored `active`.
+        """Tell whether the search asked for this practitioner; if not, the server ignored `active`.
 
-        One that does not say whether it is active is (FHIR R4, Practitioner.active, "meaning if missing"). Whether
-        somebody is schedulable is not in the resource: that the server ignored that parameter cannot be seen.
+        A practitioner without `active` is active (FHIR R4, Practitioner.active, "meaning if missing"). The resource
+        does not say who is schedulable, so nobody can see whether the server ignored that parameter.
         """
         asked = dict(self.parameters).get("active")
         return asked is None or asked == ("false" if practitioner.active is False else "true")
@@ -79,10 +79,10 @@ _Resource = TypeVar("_Resource", _Person, _Id)
 
 @dataclass(frozen=True, slots=True)
 class RosterEntry:
-    """One entry of a people search. `key` counts it: its id, or its hash if it names nobody to search for.
+    """One entry of a people search. `key` is its id, or its hash if it has none.
 
-    `non_match` tells that it is none (`search.mode` include or outcome) and does not count, `not_whole` that it is the
-    source's word that the answer is not whole.
+    `non_match` is whether it is no match (`search.mode` include or outcome) and does not count. `not_whole` is whether
+    the source says by it that something is missing in the answer.
     """
 
     key: str | bytes
@@ -121,12 +121,12 @@ def _read_patient(entry: bytes) -> RosterEntry:
 
 
 def everyone(listed: Iterable[Practitioner], seen: Iterable[str]) -> list[str]:
-    """Return the ids to search for, sorted: those the roster lists and those seen in messages, each once."""
+    """Return the ids to search for, sorted and distinct: those on the roster and those seen in messages."""
     return sorted({practitioner.id for practitioner in listed} | set(seen))
 
 
 def _resource(entry: bytes, kind: type[_Resource]) -> _Resource | RosterEntry:
-    """Return the resource of a match; else the entry as no match, whatever is in it, or as one that names nobody."""
+    """Return the resource of a match; else the entry as a non-match, or as one without an id."""
     try:
         decoded = msgspec.json.decode(entry, type=_Entry)
         is_non_match = decoded.search is not None and decoded.search.mode in {"include", "outcome"}

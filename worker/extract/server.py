@@ -1,4 +1,4 @@
-"""A server that is asked, as the process knows it."""
+"""What the process knows of a server that it asks."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Server:
     """A server that is asked, and how it has been answering.
 
-    `name`, `setting` and `speaks` are for messages. `probe_url` is something small to ask for when it must be found out
-    whether the server is gone, or one request hangs for ever.
+    `name`, `setting` and `speaks` are for messages. `probe_url` is a small request that shows whether the server is
+    away, or only one request hangs.
     """
 
     name: str
@@ -29,4 +29,4 @@ class Server:
     reach: Reach = field(default_factory=Reach)
     pace: Pace = field(default_factory=Pace)
     said_at: float | None = None
-    """When somebody last said that it does not answer; None if it has answered since."""
+    """When it was last logged that the server does not answer; None if it has answered since."""

@@ -1,4 +1,4 @@
-"""The way to a server: whose certificates are trusted, and which proxy lies between."""
+"""The way to a server: which certificates are trusted, and which proxy is used."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Proxy:
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """Return a context that verifies certificate and host name, by the system's authorities and `ca_file`.
 
-    Raises SettingsError if `ca_file` cannot be read as PEM. Reads files: to be called outside the event loop.
+    Raises SettingsError if `ca_file` cannot be read as PEM. It reads files, so call it outside the event loop.
     """
     context = ssl.create_default_context()
     if ca_file is not None:
         try:
             context.load_verify_locations(cafile=ca_file)
-            # From Python 3.13 on the default is strict about the form of certificates (RFC 5280): an authority that an
+            # From Python 3.13 on the default is strict about the form of certificates (RFC 5280). An authority that an
             # operator made, and names, need not be.
             context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         except OSError:

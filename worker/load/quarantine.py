@@ -1,4 +1,4 @@
-"""Stores what extract rejected, whole; closes what was overtaken or is served no longer. Decides nothing."""
+"""Stores rejected entries whole, and closes entries that were overtaken or are no longer served. Decides nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ async def store_rejected(
 ) -> int:
     """Keep the entries and return how many were not there before (or are open again). In the caller's transaction.
 
-    Keyed by the hash of the entry's bytes: repeating a run adds nothing.
+    They are keyed by the hash of the entry's bytes, so repeating a run adds nothing.
     """
     if not rejected:
         return 0
@@ -37,9 +37,9 @@ async def store_rejected(
 
 
 async def resolve(connection: Connection, warehouse: Warehouse, messages: Sequence[Message]) -> None:
-    """Close what lies open of these messages: a usable version was served. In the caller's transaction.
+    """Close the open entries of these messages, because a usable version was served. In the caller's transaction.
 
-    Also the very entries, by their bytes: an older worker may not have been able to read so much as their id.
+    Entries with the same bytes are closed, too, because an older worker may not have been able to read even their id.
     """
     if messages:
         await connection.execute(
@@ -50,19 +50,19 @@ async def resolve(connection: Connection, warehouse: Warehouse, messages: Sequen
 
 
 async def resolve_gone(connection: Connection, warehouse: Warehouse, run_id: int) -> None:
-    """Close what lies open of messages that this run found gone: a replay is not to bring them back."""
+    """Close the open entries of messages that this run found gone, so that a replay does not bring them back."""
     await connection.execute(warehouse.sql("quarantine/resolve_gone"), run_id)
 
 
 async def resolve_unserved(connection: Connection, warehouse: Warehouse, run_id: int) -> None:
-    """Close what lies open and was not served to this run any more, by the accepted search that had served it."""
+    """Close open entries that were not served to this run any more by the same search, if it was accepted."""
     await connection.execute(warehouse.sql("quarantine/resolve_unserved"), run_id)
 
 
 async def accept(connection: Connection, warehouse: Warehouse, reason: str, operator: str) -> int:
-    """Note that `operator` takes what lies open for `reason` as it is: kept and counted, and no longer a flood.
+    """Note that `operator` accepts the open entries for `reason`: kept and counted, but no longer a flood.
 
-    Return how many entries that are which nobody had accepted before.
+    Return how many of them nobody had accepted before.
     """
     tag: str = await connection.execute(warehouse.sql("quarantine/accept"), reason, operator)
     return int(tag.rpartition(" ")[2])

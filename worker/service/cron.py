@@ -100,11 +100,11 @@ def trigger(variable: str, cron: str) -> CronTrigger:
     except ValueError:
         raise SettingsError(
             f"{variable} is not a cron expression of five fields, with a day of the month or of the week but not both.",
-            next=f"Set {variable}='0 2 * * *', say.",
+            next=f"For example: {variable}='0 2 * * *'.",
         ) from None
     if found.get_next_fire_time(None, _SOME_TIME) is None:
         raise SettingsError(
-            f"{variable} is never due: none of its months has such a day.", next=f"Set {variable}='0 2 * * *', say."
+            f"{variable} is never due: none of its months has such a day.", next=f"For example: {variable}='0 2 * * *'."
         )
     return found
 

@@ -32,7 +32,7 @@ async def walk_all(workplace: Workplace, run_id: int, walker: Walker, gone_max: 
     await _walk_claimable(workplace, run_id, walker, gone_max)
     warehouse, lock = workplace.warehouse, workplace.lock
     while lock.was_ever_lost and await lock.work(worklist.walk_forgotten, warehouse, run_id):
-        get_logger().warning("the warehouse has forgotten the end of searches; they are walked anew")
+        get_logger().warning("the warehouse has forgotten the end of searches; they are walked again")
         await _walk_claimable(workplace, run_id, walker, gone_max)
 
 
@@ -79,5 +79,5 @@ async def _walk_some(workplace: Workplace, run_id: int, walker: Walker, lease: t
         try:
             await walker.walk(claim)
         except LeaseLost:
-            get_logger().warning("a lease was lost; the search is walked anew", search_id=claim.search_id)
+            get_logger().warning("a lease was lost; the search is walked again", search_id=claim.search_id)
             await warehouse.work(worklist.release, warehouse, claim)

@@ -164,7 +164,7 @@ def reachable_home(home: Home, directory: Path, elsewhere: Path = ELSEWHERE) -> 
     raise EmbeddedServerError(
         f"Root's PostgreSQL runs as `{home.account.name}`, and that account cannot reach {home.path}.",
         safe=SAFE,
-        next="Let it pass through the directories above, or set WAREHOUSE_DIR to one below /srv, say.",
+        next="Let it pass through the directories above, or set WAREHOUSE_DIR to another one, for example below /srv.",
     )
 
 

@@ -1,6 +1,6 @@
-"""`WAREHOUSE_DSN` as a URL: whether it can be read as one, whether it leads off this machine, and how it is verified.
+"""`WAREHOUSE_DSN` as a URL: whether it is one, whether it names another machine, and how the server is verified.
 
-No message quotes any of it: where a password is not escaped, any part of the URL may be a piece of the password.
+No message quotes any of it. If a password is not escaped, any part of the URL may be a piece of the password.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PORTS = range(1, 65536)
-# What libpq and other drivers know, and ours would send to the server as a setting. Another name may be one, and is not
-# quoted: it may as well be a piece of a password.
+# Parameters of libpq and other drivers, which ours would send to the server as settings. Other names are not quoted,
+# because they may be a piece of a password.
 NOT_KNOWN = (
     "connect_timeout",
     "hostaddr",
@@ -46,7 +46,7 @@ NOT_KNOWN = (
     "sslkeylogfile",
     "sslsni",
 )
-# Each of them stands for a variable that the driver would look at.
+# Each of them replaces a variable that the driver would read.
 _AS_THE_EMBEDDED_SERVER_IS = {
     "ssl": "disable",
     "direct_tls": False,
@@ -57,7 +57,7 @@ _AS_THE_EMBEDDED_SERVER_IS = {
 
 
 class EmbeddedUrl(str):
-    """The URL of the embedded server: our own, so that no setting of the user's is to blame. `log` is where it logs."""
+    """The URL of the embedded server. It is our own, so no setting of the user is to blame. `log` is where it logs."""
 
     __slots__ = ("log",)
 
@@ -70,18 +70,18 @@ class EmbeddedUrl(str):
         return made
 
     def __reduce__(self) -> tuple[type[EmbeddedUrl], tuple[str, Path]]:
-        """Let another process have it whole."""
+        """Make it whole for another process."""
         return EmbeddedUrl, (str(self), self.log)
 
 
 def connect_arguments(dsn: str) -> dict[str, Any]:
     """Return what asyncpg needs to connect.
 
-    Raises SettingsError if `dsn` is no PostgreSQL URL, or asks for what the driver does not know.
+    Raises SettingsError if `dsn` is not a PostgreSQL URL, or has a parameter that the driver does not know.
 
     Beyond loopback the server's certificate is verified against the system's authorities, unless the DSN names another
-    `sslmode` than verify-full; a DSN with `sslrootcert` is verified against that. What PG… variables ask for is meant
-    for other servers than the embedded one.
+    `sslmode` than verify-full. With `sslrootcert` it is verified against that. PG… variables do not apply to the
+    embedded server.
     """
     if isinstance(dsn, EmbeddedUrl):
         return {"dsn": dsn, **_AS_THE_EMBEDDED_SERVER_IS}
@@ -124,7 +124,7 @@ def place_of(dsn: str) -> str:
 
 
 def can_do_without_tls(dsn: str) -> bool:
-    """Tell whether a server that does not speak TLS would do: if `sslmode` says so, or by default on this machine."""
+    """Tell whether a server without TLS is accepted: if `sslmode` says so, or by default on this machine."""
     by_default = os.environ.get("PGSSLMODE") or "prefer" if is_local(dsn) else "verify-full"
     mode = parse_qs(urlsplit(dsn).query).get("sslmode", [by_default])[-1]
     return mode in {"disable", "allow", "prefer"}
@@ -137,13 +137,13 @@ def is_local(dsn: str) -> bool:
 
 
 def _read(dsn: str) -> dict[str, list[str]]:
-    """Return the parameters of the DSN. Raises ValueError for what asyncpg, or urlsplit, stumbles over or misreads."""
+    """Return the parameters of the DSN. Raises ValueError for what asyncpg or urlsplit refuse or misread."""
     parts = urlsplit(dsn)
     query = parse_qs(parts.query, strict_parsing=True) if parts.query else {}
     if parts.scheme not in {"postgresql", "postgres"}:
         raise ValueError("another scheme")
     if parts.fragment or "@" in parts.path or parts.netloc.count("@") > 1:
-        # An unescaped password: what is left of it would be taken for a host.
+        # An unescaped password, whose rest would be taken for a host.
         raise ValueError("a character of a password that ends the part it is in")
     for host in _hosts(parts.netloc, query):
         if urlsplit(host).hostname is None:
@@ -161,7 +161,7 @@ def _must_be_port(port: int | None) -> None:
 
 
 def _hosts(netloc: str, query: dict[str, list[str]]) -> list[str]:
-    """Return every host that is named, but sockets, each as a URL."""
+    """Return every host in the DSN, except sockets, each as a URL."""
     authority = netloc.rpartition("@")[2]
     hosts = [host for value in query.get("host", []) for host in value.split(",") if not host.startswith("/")]
     return [f"x://{host}" for host in [*(authority.split(",") if authority else []), *hosts]]

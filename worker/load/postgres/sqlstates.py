@@ -49,11 +49,11 @@ TRANSACTION_POOLER = (
     " not hold there"
 )
 _OWNER = "Check that this role owns the schemas, and that they are up to date (`message-mirror migrate`)."
-_MANUAL = "Look the SQLSTATE up in PostgreSQL's manual (appendix A), mend it there, then run the same command again."
+_MANUAL = "Look the SQLSTATE up in PostgreSQL's manual (appendix A), correct it there, then run the same command again."
 _THEN_AGAIN = "then run the same command again."
 _BY_AN_ANALYST = (
     "An index, constraint, generated column or trigger that was added to the mirror's tables refuses it: the log names"
-    " it, or those it may be. Drop or mend it, " + _THEN_AGAIN
+    " it, or those it may be. Drop or correct it, " + _THEN_AGAIN
 )
 _NO_ROOM = f"Make room on the server's disk, {_THEN_AGAIN}"
 _DAMAGED = f"Restore from a backup, or have the server's administrator look at its disk and log, {_THEN_AGAIN}"

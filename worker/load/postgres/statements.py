@@ -1,7 +1,7 @@
 """The SQL of the worker: named statements in `sql/queries/`, one file a stage, in the wheel and in a checkout alike.
 
-The files name the schemas `canvas` and `canvas_ops`, so that they can be read and run as they stand; for another
-`WAREHOUSE_SCHEMA` just these names are replaced.
+The files name the schemas `canvas` and `canvas_ops`, so that they can be read and run as they are. For another
+`WAREHOUSE_SCHEMA` only these names are replaced.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """How TLS to the warehouse is verified, from the parameters of `WAREHOUSE_DSN`.
 
-The driver's own `verify-full` knows no system's authorities: it asks for a file below HOME, which a service has not.
-No message quotes a path: where a password is not escaped, any part of the URL may be a piece of the password.
+The driver's own `verify-full` does not use the system's authorities. It asks for a file below HOME, which a service
+does not have. No message quotes a path: if a password is not escaped, any part of the URL may be a piece of the
+password.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ _PLACES = {
 
 
 def verified(query: Mapping[str, list[str]], *, local: bool) -> ssl.SSLContext | None:
-    """Return a context that verifies the server, or None if the driver is to do what the URL asks.
+    """Return a context that verifies the server, or None if the driver itself handles what the URL asks.
 
-    Ours are `sslmode=verify-full`, and no `sslmode` at all beyond this machine. `query` is that of the URL. Raises
+    We verify `sslmode=verify-full`, and a DSN of another machine without `sslmode`. `query` is that of the URL. Raises
     SettingsError for a file that cannot be read or used.
     """
     asked = {name: values[-1] for name, values in query.items()}
@@ -48,7 +49,7 @@ def verified(query: Mapping[str, list[str]], *, local: bool) -> ssl.SSLContext |
         )
     if mode not in {None, _VERIFY_FULL} or (mode is None and local and root != _SYSTEM):
         return None
-    # Without a mode the default is ours, and has never depended on a file that lies about in HOME.
+    # Without a mode the default is our own, which does not depend on files in HOME.
     places = {name: asked.get(name) if mode is None else _place_of(name, asked) for name in _PLACES}
     return _context(places, asked)
 
@@ -98,7 +99,7 @@ def _bound_versions(context: ssl.SSLContext, asked: Mapping[str, str]) -> None:
 
 
 def _place_of(name: str, asked: Mapping[str, str]) -> str | None:
-    """Return the file that is meant: named in the URL, by the variable, or there by default."""
+    """Return the file to use: named in the URL, by the variable, or the default one if it exists."""
     variable, by_default = _PLACES[name]
     named = asked.get(name) or os.environ.get(variable)
     if named:
@@ -106,7 +107,7 @@ def _place_of(name: str, asked: Mapping[str, str]) -> str | None:
     try:
         file = Path.home() / ".postgresql" / by_default
         return str(file) if file.exists() else None
-    except (RuntimeError, OSError):  # nobody's HOME is known, or it is closed to us
+    except (RuntimeError, OSError):  # there is no HOME, or we may not enter it
         return None
 
 
