@@ -98,7 +98,7 @@ async def _take_turns(lane: Lane, result: ProofResult, waiting: Iterator[tuple[C
     for cut, kind in waiting:
         trial = await lane.try_cut(cut)
         result.count(f"{name}: {kind}")
-        result.count("runs that recovered by themselves" if trial.recovered else "runs taken up by the next")
+        result.count("runs that recovered by themselves" if trial.recovered else "runs resumed by the next")
         result.violations.extend(f"{name}, {kind} at {cut.at}: {line}" for line in trial.violations)
 
 

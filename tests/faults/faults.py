@@ -168,12 +168,12 @@ class _Prover:
                 self._violated_if(owed, case, "the next run does not repair it")
             if not owed or not ended.resumed:
                 return
-        self._violated_if({"resumed twice"}, case, "a complete run was taken up again")
+        self._violated_if({"resumed twice"}, case, "a complete run was resumed")
 
     async def _sync(self, case: Case) -> RunResult | MirrorError | None:
         try:
             result = await self.world.sync()
-        except (SourceAway, AccessRefused, SettingsError) as error:  # the last: at the first knock
+        except (SourceAway, AccessRefused, SettingsError) as error:  # the last: at the first probe
             self.result.count(f"runs ended by {type(error).__name__}, exit {error.exit_code}")
             return error
         except Exception as error:  # noqa: BLE001 - whatever else comes out is a crash, and that is looked for

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DRAINED_WITHIN_S = 10.0
 FIRST_PAGE = 6
-"""The request for a first page of messages: a token, a knock and three roster searches come before it."""
+"""The request for a first page of messages: a token, a probe and three roster searches come before it."""
 ROSTER = 5
 
 LOCK_SESSION = (

@@ -2,7 +2,7 @@
 
 Moments are seeded: a request that the source sees, a while after a session appears in the warehouse, a while after the
 process was started. What may not happen: a torn table, a search that counts as accepted and has not landed, a run that
-is not taken up again, a mirror that differs from its source after the next run, a change that history holds twice.
+is not resumed, a mirror that differs from its source after the next run, a change that history holds twice.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A source that moves while it is read: what stood still is there after the run, what moved after the next one."""
+"""A source that changes while it is read: what did not change is there after the run, what did after the next one."""
 
 from __future__ import annotations
 

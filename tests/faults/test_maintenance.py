@@ -40,7 +40,7 @@ KINDS = {
     "a throttled outcome": (403, b'{"resourceType": "OperationOutcome", "issue": [{"code": "throttled"}]}'),
 }
 REQUESTS_BEFORE = 8
-"""Into the searches for messages: a token, a knock and two roster searches come before them."""
+"""Into the searches for messages: a token, a probe and two roster searches come before them."""
 
 
 @contextmanager
@@ -142,7 +142,7 @@ async def test_taken_for_refusals_it_costs_searches(kind: str, warehouse_url: st
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_longer_than_the_patience(kind: str, warehouse_url: str) -> None:
-    """The run ends as with a source that is away, for whatever retries that, and is taken up again afterwards."""
+    """The run ends as with a source that is away, so that it is retried, and is resumed afterwards."""
     maintenance = Maintenance(kind, 400)
     async with open_world(warehouse_url, small_clinic(), middlewares=[maintenance.middleware()]) as world:
         maintenance.world = world

@@ -48,7 +48,7 @@ async def test_a_run_killed_yesterday(warehouse_url: str) -> None:
 
 
 async def test_a_run_killed_just_now(warehouse_url: str) -> None:
-    """It is taken up again, asks nobody twice, and says so: `as_of` lies before what it cannot have seen."""
+    """It is resumed, asks nobody twice, and says so: `as_of` lies before what it cannot have seen."""
     clinic = make_clinic(messages=40, practitioners=3, patients=8, seed=1)
     faults = Faults(clinic)
     async with open_world(warehouse_url, clinic, middlewares=[faults.middleware]) as world:

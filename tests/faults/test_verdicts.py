@@ -258,7 +258,7 @@ async def test_an_edit_meanwhile_has_moved(clinic: Clinic, warehouse_url: str) -
 
 
 async def test_a_message_to_two_patients(clinic: Clinic, warehouse_url: str) -> None:
-    """It lies in two searches of the cover and is one message: the mirror is proven."""
+    """It is in two searches of the sweep and is one message: the mirror is proven."""
     both = [patient_of(clinic, 0), patient_of(clinic, 1)]
     clinic.put(message("to-two", sender=practitioner_of(clinic), recipient=both))
     async with open_world(warehouse_url, clinic) as world:

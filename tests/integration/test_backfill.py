@@ -200,7 +200,7 @@ async def test_wrong_selections_are_refused(
 
 
 async def test_a_dry_run_lands_nothing_and_knows_the_requests(database_dsn: str, database: asyncpg.Connection) -> None:
-    """The estimate is within the token and the first knock of what the same backfill asks for; no schema is made."""
+    """The estimate is within the token and the first probe of what the same backfill asks for; no schema is made."""
     clinic = make_clinic(messages=900, practitioners=4, patients=10, seed=5)
     async with SandboxServer(clinic) as server:
         variables = environment(server.url, database_dsn)
@@ -230,7 +230,7 @@ async def test_a_dry_run_of_a_selection(database_dsn: str) -> None:
 
 
 async def test_an_interrupted_backfill_goes_on(database_dsn: str, database: asyncpg.Connection) -> None:
-    """The same command takes up the same run, and asks for no search again that was finished."""
+    """The same command resumes the same run, and asks for no search again that was finished."""
     watch = Watch(answers=5)
     clinic = small_clinic()
     async with SandboxServer(clinic, middlewares=[watch.middleware()]) as server:

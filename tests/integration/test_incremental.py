@@ -106,7 +106,7 @@ async def test_what_is_committed_late_is_in_the_copy(
 
 
 async def test_a_run_that_died_and_goes_on_is_in_the_copy(database_dsn: str, database: asyncpg.Connection) -> None:
-    """What it landed before it died is settled once it is taken up, what it lands then once it is closed."""
+    """What it landed before it died is settled once it is resumed, what it lands then once it is closed."""
     copy = Copy(database)
     async with planned(database_dsn) as (warehouse, run_id):
         await land(warehouse, run_id, "before")
@@ -120,7 +120,7 @@ async def test_a_run_that_died_and_goes_on_is_in_the_copy(database_dsn: str, dat
 
 
 async def test_a_run_that_died_for_good_holds_nothing_up(database_dsn: str, database: asyncpg.Connection) -> None:
-    """A backfill that nobody takes up again stays open for ever; the copy goes on with the next run."""
+    """A backfill that nobody resumes stays open for ever; the copy goes on with the next run."""
     copy = Copy(database)
     async with planned(database_dsn) as (warehouse, died):
         await land(warehouse, died, "before")

@@ -59,7 +59,7 @@ async def claim(warehouse: Warehouse, run_id: int, lease: timedelta = LEASE) -> 
 
 
 async def test_an_interrupted_sync_goes_on(database_dsn: str, database: asyncpg.Connection) -> None:
-    """Within `MIRROR_RESUME_WITHIN` the same run is taken up: finished searches are not walked again."""
+    """Within `MIRROR_RESUME_WITHIN` the same run is resumed: finished searches are not walked again."""
     clinic = make_clinic(messages=120, practitioners=5, patients=20)
     watch = Watch(answers=4)
     async with SandboxServer(clinic, middlewares=[watch.middleware()]) as server:
@@ -100,7 +100,7 @@ async def test_an_old_sync_is_closed_as_interrupted(database_dsn: str, database:
 async def test_what_was_not_accepted_is_walked_again_by_a_resumed_run(
     database_dsn: str, database: asyncpg.Connection
 ) -> None:
-    """A run that is taken up does not inherit the failures of its first half, only what was accepted."""
+    """A resumed run does not inherit the failures of its first half, only what was accepted."""
     async with planned(database_dsn) as (warehouse, run_id):
         good, bad, walking = [await claim(warehouse, run_id) for _ in range(3)]
         nothing = worklist.Batch((), (), 0)

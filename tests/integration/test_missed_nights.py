@@ -105,7 +105,7 @@ async def test_runs_that_are_no_full_sync_make_up_for_none(settings: Settings, d
 async def test_a_night_that_died_is_made_up_and_one_that_goes_on_is_not(
     before: list[float], settings: Settings, database_dsn: str, database: asyncpg.Connection
 ) -> None:
-    """The leader was killed in the middle, say. Whoever leads next takes the run up at once."""
+    """The leader was killed in the middle, say. Whoever leads next resumes the run at once."""
     await upgrade(settings)
     for hours_ago in before:
         await begin_sync(database, hours_ago)

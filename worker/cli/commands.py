@@ -16,7 +16,7 @@ import click
 
 from worker import __version__
 from worker.cli import local
-from worker.cli.process import AGAIN, TAKEN_UP, end_shown, run_command, run_job
+from worker.cli.process import AGAIN, RESUMES, end_shown, run_command, run_job
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted, SettingsError
 from worker.setting_values import duration
 from worker.settings import KNOWN, log_form, read_settings
@@ -83,7 +83,7 @@ def sync(quick: bool, accept_deletions: bool, accept_roster: bool, as_json: bool
 
     with progress_report() as report:
         work = job(settings, report, quick=quick, accept_deletions=accept_deletions, accept_roster=accept_roster)
-        result = run_job(work, again=TAKEN_UP)
+        result = run_job(work, again=RESUMES)
     _finish(result, as_json)
 
 
@@ -135,7 +135,7 @@ def backfill(
         if dry_run:
             estimate = run_job(job.estimate(settings, selection, report))
         else:
-            again = f"{AGAIN} {job.WITHOUT_RESTART}" if restart else TAKEN_UP
+            again = f"{AGAIN} {job.WITHOUT_RESTART}" if restart else RESUMES
             result = run_job(job.backfill(settings, selection, report, restart=restart), again=again)
     if dry_run:
         if as_json:

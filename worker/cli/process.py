@@ -29,7 +29,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if _HANGS_UP el
 _NAME = re.compile(r"(?=.{1,20}$)(?:--?)?[a-z]+(?:-[a-z]+)*")
 DRAIN_S = 8.0
 AGAIN = "Run the same command again."
-TAKEN_UP = "The same command resumes it."
+RESUMES = "The same command resumes it."
 
 
 def run_job(work: Coroutine[Any, Any, T], *, again: str = AGAIN) -> T:
