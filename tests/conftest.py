@@ -83,7 +83,7 @@ def warehouse_url(run_directory: Path) -> str:
 def database_dsn(warehouse_url: str) -> Iterator[str]:
     """Give the DSN of a new, empty database, dropped after the test."""
     name = f"test_{uuid4().hex}"
-    _execute(warehouse_url, f"CREATE DATABASE {name} TEMPLATE template0")
+    _execute(warehouse_url, f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
     yield urlsplit(warehouse_url)._replace(path=f"/{name}").geturl()
     _execute(warehouse_url, f"DROP DATABASE {name} WITH (FORCE)")
 

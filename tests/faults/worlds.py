@@ -197,7 +197,7 @@ async def fresh_database(server_url: str) -> AsyncIterator[str]:
     name = f"proof_{uuid4().hex}"
     keeper = await asyncpg.connect(server_url)
     try:
-        await keeper.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        await keeper.execute(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
         yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
         await keeper.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
