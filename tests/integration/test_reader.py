@@ -201,6 +201,7 @@ async def test_a_limit_by_the_clock_on_the_wall_would_count_it() -> None:
     assert await read_by_a_process_that_waits(by_the_clock) == read_plainly(LETTER)
 
 
+@pytest.mark.proof
 async def test_on_a_busy_machine_the_outcome_is_the_same() -> None:
     """Beside more than the machine has cores for, with a body that takes a fifth of what it may."""
     body = LETTER
