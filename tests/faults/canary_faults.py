@@ -12,9 +12,8 @@ import trustme
 from aiohttp import web
 
 from tests.faults.canary_ears import MARK, PATIENTS, Ears, canary_message
-from tests.faults.processes import IN_HASTE
 from tests.integration.loopback import Upstream
-from tests.integration.mirroring import environment
+from tests.integration.mirroring import IN_HASTE, environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

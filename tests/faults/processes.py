@@ -23,12 +23,6 @@ if TYPE_CHECKING:
 
 POLL_S = 0.003
 MAIN = "from worker.cli.commands import main; main()"
-# Runs first, as a sabotage does: no wait and no slower pace, so that a page that fails six times fails soon.
-IN_HASTE = (
-    "from worker.extract import pace, patience; pace.FIRST_WAIT_S = pace.LONGEST_WAIT_S = 0.001;"
-    " pace.SLOWEST_PER_S = 1000.0; patience.REFUSED_TOKEN_S = 0.1;"
-    " from worker.jobs.run import acceptance; acceptance.PAUSES_S = (0.0, 0.0, 0.0)"
-)
 
 
 class Worker:

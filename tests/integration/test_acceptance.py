@@ -13,7 +13,7 @@ from aiohttp import web
 from tests.faults.faults_moment import documented_refusal
 from tests.integration.bare_source import PATIENT, BareSource, letter
 from tests.integration.loopback import FakeClock
-from tests.integration.mirroring import environment, ids_of, message, mirror_settings, run_command
+from tests.integration.mirroring import IN_HASTE, environment, ids_of, message, mirror_settings, run_command
 from worker.advice import next_steps
 from worker.extract import patience
 from worker.extract.client import Source
@@ -172,7 +172,7 @@ async def test_a_search_that_contradicts_itself(
     theirs = {one["id"] for one in clinic if one["recipient"][0]["reference"] == busiest}
     assert len(theirs) > 100
     async with SandboxServer(clinic, middlewares=[spoiler.middleware()]) as server:
-        done = await run_command(environment(server.url, database_dsn), "sync")
+        done = await run_command(environment(server.url, database_dsn), "sync", first=IN_HASTE)
         assert done.code == 1, done.err
         assert f"1 searches, {reason}" in done.out
         assert f"{searches - 1} of {searches} accepted" in done.out

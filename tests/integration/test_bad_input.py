@@ -17,9 +17,8 @@ import pytest
 import trustme
 from aiohttp import web
 
-from tests.faults.processes import IN_HASTE, run_to_end
 from tests.integration.loopback import Upstream
-from tests.integration.mirroring import environment, ids_of, message, run_command
+from tests.integration.mirroring import IN_HASTE, environment, ids_of, message, run_command
 from tests.integration.verdicts import (
     CANARY,
     IMPATIENT,
@@ -241,7 +240,7 @@ async def test_searches_that_answer_something_else_fail_alone(database_dsn: str,
     assert len(spoilt) == len(NO_PAGES)
     spoiler = spoil({search: body for search, (body, _) in spoilt.items()}, search_of)
     async with SandboxServer(clinic, middlewares=[spoiler]) as server:
-        finished = await run_to_end(environment(server.url, database_dsn, **IMPATIENT), "sync", sabotage=IN_HASTE)
+        finished = await run_command(environment(server.url, database_dsn, **IMPATIENT), "sync", first=IN_HASTE)
         assert_told(finished, EXIT_INCOMPLETE, "4 searches, not_json", "2 searches, not_a_bundle", clinic=clinic)
         await assert_only_these_failed(database, {search: reason for search, (_, reason) in spoilt.items()})
         assert await ids_of(database) == ids_without(clinic, *spoilt)
@@ -255,7 +254,7 @@ async def test_a_later_page_that_is_html_keeps_the_pages_before(
         clinic.put(message(f"more-{number}", recipient=[{"reference": VICTIM[1]}], sender={"reference": "Patient/x-1"}))
     html = spoil({VICTIM: CANARY}, lambda request: search_of(request) if "_offset" in request.query else None)
     async with SandboxServer(clinic, middlewares=[html]) as server:
-        finished = await run_to_end(environment(server.url, database_dsn, **IMPATIENT), "sync", sabotage=IN_HASTE)
+        finished = await run_command(environment(server.url, database_dsn, **IMPATIENT), "sync", first=IN_HASTE)
         assert_told(finished, EXIT_INCOMPLETE, "1 searches, not_json", clinic=clinic)
         await assert_only_these_failed(database, {VICTIM: "not_json"})
         landed = await ids_of(database)

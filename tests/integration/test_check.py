@@ -12,6 +12,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
+from tests.conftest import QUICK
 from tests.integration.mirroring import PlainSource, environment, run_command
 from tests.integration.verdicts import IMPATIENT, assert_told
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_SOURCE, EXIT_USAGE, EXIT_WAREHOUSE
@@ -176,7 +177,7 @@ async def test_a_database_that_is_read_only(
 
 async def test_a_standby(server: SandboxServer, run_directory: Path) -> None:
     """A server in recovery answers and can only be read."""
-    standby = EmbeddedServer(run_directory / "standby", elsewhere=run_directory / "elsewhere")
+    standby = EmbeddedServer(run_directory / "standby", extra_settings=QUICK, elsewhere=run_directory / "elsewhere")
     try:
         variables = environment(server.url, await asyncio.to_thread(standby.start))
         assert (await run_command(variables, "migrate")).code == EXIT_OK
