@@ -111,7 +111,7 @@ async def kill_once(lane: Lane, job: str, number: signal.Signals, *, at: int | N
     await until(lane.sessions_are_gone)
     lane.violated(where, await lane.unsound())
     died = await lane.open_run("sync", "backfill")
-    if number is signal.SIGTERM and died is not None and ended.err and "up again" not in ended.err:
+    if number is signal.SIGTERM and died is not None and ended.err and "resumes" not in ended.err:
         lane.violated(where, ["it does not say that its run can be resumed"])
     await finish(lane, job, where, died)
 
