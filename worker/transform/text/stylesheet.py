@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _TEXT_PROPERTIES = [name.encode() for name in TEXT_PROPERTIES]
 _CACHED_CHARACTERS = 4_000  # what a style sheet comes to is remembered up to this length
-_MAX_DEPTH = 10  # of conditions in conditions, and of selectors in selectors
+_MAX_DEPTH = 10  # of conditions in conditions
 _PAGE = frozenset({"html", "head", "body"})
 _WORDS = re.compile(r"[a-z -]+")
 _PRE = re.compile(r"(<(?:pre|listing|textarea)(?: [^<>]*)?>)(?=\n)")  # whose first line feed a parser drops

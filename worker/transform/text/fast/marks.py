@@ -15,7 +15,7 @@ r"""What a tag does to the text, as one character.
 | `OUTSIDE`   | end of an inline block                     | nothing, the spaces behind it stay             |
 | `KEPT`      | a space, line feed, tab in a `pre`         | itself                                         |
 | `BY_STYLE`  | start tag of what is hidden, a `pre`, …    | what `styled` makes of it                      |
-| `WALK`      | what no mark stands for                    |                                                |
+| `WALK`      | anything else                              | the whole body is left to the walk             |
 """
 
 from __future__ import annotations
@@ -41,13 +41,15 @@ BY_STYLE, WALK = ">", "<"  # no text has them: there they are `&gt;` and `&lt;`
 BOXES = BOX + INSIDE + OUTSIDE
 WRITTEN = ((BOX, ""), (INSIDE, ""), (OUTSIDE, ""), *((mark, kept) for kept, mark in KEPT.items()))
 NOT_IN_TEXTS = (BLOCK, PARAGRAPH, BREAK, TABLE, ROW, CELL, BOX, CAPTION, "\f", "\u200b")
-"""Marks, and what the walk treats apart."""
+"""Marks, and characters that only the walk treats as it should: a text that contains one is left to the walk."""
 ONLY_BY_STYLE = (INSIDE, OUTSIDE, *KEPT.values())
-"""Marks, too, but for those only where styles say something."""
+"""Marks that only `styled` writes. A text that contains one is left to the walk if `styled` is needed."""
 
 _VOID_NAMES = """
     area base basefont bgsound br col embed frame hr img input keygen link meta param source track wbr
 """
+WITH_LINE_FEED = frozenset({"pre", "listing"})
+"""Elements whose first line feed is written twice, because a parser drops one."""
 VOID = frozenset(_VOID_NAMES.split())
 """Elements that are written without an end tag (HTML standard §13.3)."""
 
@@ -55,7 +57,7 @@ _PARTS = re.compile(r"/?([a-z][-a-z0-9:_.]*)(?: [^ \"=<>/]+=\"[^\"]*\")*>")
 _ATTRIBUTE = re.compile(' ([^ "=<>/]+)="([^"]*)"')
 MOST_TAGS, MOST_CHARACTERS = 4096, 200
 """How many tags are remembered, and up to which length."""
-# What is not in a table (a form), what parsers differ in, and what holds text that is not written as text is.
+# A form has no box in a table. Parsers differ in isindex, math, select, svg. The others hold text that is not escaped.
 _WALK_NAMES = """
     form iframe isindex math noembed noframes noscript plaintext script select style svg template title xmp
 """
@@ -78,14 +80,14 @@ _MARKS_IN_TABLES = {
     "table-row-group": ("", ""),
     "table-footer-group": ("", ""),
 }
-_FOR_THE_WALK_TO_DO = (WALK, WALK)
+_NO_MARKS = (WALK, WALK)
 
 
 class _ByTag(dict[str, str]):
-    """Marks by tag, without its `<`. So many are remembered at most, and no long one."""
+    """Marks by tag, which is written without its `<`. Remembers at most `MOST_TAGS`, and no long tag."""
 
     def __missing__(self, tag: str) -> str:
-        """Find out the mark of a tag."""
+        """Return the mark of a tag that is not remembered."""
         mark = _mark_of(tag)
         if len(tag) <= MOST_CHARACTERS:
             if len(self) >= MOST_TAGS:
@@ -130,12 +132,12 @@ def attributes_of(tag: str) -> dict[str, str]:
 
 
 def edges(name: str, kind: Kind) -> tuple[str, str]:
-    """Return the marks of the start and of the end of an element; twice WALK if it takes more than these."""
+    """Return the marks of an element's start and end. Both are WALK if no marks describe the element."""
     style = kind.style
     if name in _FOR_THE_WALK or style.out_of_flow or not style.visible:
-        return _FOR_THE_WALK_TO_DO
+        return _NO_MARKS
     if style.white_space not in _SPACES or style.text_transform not in _CASES:
-        return _FOR_THE_WALK_TO_DO
+        return _NO_MARKS
     if kind.role == NOT_RENDERED:
         return "", ""
     if kind.role:
@@ -143,12 +145,12 @@ def edges(name: str, kind: Kind) -> tuple[str, str]:
     in_tables = _MARKS_IN_TABLES.get(UA_DISPLAY.get(name, ""))
     if in_tables is not None:
         is_plain = style.display == UA_DISPLAY[name] and style.white_space in _COLLAPSE
-        return in_tables if is_plain else _FOR_THE_WALK_TO_DO
-    start, end = _MARKS_BY_DISPLAY.get(style.display, _FOR_THE_WALK_TO_DO)
+        return in_tables if is_plain else _NO_MARKS
+    start, end = _MARKS_BY_DISPLAY.get(style.display, _NO_MARKS)
     if name in VOID and end == OUTSIDE:
         return BOX, ""
     if kind.line_breaks == 2:
-        return (PARAGRAPH, PARAGRAPH) if start == BLOCK else _FOR_THE_WALK_TO_DO
+        return (PARAGRAPH, PARAGRAPH) if start == BLOCK else _NO_MARKS
     return start, end
 
 
@@ -163,4 +165,4 @@ def _edges_by_role(name: str, kind: Kind) -> tuple[str, str]:
         return BOX, ""
     if name == "img" and kind.placement == BLOCK_BOX and kind.line_breaks == 1:
         return BLOCK, ""
-    return _FOR_THE_WALK_TO_DO
+    return _NO_MARKS

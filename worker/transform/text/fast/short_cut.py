@@ -4,8 +4,8 @@ The tree is written out as the HTML standard's fragment serialisation has it (§
 and `<`, `>` and `&` in texts and attributes are references. So splitting gives texts and tags. Each tag becomes a mark
 (`worker.transform.text.fast.marks`), and marks become text by replacing characters.
 
-Whatever is more than a mark can say is for the walk (`worker.transform.text.innertext`). Property tests hold the two
-against each other. Without this folder every text is the same, and takes longer.
+If a tag means more than a mark can say, the body is left to the walk (`worker.transform.text.innertext`). Property
+tests compare the two. Without this folder every text is the same, but takes longer.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from worker.transform.text.whitespace import collapse
 
 _NOT_TEXT = re.compile("<(?:!--|(style|script|title)((?: [^<>]*)?)>)")
 _NOT_TEXT_STARTS = ("<!--", "<style", "<script", "<title")
-_WRITTEN_WITH_LINE_FEED = ("<pre", "<listing")
+_WRITTEN_WITH_LINE_FEED = tuple(f"<{name}" for name in marks.WITH_LINE_FEED)
 _MOST_PARTS_THAT_ARE_NO_TEXT = 20  # each may be without an end, which is looked for up to the end of the body
 _NEVER = "<!>"
-"""What is written for what is for the walk."""
+"""A tag without a mark, which leaves the body to the walk."""
 
 
 def fast_text(written: str) -> str | None:
-    """Return the text of a body that is written as the standard has it, or None for the walk."""
+    """Return the text of a body that is written as the standard has it, or None if only the walk can read it."""
     if any(map(written.__contains__, marks.NOT_IN_TEXTS)):
         return None
     tags, pieces = _split(written)
@@ -55,16 +55,11 @@ def _split(written: str) -> tuple[list[str], list[str]]:
 
 
 def _without_what_is_no_text(written: str) -> str:
-    """Cut comments, style sheets, scripts and titles. What is left of a body for the walk has no mark.
-
-    For the walk is one that may be shown itself, by a style of its own; a script with a `<!--`, which may go on behind
-    its `</script>` (HTML standard §13.2.5.26 "Script data double escape start state"); and one with a `<style`, which
-    in a drawing is an element.
-    """
+    """Return a body without its comments, style sheets, scripts and titles, or `_NEVER` if that is not safe to do."""
     if sum(map(written.count, _NOT_TEXT_STARTS)) > _MOST_PARTS_THAT_ARE_NO_TEXT:
         return _NEVER
     if any(map(written.__contains__, _WRITTEN_WITH_LINE_FEED)):
-        return _NEVER  # or another line feed would be the first in it
+        return _NEVER  # a line feed behind what is cut would become the first in it, and be dropped
     texts, at = [], 0
     while (start := _NOT_TEXT.search(written, at)) is not None:
         name, attributes = start[1], start[2] or ""
@@ -77,6 +72,11 @@ def _without_what_is_no_text(written: str) -> str:
 
 
 def _is_for_the_walk(name: str | None, attributes: str, content: str) -> bool:
+    """Tell whether a comment (`name` is None), style sheet, script or title may show text, or end somewhere else.
+
+    Its own style may show it. A `<style` in it is an element if it is in a drawing. A script with a `<!--` may go on
+    behind its `</script>` (HTML standard §13.2.5.26 "Script data double escape start state").
+    """
     if name is None:
         return False
     return " style=" in attributes or "<style" in content or (name == "script" and "<!--" in content)

@@ -18,14 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _KEEP_SPACES = frozenset({"pre", "pre-wrap"})
-_PRE = frozenset({"pre", "listing"})
 _KEPT = str.maketrans(marks.KEPT)
 
 
 class _Element(NamedTuple):
     """The marks of an element's ends, and the style of what is in it, None if that is not shown.
 
-    If its text begins with a line feed, one that `is_pre` is written with another, for the parser to drop.
+    `is_pre` means that a line feed at the start of its text is written twice (`marks.WITH_LINE_FEED`).
     """
 
     start: str
@@ -36,7 +35,7 @@ class _Element(NamedTuple):
 
 
 def marked_by_style(tags: Sequence[str], texts: Sequence[str]) -> str:
-    """Return the texts of a body, with the marks of the tags between them, WALK among them if that takes the walk."""
+    """Return the texts of a body with the marks of its tags between them. With a WALK in it, it is left to the walk."""
     inside = _Element("", "", ROOT)
     around: list[_Element] = []
     marked = [texts[0]]
@@ -60,7 +59,7 @@ def marked_by_style(tags: Sequence[str], texts: Sequence[str]) -> str:
 
 def _element(tag: str, parent: Style | None) -> _Element:
     name = marks.name_of(tag)
-    is_void, is_pre = name in marks.VOID, name in _PRE
+    is_void, is_pre = name in marks.VOID, name in marks.WITH_LINE_FEED
     if parent is None:
         return _Element("", "", None, is_void)
     kind = kind_of(name, marks.attributes_of(tag), parent)
@@ -69,7 +68,7 @@ def _element(tag: str, parent: Style | None) -> _Element:
         return _Element(start, end, None, is_void)
     keeps, kept = kind.style.white_space in _KEEP_SPACES, parent.white_space in _KEEP_SPACES
     if keeps != kept and kind.placement != BLOCK_BOX:
-        return _Element(marks.WALK, "", None, is_void)  # beside spaces that collapse
+        return _Element(marks.WALK, "", None, is_void)  # kept spaces would stand beside spaces that collapse
     return _Element(start, end, kind.style, is_void, is_pre)
 
 
