@@ -170,7 +170,7 @@ async def test_a_database_that_is_read_only(
     assert_told(
         await run_command(variables | {"MIRROR_PATIENCE": "1s"}, "sync"),
         EXIT_WAREHOUSE,
-        "transactions are read-only here",
+        "cannot be used (transactions are read-only here",
         "primary",
     )
 

@@ -200,8 +200,9 @@ class Warehouse:
                 next="End what holds the lock (pg_terminate_backend), or bring the standby back, or take it out of"
                 " synchronous_standby_names. Then run the same command again.",
             )
+        what = f"The warehouse cannot be used ({away})" if away.answers else f"The warehouse cannot be reached ({away})"
         return WarehouseAway(
-            f"The warehouse cannot be reached ({away}), for {patience_s:.0f} s now.",
+            f"{what}, for {patience_s:.0f} s now.",
             safe=safe,
             next=away.next or self._what_to_check,
         )

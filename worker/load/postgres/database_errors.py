@@ -45,12 +45,14 @@ class Away(Exception):
 
     `next` is what to do about it, if checking the server is not enough. With `final`, one more attempt is made, and
     then `final` is raised.
+    `answers` means that the server answers, but cannot be used.
     """
 
-    def __init__(self, what: str, *, next: str = "", final: MirrorError | None = None) -> None:  # noqa: A002 - as in errors
+    def __init__(self, what: str, *, next: str = "", final: MirrorError | None = None, answers: bool = False) -> None:  # noqa: A002 - as in errors
         super().__init__(what)
         self.next = next
         self.final = final
+        self.answers = answers
 
 
 class RowRefused(WarehouseRefused):

@@ -83,7 +83,7 @@ async def refuse_unfit(connection: Connection) -> None:
     for finding in await inspect_server(connection):
         if finding.ok is False:
             if finding.may_pass:
-                raise Away(finding.what, next=finding.next)
+                raise Away(finding.what, next=finding.next, answers=True)
             raise WarehouseRefused(
                 f"This warehouse cannot hold the mirror: {finding.what}.",
                 safe="Nothing was read or written.",
