@@ -14,7 +14,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from aiohttp import web
-from tenacity import stop_after_delay
 
 from tests.faults.worlds import open_world
 from worker.errors import WarehouseAway
@@ -39,7 +38,7 @@ BACKENDS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() 
 @contextmanager
 def hung_commands_are_counted() -> Iterator[None]:
     """Sabotage: the patience is counted from the beginning of a statement that hangs."""
-    with patch.object(database, "_stop_after_silence", stop_after_delay):
+    with patch.object(database, "_silent_since", lambda began, _now: began):
         yield
 
 

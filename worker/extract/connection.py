@@ -1,7 +1,6 @@
 """The requests to a server, all at one pace, and the one place where they are repeated.
 
-The retry loop is our own and not tenacity's, because `patience.decide` considers all requests to a server, not only the
-failed one, and makes together the three decisions (wait, stop, retry) that tenacity asks for one by one.
+`patience.decide` decides what follows a failure, and considers all requests to the server, not only the failed one.
 """
 
 from __future__ import annotations

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import time
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import asyncpg
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from worker.errors import SettingsError, WarehouseAway
 from worker.load.postgres.database_errors import AWAY, Away, connected, mapped
@@ -30,8 +30,6 @@ from worker.telemetry import get_logger
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from datetime import timedelta
-
-    from tenacity import RetryCallState
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -172,24 +170,29 @@ class Warehouse:
         return session
 
     async def _retried(self, patience_s: float, attempt: Callable[[], Awaitable[T]]) -> T:
-        retrying = AsyncRetrying(
-            stop=_stop_after_silence(patience_s),
-            wait=wait_random_exponential(multiplier=0.2, max=10),
-            retry=retry_if_exception_type(Away),
-            before_sleep=self._note_silence,
-            reraise=True,
-        )
-        try:
-            async for this in retrying:
-                with this, mapped(can_do_without_tls=self._can_do_without_tls):
+        """Repeat `attempt` until it succeeds, or for `patience_s` of silence. A final failure is tried again once."""
+        began, silent_since, asked_again, number = time.monotonic(), None, False, 0
+        while True:
+            number += 1
+            try:
+                with mapped(can_do_without_tls=self._can_do_without_tls):
                     result = await attempt()
-                    self._note_answer()
-                    return result
-        except Away as away:
-            if away.final is not None:
-                raise away.final from None
-            raise self._given_up(away, patience_s) from None
-        raise AssertionError("the retry loop returns or raises")
+            except Away as away:
+                now = time.monotonic()
+                silent_since = _silent_since(began, now) if silent_since is None else silent_since
+                is_silent_for_long = now - silent_since >= patience_s
+                if away.final is not None and (asked_again or is_silent_for_long):
+                    raise away.final from None
+                if is_silent_for_long:
+                    raise self._given_up(away, patience_s) from None
+                wait_s = random.uniform(0, min(10.0, 0.2 * 2 ** min(number - 1, 6)))  # noqa: S311 - no secret
+                if away.final is None:
+                    self._note_silence(away, number, wait_s)
+                asked_again = asked_again or away.final is not None
+            else:
+                self._note_answer()
+                return result
+            await asyncio.sleep(wait_s)
 
     def _given_up(self, away: Away, patience_s: float) -> WarehouseAway:
         safe = "What had been committed is kept."
@@ -207,10 +210,7 @@ class Warehouse:
             next=away.next or self._what_to_check,
         )
 
-    def _note_silence(self, state: RetryCallState) -> None:
-        failure = state.outcome.exception() if state.outcome is not None else None
-        if isinstance(failure, Away) and failure.final is not None:
-            return  # the server did answer, and is asked once more
+    def _note_silence(self, away: Away, attempt: int, wait_s: float) -> None:
         now = time.monotonic()
         self._silent_since = now if self._silent_since is None else self._silent_since
         # All units of work meet the same outage: only one of them logs it.
@@ -218,9 +218,9 @@ class Warehouse:
             self._said_at = now
             get_logger().warning(
                 "the warehouse did not answer, will try again",
-                attempt=state.attempt_number,
-                wait_seconds=round(state.upcoming_sleep, 1),
-                reason=self._waits.reason or str(failure),
+                attempt=attempt,
+                wait_seconds=round(wait_s, 1),
+                reason=self._waits.reason or str(away),
             )
 
     def _note_answer(self) -> None:
@@ -249,25 +249,13 @@ async def close_quietly(connection: asyncpg.Connection) -> None:
         connection.terminate()
 
 
-def _stop_after_silence(patience_s: float) -> Callable[[RetryCallState], bool]:
-    """Return a condition that holds once the server has been away for `patience_s`, or a final failure came twice.
+def _silent_since(began: float, now: float) -> float:
+    """Return since when the server is silent, if a first attempt that began at `began` fails now.
 
-    A statement may hang on one connection as long as the patience while the server answers on all others. So of a first
-    attempt no more time is counted than connecting may take.
+    A statement may hang on one connection as long as the patience while the server answers on all others. So no more of
+    the attempt is counted than connecting may take.
     """
-    silent_since: float | None = None
-    finals = 0
-
-    def stop(state: RetryCallState) -> bool:
-        nonlocal silent_since, finals
-        failure = state.outcome.exception() if state.outcome is not None else None
-        finals += isinstance(failure, Away) and failure.final is not None
-        now = state.outcome_timestamp or state.start_time
-        if silent_since is None:
-            silent_since = max(state.start_time, now - CONNECT_TIMEOUT_S)
-        return finals > 1 or now - silent_since >= patience_s
-
-    return stop
+    return max(began, now - CONNECT_TIMEOUT_S)
 
 
 async def _keep_settings(_connection: Connection) -> None:
