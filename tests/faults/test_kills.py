@@ -16,7 +16,7 @@ from tests.faults.kills import kill_once, kills, open_lane, two_at_once
 from tests.faults.outages import embedded_server, embedded_server_killed, outages
 from tests.faults.proof import ProofResult
 from tests.integration.test_lock import PATIENCE
-from worker.load.embedded.config import hba_config
+from worker.load.embedded.config import HBA_CONFIG
 from worker.load.postgres.database import open_warehouse
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ async def test_a_host_that_is_gone_keeps_nothing() -> None:
 def listen(server: EmbeddedServer, address: str) -> str:
     """Start an embedded server that listens on a loopback address as well, for those who know the password."""
     rules = server.directory.parent / "hba.conf"
-    rules.write_text(f"{hba_config()}host all all 127.0.0.0/8 scram-sha-256\n")
+    rules.write_text(f"{HBA_CONFIG}host all all 127.0.0.0/8 scram-sha-256\n")
     rules.chmod(0o644)
     server.extra_settings |= {"listen_addresses": address, "hba_file": str(rules)}
     return server.start()

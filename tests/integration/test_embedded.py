@@ -305,26 +305,14 @@ class TestPrivacy:
 
 
 class TestOtherVersion:
-    def test_it_is_refused_with_steps_that_work(self, directory: Path, tmp_path: Path) -> None:
+    def test_it_is_refused_and_left_alone(self, directory: Path) -> None:
         old = quick_server(directory, major=16)
         execute(old.start(), *KEEP_SEVEN)
         old.stop()
-        server = quick_server(directory)
         with pytest.raises(EmbeddedServerError, match=r"PostgreSQL 16.* PostgreSQL 18") as refused:
-            server.start()
-
-        steps = refused.value.next.partition("\n")[2]
-        command = tmp_path / "message-mirror"
-        command.write_text(
-            f"#!/bin/sh\ncd {Path(__file__).parents[2]}\nexec {sys.executable} -c '{START}' {directory}\n"
-        )
-        command.chmod(0o755)
-        environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-        done = subprocess.run(["bash", "-e", "-c", steps], env=environment, capture_output=True, text=True, check=False)
-
-        assert done.returncode == 0, done.stderr
-        assert value(server.dsn(), "SELECT n FROM kept") == 7
-        assert value(server.dsn(), "SELECT current_setting('server_version_num')::int / 10000") == 18
+            quick_server(directory).start()
+        assert "pg_dump" in refused.value.next
+        assert value(old.start(), "SELECT n FROM kept") == 7
 
     def test_a_directory_that_is_no_cluster_is_left_alone(self, directory: Path) -> None:
         (directory / "data").mkdir(parents=True)

@@ -1,7 +1,7 @@
-"""Under which account the server runs.
+"""The account that the server runs as.
 
-PostgreSQL refuses root, and a uid without an entry in the user database. An ordinary user runs it as
-themselves; root as an unprivileged account that exists already. None is created, and no mode of an existing
+PostgreSQL refuses to run as root, and as a uid without an entry in the user database. An ordinary user runs it as
+themselves, root as an unprivileged account that exists already. No account is created, and no permission of an existing
 directory is changed.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PREFERRED = ("postgres", "nobody")
 
-# All that the server gets to see: the worker's own environment may hold the source's secrets.
+# The whole environment of the server, because the worker's own may hold the source's secrets.
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
 
 
@@ -35,15 +35,15 @@ class Account:
 
     def run(
         self,
-        argv: Sequence[str | Path],
+        argv: Sequence[str],
         *,
         stdin: str = "",
         output: IO[bytes] | None = None,
         timeout_s: float = 60,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program as this account, in `/`, in a session of its own, and return what became of it.
+        """Run a program as this account, in `/`, in a session of its own, and return the result.
 
-        stdout and stderr go to `output` if given, else together to the result's `stdout`. Raises OSError if
+        stdout and stderr go to `output` if it is given, or else together to the result's `stdout`. Raises OSError if
         the account may not run it, subprocess.TimeoutExpired after `timeout_s` seconds.
         """
         other = self.uid != os.geteuid()
@@ -68,7 +68,7 @@ class Account:
         """Tell by trying whether this account can enter a directory that we can."""
         if self.uid == os.geteuid():
             return True
-        return self.run(["/bin/sh", "-c", 'cd -- "$1"', "sh", directory]).returncode == 0
+        return self.run(["/bin/sh", "-c", 'cd -- "$1"', "sh", f"{directory}"]).returncode == 0
 
     def own(self, path: Path) -> None:
         """Hand a file or directory that we have just made to this account."""
@@ -77,7 +77,7 @@ class Account:
 
 
 def invoking_account() -> Account:
-    """Return who we are. Raises EmbeddedServerError for a uid that the user database does not know."""
+    """Return our own account. Raises EmbeddedServerError for a uid that the user database does not have."""
     account = account_of(os.geteuid())
     if account is None:
         raise EmbeddedServerError(
@@ -88,9 +88,9 @@ def invoking_account() -> Account:
 
 
 def server_account(places: Iterable[Path]) -> Account:
-    """Return who the server runs as: we ourselves, unless we are root.
+    """Return the account that the server runs as: our own, unless we are root.
 
-    For root: the owner of the first of `places` that exists and is not root's; else `postgres`, else
+    For root it is the owner of the first of `places` that exists and is not root's, or else `postgres`, or else
     `nobody`. Raises EmbeddedServerError if there is none.
     """
     invoking = invoking_account()

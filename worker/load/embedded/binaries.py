@@ -28,9 +28,9 @@ class Binaries:
     prefix: Path
     major: int
 
-    def program(self, name: str) -> Path:
+    def program(self, name: str) -> str:
         """Return the path of a program such as `initdb`."""
-        return self.prefix / "bin" / name
+        return f"{self.prefix}/bin/{name}"
 
     def runs_as(self, account: Account) -> bool:
         """Tell by trying whether this account can run the server, and it is of the version we take it for."""
@@ -39,11 +39,6 @@ class Binaries:
         except (OSError, subprocess.TimeoutExpired):
             return False
         return re.match(rf"postgres \(PostgreSQL\) {self.major}\b", answer.stdout) is not None
-
-    def compression(self, account: Account) -> str:
-        """Return the best compression of long values that was built in: `lz4` or `pglz`."""
-        configured = account.run([self.program("pg_config"), "--configure"]).stdout
-        return "lz4" if "--with-lz4" in configured else "pglz"
 
 
 def find_binaries(major: int) -> Binaries | None:

@@ -1,7 +1,7 @@
-"""What the programs of PostgreSQL are told: configuration files and command lines. Pure.
+"""The configuration files of an embedded server, and the command that makes its cluster. Pure.
 
-The files lie beside the data directory and are written anew at each start, so that a newer version of the
-worker brings its settings along; `postgresql.conf` and `postgresql.auto.conf` inside stay as they are.
+The files are beside the data directory and written anew at each start, so that the settings of a newer version of the
+worker apply. `postgresql.conf` and `postgresql.auto.conf` in the data directory stay as they are.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 ROLE = "mirror"
 DATABASE = "canvas"
 IDENT_MAP = "mirror"
+HBA_CONFIG = f"local all all peer map={IDENT_MAP}\n"
+"""The text of `pg_hba.conf`: only the socket lets in, and the kernel says who connects (peer)."""
 
-# Patients' words reach a server's log in the failing statement, its parameters, DETAIL and CONTEXT, and in
-# the message itself (`invalid input syntax for type date: "…"`). The last is why no ERROR of a client is
-# logged: level `log` keeps only the server's own news, FATAL and PANIC.
+# Patients' words could get into the log by a failing statement, its parameters, DETAIL and CONTEXT, and by the message
+# itself (`invalid input syntax for type date: "…"`). So no ERROR of a client is logged, only the server's own messages,
+# FATAL and PANIC.
 QUIET = {
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
@@ -32,10 +34,10 @@ QUIET = {
     "log_parameter_max_length_on_error": "0",
 }
 
-# As files of the data directory. /dev/shm may be too small (a container's), and logind empties it at a logout.
+# In files of the data directory, because /dev/shm may be too small (in a container), and logind empties it at a logout.
 SHARED_MEMORY = {"dynamic_shared_memory_type": "mmap"}
 
-# One file a weekday, emptied when its day comes round again.
+# One file for each weekday, emptied when its day comes again.
 LOG_FILES = "server-*.log"
 LOG_START = "starting PostgreSQL"  # in the first line of each start
 LOGGING = {
@@ -50,7 +52,7 @@ LOGGING = {
 }
 
 
-def server_config(home: Home, compression: str, extra: Mapping[str, str]) -> str:
+def server_config(home: Home, extra: Mapping[str, str]) -> str:
     """Return the text of `mirror.conf`. `extra` comes last and wins."""
     settings = {
         "listen_addresses": "",
@@ -63,7 +65,6 @@ def server_config(home: Home, compression: str, extra: Mapping[str, str]) -> str
         "max_connections": "100",
         "timezone": "UTC",
         "log_timezone": "UTC",
-        "default_toast_compression": compression,
         **SHARED_MEMORY,
         **QUIET,
         **LOGGING,
@@ -74,19 +75,13 @@ def server_config(home: Home, compression: str, extra: Mapping[str, str]) -> str
     return "# Written anew at each start. Use ALTER SYSTEM for settings of your own.\n" + "\n".join(lines) + "\n"
 
 
-def initdb_command(binaries: Binaries, data: Path, *, durable: bool) -> list[str | Path]:
-    """Return the command that makes a cluster: UTF-8, sorted by code point, checksums, nobody let in.
+def initdb_command(binaries: Binaries, data: Path, *, durable: bool) -> list[str]:
+    """Return the command that makes a cluster: UTF-8, sorted by code point, with checksums, nobody let in yet.
 
-    PostgreSQL 17 brought a C.UTF-8 of its own, the same on every machine; before it, C is the one that is.
+    PostgreSQL 17 and newer have a C.UTF-8 that is the same on every machine. Before that, only C was.
     """
-    command: list[str | Path] = [
-        binaries.program("initdb"),
-        "-D",
-        data,
-        f"--username={ROLE}",
-        "--encoding=UTF8",
-        "--locale=C",
-    ]
+    command = [binaries.program("initdb"), "-D", f"{data}", f"--username={ROLE}"]
+    command += ["--encoding=UTF8", "--locale=C"]
     if binaries.major >= 17:
         command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     for name, value in SHARED_MEMORY.items():
@@ -96,27 +91,11 @@ def initdb_command(binaries: Binaries, data: Path, *, durable: bool) -> list[str
     return [*command, "--data-checksums", "--auth-local=peer", "--auth-host=reject"]
 
 
-def single_user_command(binaries: Binaries, data: Path) -> list[str | Path]:
-    """Return the command that runs SQL from stdin on a cluster without a server, up to the first error."""
-    return [binaries.program("postgres"), "--single", "-D", data, "-c", "exit_on_error=on", "postgres"]
-
-
-def start_command(binaries: Binaries, data: Path, options: str, timeout_s: int) -> list[str | Path]:
-    """Return the command that starts the postmaster in a session of its own and waits until it is ready."""
-    pg_ctl = binaries.program("pg_ctl")
-    return [pg_ctl, "start", "-w", "-s", "-t", str(timeout_s), "-D", data, "-o", options]
-
-
-def hba_config() -> str:
-    """Return the text of `pg_hba.conf`: by the socket only, and the kernel says who is there (peer)."""
-    return f"local all all peer map={IDENT_MAP}\n"
-
-
 def ident_config(names: Iterable[str]) -> str:
-    """Return the text of `pg_ident.conf`: these accounts may take any role, nobody else any."""
+    """Return the text of `pg_ident.conf`: only these accounts may connect, in any role."""
     return "".join(f'{IDENT_MAP} "{name}" all\n' for name in sorted(set(names)))
 
 
 def quoted(value: str) -> str:
-    """Return a value as a configuration file of PostgreSQL takes it."""
+    """Return a value in the quotes of PostgreSQL's configuration files."""
     return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"

@@ -1,6 +1,6 @@
-"""The embedded PostgreSQL as the rest of the worker sees it: started when needed, left up for analysts.
+"""The embedded PostgreSQL for the rest of the worker: started when it is needed, and left running for analysts.
 
-Synchronous, and a call may take seconds: from asynchronous code use `asyncio.to_thread`.
+A call may take seconds. Asynchronous code uses `asyncio.to_thread`.
 """
 
 from __future__ import annotations
@@ -29,25 +29,22 @@ from worker.load.embedded.home import (
     remove_if_empty,
 )
 from worker.load.embedded.launch import READY_WITHIN_S, launch
-from worker.load.embedded.upgrade import check_version
 from worker.load.postgres.dsn import EmbeddedUrl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-# Debian keeps the usual terminals in /lib; the wheel's psql would look below /usr only.
+# Debian has the usual terminals in /lib, but the wheel's psql looks only below /usr.
 TERMINFO_DIRS = "/etc/terminfo:/lib/terminfo:/usr/share/terminfo"
-
-
 READER = "pg_read_all_data"
 
 
 class EmbeddedServer:
-    """One PostgreSQL server that keeps its data in a directory, and serves this user on a socket.
+    """A PostgreSQL server that keeps its data in a directory, and serves this user on a socket.
 
-    `directory` is made if need be. `extra_settings` are for tests: settings of PostgreSQL that win over ours
-    from the next start on. `elsewhere` is where data go that root's server could not reach in the directory.
+    `directory` is made if it does not exist. `extra_settings` are for tests: settings of PostgreSQL that replace ours
+    from the next start on. `elsewhere` is the place of data that root's server cannot reach in `directory`.
     """
 
     def __init__(
@@ -64,9 +61,9 @@ class EmbeddedServer:
         self.elsewhere = elsewhere.resolve()
 
     def start(self) -> str:
-        """Start the server unless it runs, making cluster and database the first time, and return the DSN.
+        """Start the server unless it runs, and return the DSN. The first time this makes the cluster and the database.
 
-        When several processes do so at once, one starts it and the others wait. Raises EmbeddedServerError.
+        If several processes call it at once, one starts the server and the others wait. Raises EmbeddedServerError.
         """
         with said_for_people(self.directory):
             invoking_account()
@@ -74,7 +71,7 @@ class EmbeddedServer:
             with locked(self.directory):
                 home = self._home()
                 if home.data.exists():
-                    check_version(home, self.major, _url(home))
+                    _check_version(home, self.major)
                 if not _runs(home):
                     postmaster.stop(home)
                     home = reachable_home(home, self.directory, self.elsewhere)
@@ -103,7 +100,7 @@ class EmbeddedServer:
             return postmaster.is_ready(self._home())
 
     def stop(self) -> bool:
-        """Stop the server, rolling back what is under way, and wait for its end. False if none was running.
+        """Stop the server, and wait for its end. Open transactions are rolled back. Return False if none was running.
 
         Raises EmbeddedServerError if it does not end.
         """
@@ -114,7 +111,7 @@ class EmbeddedServer:
                 return postmaster.stop(self._home())
 
     def remove(self) -> None:
-        """Stop the server and delete it with all its data, wherever they are kept. For good.
+        """Stop the server and delete all its data for good, wherever they are.
 
         Other files in the directory stay. Raises EmbeddedServerError.
         """
@@ -134,20 +131,20 @@ class EmbeddedServer:
     def start_again(self) -> str:
         """Start the server unless it runs, and return the DSN. Raises EmbeddedServerError if there is none yet.
 
-        For whoever wants to read: a server that is made anew, in the wrong directory, is empty.
+        It is for readers: a new server in a mistyped directory would be empty.
         """
         self.dsn()
         return self.start()
 
     def psql(self, schema: str, args: Sequence[str] = ()) -> NoReturn:
-        """Become `psql`, which reads the warehouse, and finds the tables of `schema` by their bare names.
+        """Replace this process by `psql`, which reads the warehouse, and finds tables of `schema` by their bare names.
 
         The role of the session is PostgreSQL's `pg_read_all_data`, until `SET ROLE NONE`. Raises EmbeddedServerError if
         there is no server, or no `psql`.
         """
         dsn = self.start_again()
         installed = find_binaries(self.major)
-        program = str(installed.program("psql")) if installed else shutil.which("psql")
+        program = installed.program("psql") if installed else shutil.which("psql")
         if program is None or not os.access(program, os.X_OK):
             raise EmbeddedServerError(
                 "There is no program `psql` here.",
@@ -160,6 +157,25 @@ class EmbeddedServer:
 
     def _home(self) -> Home:
         return find_home(self.directory, self.elsewhere)
+
+
+def _check_version(home: Home, major: int) -> None:
+    """Raise EmbeddedServerError if the data directory belongs to another major version, or is not a cluster at all."""
+    try:
+        found = (home.data / "PG_VERSION").read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise EmbeddedServerError(
+            f"{home.data} is not a data directory of PostgreSQL.",
+            safe="Nothing in it was changed.",
+            next="Set WAREHOUSE_DIR to a directory that is empty or does not exist yet.",
+        ) from None
+    if found != str(major):
+        raise EmbeddedServerError(
+            f"The data in {home.data} are of PostgreSQL {found}, and this worker runs PostgreSQL {major}.",
+            safe="The data are untouched. Nothing was started.",
+            next="Dump them with the version of the worker that wrote them (pg_dump of `message-mirror warehouse dsn`),"
+            " and restore the dump into a new WAREHOUSE_DIR.",
+        )
 
 
 def _url(home: Home, database: str = DATABASE) -> EmbeddedUrl:

@@ -1,4 +1,4 @@
-"""What went wrong with the embedded server, said for the person who has to put it right."""
+"""Errors of the embedded server, for the person who has to correct them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SAFE = "What was in the warehouse is still there."
 
 # What PostgreSQL prints, and what it means to the person reading.
 KNOWN_CAUSES = (
-    (  # before the disk: of shared memory that is full it is said, too, that no space is left
+    (  # before the disk, because full shared memory is also reported as no space left
         "shared memory",
         "The machine gives the server no shared memory.",
         "Give /dev/shm more room (docker: --shm-size=256m), or set WAREHOUSE_DSN to a PostgreSQL elsewhere.",
@@ -51,7 +51,7 @@ def program_failed(doing: str, output: str, *, home: Path, log: Path) -> Embedde
 
 @contextmanager
 def said_for_people(directory: Path) -> Iterator[None]:
-    """Turn what the operating system refuses inside the block into an EmbeddedServerError."""
+    """Raise an EmbeddedServerError for an OSError of the block."""
     try:
         yield
     except OSError as error:

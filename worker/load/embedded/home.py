@@ -1,7 +1,7 @@
-"""Where an embedded server keeps its things, and who may touch them.
+"""Where an embedded server keeps its files, and who may enter there.
 
-Normally that is the directory that the user named. Root's server runs as another account; if that one cannot
-reach the directory (it lies below a 0700 home), the things are kept elsewhere, and a file in it says where.
+Normally that is the directory that the user named. Root's server runs as another account. If that account cannot enter
+the directory (it lies below a 0700 home), the files are elsewhere, and the file `server-is-at` in it says where.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import shutil
 import stat
 import tempfile
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +28,7 @@ ELSEWHERE = Path("/var/lib/canvas-message-mirror")
 POINTER = "server-is-at"
 LOCK = "start.lock"
 PORT = 5432  # names the socket file; nothing listens on TCP
+SOCKET_NAME = f".s.PGSQL.{PORT}"
 
 # sun_path of sockaddr_un holds 108 bytes on Linux and 104 on macOS, the closing NUL included.
 SOCKET_PATH_MAX_BYTES = 103
@@ -36,52 +36,26 @@ SOCKET_PATH_MAX_BYTES = 103
 PLAIN_PATH = re.compile(r"/[A-Za-z0-9._/-]+")
 
 
-@dataclass(frozen=True, slots=True)
 class Home:
-    """Where data, log, socket and configuration are, and the account that the server runs as."""
+    """The paths of an embedded server's data, log, socket and configuration, and the account that it runs as."""
 
-    path: Path
-    account: Account
-
-    @property
-    def data(self) -> Path:
-        """The data directory of the cluster."""
-        return self.path / "data"
-
-    @property
-    def log(self) -> Path:
-        """The directory of the server's log files."""
-        return self.path / "log"
-
-    @property
-    def config(self) -> Path:
-        """The configuration that the server is started with."""
-        return self.path / "mirror.conf"
-
-    @property
-    def hba(self) -> Path:
-        """Who may connect, and how they show who they are."""
-        return self.path / "pg_hba.conf"
-
-    @property
-    def ident(self) -> Path:
-        """Which accounts of the machine are let in."""
-        return self.path / "pg_ident.conf"
-
-    @property
-    def socket(self) -> Path:
-        """The socket's directory: here if the path is short and plain enough, else a private one in /tmp.
-
-        Neither TMPDIR nor XDG_RUNTIME_DIR: they differ between a login and a nightly job, which must meet the
-        same server, and the latter goes away at logout.
-        """
-        inside = self.path / "socket"
-        if PLAIN_PATH.fullmatch(str(inside)) and len(str(inside / socket_name())) <= SOCKET_PATH_MAX_BYTES:
-            return inside
-        return Path("/tmp") / f"message-mirror-{self.account.uid}-{_digest(self.path)}"  # noqa: S108 - verified
+    def __init__(self, path: Path, account: Account) -> None:
+        self.path = path
+        self.account = account
+        self.data = path / "data"
+        self.log = path / "log"
+        self.config = path / "mirror.conf"
+        self.hba = path / "pg_hba.conf"
+        self.ident = path / "pg_ident.conf"
+        self.socket = path / "socket"
+        # The path of a socket must be short. Neither TMPDIR nor XDG_RUNTIME_DIR: they differ between a login and a
+        # nightly job, which must meet the same server, and the latter is removed at logout.
+        is_short = len(str(self.socket / SOCKET_NAME)) <= SOCKET_PATH_MAX_BYTES
+        if not is_short or not PLAIN_PATH.fullmatch(str(self.socket)):
+            self.socket = Path("/tmp") / f"message-mirror-{account.uid}-{_digest(path)}"  # noqa: S108 - verified
 
     def is_private(self, directory: Path) -> bool:
-        """Tell whether only the server's account can enter this directory: what is in it can be trusted."""
+        """Tell whether only the server's account can enter this directory, so that its content can be trusted."""
         try:
             found = directory.lstat()
         except FileNotFoundError:
@@ -89,7 +63,7 @@ class Home:
         return stat.S_ISDIR(found.st_mode) and found.st_uid == self.account.uid and not found.st_mode & 0o077
 
     def need_rights(self) -> None:
-        """Raise EmbeddedServerError if the file system here knows no rights, so that nothing on it could be private."""
+        """Raise EmbeddedServerError if the file system has no permissions, so that nothing on it could be private."""
         probe = Path(tempfile.mkdtemp(prefix=".rights-", dir=self.path))
         try:
             self.account.own(probe)
@@ -106,7 +80,7 @@ class Home:
             )
 
     def make_private(self, directory: Path) -> None:
-        """Make a directory for the server's account alone. Raises EmbeddedServerError if it is another's."""
+        """Make a directory for the server's account alone. Raises EmbeddedServerError if others can enter it."""
         with suppress(FileExistsError):
             directory.mkdir(mode=0o700)
             self.account.own(directory)
@@ -118,14 +92,9 @@ class Home:
             )
 
     def remove(self) -> None:
-        """Delete everything that a server put here, its data included, and the directory if then empty."""
-        for directory in (
-            self.data,
-            self.log,
-            self.socket,
-            *self.path.glob("data.new-*"),
-            *self.path.glob("binaries-*"),
-        ):
+        """Delete all files of the server, including its data, and the directory if it is empty then."""
+        left = [*self.path.glob("data.new-*"), *self.path.glob("binaries-*")]
+        for directory in (self.data, self.log, self.socket, *left):
             if directory.exists():
                 shutil.rmtree(directory)
         for file in (self.config, self.hba, self.ident):
@@ -134,7 +103,7 @@ class Home:
 
 
 def find_home(directory: Path, elsewhere: Path = ELSEWHERE) -> Home:
-    """Return the home that belongs to a directory, whether a server was set up there or not."""
+    """Return the home that belongs to a directory, whether it has a server yet or not."""
     pointer = directory / POINTER
     path = directory
     if pointer.is_file():
@@ -143,9 +112,9 @@ def find_home(directory: Path, elsewhere: Path = ELSEWHERE) -> Home:
 
 
 def reachable_home(home: Home, directory: Path, elsewhere: Path = ELSEWHERE) -> Home:
-    """Return the home if the server's account reaches it, else, if it holds no data yet, one elsewhere.
+    """Return the home if the server's account can enter it, or else another one, if it holds no data yet.
 
-    Raises EmbeddedServerError if there is no place that the account reaches, or the data went elsewhere and are gone.
+    Raises EmbeddedServerError if the account can enter neither, or if the data were kept elsewhere and are gone.
     """
     if not home.path.is_dir():
         raise EmbeddedServerError(
@@ -169,7 +138,7 @@ def reachable_home(home: Home, directory: Path, elsewhere: Path = ELSEWHERE) -> 
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory that does not exist yet: for us alone, or, if root, for others to pass through."""
+    """Make a directory if it does not exist, for us alone; if we are root, others may pass through it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         path.mkdir()
@@ -179,13 +148,13 @@ def make_directory(path: Path) -> None:
 
 
 def remove_if_empty(directory: Path) -> None:
-    """Remove a directory if nothing is in it, and the one above is ours to write to."""
+    """Remove a directory if it is empty and we may write to its parent."""
     if directory.is_dir() and not any(directory.iterdir()) and os.access(directory.parent, os.W_OK):
         directory.rmdir()
 
 
 def write_file(path: Path, text: str) -> None:
-    """Put a file in place whole, readable for all who reach it; never writes through what was there."""
+    """Replace a file as a whole, readable for everybody who can enter its directory. It follows no symbolic link."""
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, not a path
@@ -199,20 +168,14 @@ def write_file(path: Path, text: str) -> None:
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock, waiting for it. The kernel frees it when its holder dies, however."""
+    """Wait for the directory's lock, and hold it. The kernel releases it when its holder ends, in whatever way."""
     path = directory / LOCK
-    descriptor = _lock(path)
-    while descriptor is None:
-        descriptor = _lock(path)
+    while (descriptor := _lock(path)) is None:
+        pass
     try:
         yield
     finally:
         os.close(descriptor)
-
-
-def socket_name() -> str:
-    """Return the file name under which PostgreSQL's clients look for the socket."""
-    return f".s.PGSQL.{PORT}"
 
 
 def _lock(path: Path) -> int | None:

@@ -1,4 +1,4 @@
-"""Bringing a server up: the cluster if there is none, its configuration, the postmaster."""
+"""Starts a server: makes the cluster if there is none, writes its configuration, and starts the postmaster."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worker.load.embedded import config, postmaster
 from worker.load.embedded.account import invoking_account
 from worker.load.embedded.binaries import Binaries, binaries_for
 from worker.load.embedded.failure import program_failed
-from worker.load.embedded.home import socket_name, write_file
+from worker.load.embedded.home import SOCKET_NAME, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,9 +28,9 @@ KEEP_LOGS_S = 6 * 86400
 
 
 def launch(home: Home, major: int, extra_settings: Mapping[str, str]) -> None:
-    """Start a server that does not run, and return when it takes connections. Raises EmbeddedServerError.
+    """Start a server that does not run, and wait until it takes connections. Raises EmbeddedServerError.
 
-    Whoever calls holds the home's lock.
+    The caller holds the home's lock.
     """
     binaries = binaries_for(home.account, major, home.path)
     home.need_rights()
@@ -42,23 +42,25 @@ def launch(home: Home, major: int, extra_settings: Mapping[str, str]) -> None:
     else:
         _make_cluster(home, binaries, durable=extra_settings.get("fsync") != "off")
     _remove_old_logs(home)
-    _write_config(home, binaries, extra_settings)
+    write_file(home.config, config.server_config(home, extra_settings))
+    write_file(home.hba, config.HBA_CONFIG)
+    # Root is let in whoever starts the server, because root could become any of the others anyway.
+    write_file(home.ident, config.ident_config({invoking_account().name, home.account.name, "root"}))
     _start_postmaster(home, binaries)
 
 
 def _forget_dead_postmaster(home: Home) -> None:
-    """Remove the files by which a postmaster that is dead would keep the next one from starting.
+    """Remove the files of a dead postmaster that would keep the next one from starting.
 
-    PostgreSQL removes them itself unless the pid in them is another process's by now, or nobody has asked after
-    the dead one yet (a zombie).
+    PostgreSQL removes them itself, unless their pid belongs to another process by now or the dead one is a zombie.
     """
-    socket = home.socket / socket_name()
+    socket = home.socket / SOCKET_NAME
     for left in (home.data / "postmaster.pid", socket, socket.with_name(f"{socket.name}.lock")):
         left.unlink(missing_ok=True)
 
 
 def _make_cluster(home: Home, binaries: Binaries, *, durable: bool) -> None:
-    """Make the cluster and its database beside their place, then move them there: whole, or not at all."""
+    """Make the cluster and its database under another name, then rename it, so that no half of it is ever there."""
     for abandoned in home.path.glob("data.new-*"):
         shutil.rmtree(abandoned, ignore_errors=True)
     new = Path(tempfile.mkdtemp(prefix="data.new-", dir=home.path))
@@ -66,7 +68,9 @@ def _make_cluster(home: Home, binaries: Binaries, *, durable: bool) -> None:
     try:
         _run(home, "Making the database cluster", config.initdb_command(binaries, new, durable=durable))
         create = f"CREATE DATABASE {config.DATABASE}\n"
-        _run(home, "Making the database", config.single_user_command(binaries, new), stdin=create)
+        postgres = binaries.program("postgres")
+        single = [postgres, "--single", "-D", f"{new}", "-c", "exit_on_error=on", "postgres"]
+        _run(home, "Making the database", single, stdin=create)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
@@ -74,20 +78,13 @@ def _make_cluster(home: Home, binaries: Binaries, *, durable: bool) -> None:
     _sync_directory(home.path)
 
 
-def _write_config(home: Home, binaries: Binaries, extra_settings: Mapping[str, str]) -> None:
-    compression = binaries.compression(home.account)
-    write_file(home.config, config.server_config(home, compression, extra_settings))
-    write_file(home.hba, config.hba_config())
-    # Root is let in whoever starts the server: it could become any of the others anyway.
-    write_file(home.ident, config.ident_config({invoking_account().name, home.account.name, "root"}))
-
-
 def _start_postmaster(home: Home, binaries: Binaries) -> None:
-    options = "-c config_file=" + shlex.quote(str(home.config))
-    command = config.start_command(binaries, home.data, options, READY_WITHIN_S)
-    # What the server says before its own log is open goes here.
+    """Start the postmaster in a session of its own, and wait until it is ready."""
+    options = "-c config_file=" + shlex.quote(f"{home.config}")
+    command = [binaries.program("pg_ctl"), "start", "-w", "-s", "-t", f"{READY_WITHIN_S}", "-D", f"{home.data}"]
+    # The server writes here until its own log is open.
     with tempfile.TemporaryFile() as output:
-        started = home.account.run(command, output=output, timeout_s=READY_WITHIN_S + 30)
+        started = home.account.run([*command, "-o", options], output=output, timeout_s=READY_WITHIN_S + 30)
         output.seek(0)
         said = output.read().decode(errors="replace")
     if started.returncode == 0:
@@ -99,7 +96,7 @@ def _start_postmaster(home: Home, binaries: Binaries) -> None:
     raise program_failed("Starting the embedded PostgreSQL", said, home=home.path, log=home.log)
 
 
-def _run(home: Home, doing: str, command: Sequence[str | Path], stdin: str = "") -> None:
+def _run(home: Home, doing: str, command: Sequence[str], stdin: str = "") -> None:
     try:
         done = home.account.run(command, stdin=stdin, timeout_s=INITDB_WITHIN_S)
     except subprocess.TimeoutExpired:
@@ -109,7 +106,7 @@ def _run(home: Home, doing: str, command: Sequence[str | Path], stdin: str = "")
 
 
 def _remove_old_logs(home: Home) -> None:
-    """Remove last week's files: the server empties them only if it is up when their day begins."""
+    """Remove last week's files, because the server empties them only if it runs when their day begins."""
     for log in home.log.glob(config.LOG_FILES):
         if log.stat().st_mtime < time.time() - KEEP_LOGS_S:
             log.unlink()
@@ -122,7 +119,7 @@ def _log_of_last_start(home: Home) -> str:
 
 
 def _sync_directory(directory: Path) -> None:
-    """Make a rename in the directory outlive a power cut."""
+    """Write a rename in the directory to the disk, so that it survives a power cut."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""Is a server running on a data directory? Looked up in the system's processes, since files outlive a crash.
+"""Finds out whether a server runs on a data directory, from the system's processes, because files survive a crash.
 
-After `kill -9` of the postmaster its `postmaster.pid` names a process that is gone, or by now another one;
-and its children may live on for a while, attached to the shared memory that a new server needs.
+After `kill -9` of the postmaster, its `postmaster.pid` names a process that is gone, or another one. Its children may
+go on for a while, attached to the shared memory that a new server needs.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import signal
 import socket
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psutil  # type: ignore[import-untyped]  # it ships no types
 
 from worker.errors import EmbeddedServerError
-from worker.load.embedded.home import socket_name
+from worker.load.embedded.home import SOCKET_NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,13 +54,13 @@ def postmaster(home: Home) -> psutil.Process | None:
 
 
 def answers(home: Home) -> bool:
-    """Tell whether a server listens on the socket, and not one that another user put there."""
+    """Tell whether a server listens on the socket, which no other user can have put there."""
     if not home.is_private(home.socket):
         return False
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1)
         try:
-            probe.connect(str(home.socket / socket_name()))
+            probe.connect(str(home.socket / SOCKET_NAME))
         except OSError:
             return False
     return True
@@ -72,7 +73,7 @@ def is_ready(home: Home) -> bool:
 
 
 def wait_until_ready(home: Home, timeout_s: float) -> bool:
-    """Wait for a postmaster that was started before us. False if it is gone, or cannot be reached any more.
+    """Wait for a postmaster that somebody else has started. Return False if it is gone, or cannot be reached any more.
 
     Raises EmbeddedServerError if it is alive and not ready after `timeout_s` seconds.
     """
@@ -81,7 +82,7 @@ def wait_until_ready(home: Home, timeout_s: float) -> bool:
         if is_ready(home):
             return True
         named = pid_file(home.data)
-        if named is not None and named[1] == READY and not (home.socket / socket_name()).exists():
+        if named is not None and named[1] == READY and not (home.socket / SOCKET_NAME).exists():
             return False
         if time.monotonic() > deadline:
             raise not_ready(home, timeout_s)
@@ -92,8 +93,8 @@ def wait_until_ready(home: Home, timeout_s: float) -> bool:
 def stop(home: Home) -> bool:
     """Stop the server and wait for its end. Return False if none was running.
 
-    Fast shutdown first, then, if that does not end (PostgreSQL 18 can hang in it while it recovers from a crash),
-    an immediate one, after which the next start recovers. Raises EmbeddedServerError if neither does.
+    A fast shutdown comes first. If it does not end (PostgreSQL 18 can hang in it while it recovers from a crash), an
+    immediate one follows, after which the next start recovers. Raises EmbeddedServerError if neither ends.
     """
     process = postmaster(home)
     if process is None:
@@ -110,7 +111,7 @@ def stop(home: Home) -> bool:
 
 
 def end_orphans(home: Home) -> None:
-    """See that no process of a dead postmaster is left. Raises EmbeddedServerError if one will not go."""
+    """End the processes that a dead postmaster has left. Raises EmbeddedServerError if one does not end."""
     orphans = [process for process in psutil.process_iter() if _works_in(home, process)]
     orphans = _still_there(home, orphans, ORPHANS_LEAVE_BY_THEMSELVES_S)
     for order in (signal.SIGQUIT, signal.SIGKILL):
@@ -136,9 +137,9 @@ def not_ready(home: Home, timeout_s: float) -> EmbeddedServerError:
 
 
 def _works_in(home: Home, process: psutil.Process) -> bool:
-    """Tell whether a process is one of the server's: each works in the data directory, as its account.
+    """Tell whether a process is one of the server's: each of them works in the data directory, as its account.
 
-    A dead one that its parent has not asked after yet (a zombie) works nowhere.
+    A zombie works nowhere.
     """
     try:
         return (
@@ -160,7 +161,5 @@ def _still_there(home: Home, processes: list[psutil.Process], timeout_s: float) 
 
 
 def _send(process: psutil.Process, order: signal.Signals) -> None:
-    try:
+    with suppress(psutil.NoSuchProcess):
         process.send_signal(order)
-    except psutil.NoSuchProcess:
-        return

@@ -6,46 +6,24 @@ No message quotes any of it. If a password is not escaped, any part of the URL m
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from worker.errors import SettingsError
 from worker.load.postgres.tls import verified
 from worker.setting_values import is_loopback
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 PORTS = range(1, 65536)
 # Parameters of libpq and other drivers, which ours would send to the server as settings. Other names are not quoted,
 # because they may be a piece of a password.
-NOT_KNOWN = (
-    "connect_timeout",
-    "hostaddr",
-    "keepalives",
-    "keepalives_idle",
-    "keepalives_interval",
-    "keepalives_count",
-    "channel_binding",
-    "gssencmode",
-    "gssdelegation",
-    "require_auth",
-    "requirepeer",
-    "requiressl",
-    "load_balance_hosts",
-    "fallback_application_name",
-    "min_protocol_version",
-    "max_protocol_version",
-    "scram_client_key",
-    "scram_server_key",
-    "servicefile",
-    "ssl",
-    "sslcertmode",
-    "sslcompression",
-    "sslcrldir",
-    "sslkeylogfile",
-    "sslsni",
-)
+_NOT_KNOWN = """
+    connect_timeout hostaddr keepalives keepalives_idle keepalives_interval keepalives_count channel_binding
+    gssencmode gssdelegation require_auth requirepeer requiressl load_balance_hosts fallback_application_name
+    min_protocol_version max_protocol_version scram_client_key scram_server_key servicefile ssl sslcertmode
+    sslcompression sslcrldir sslkeylogfile sslsni
+"""
+NOT_KNOWN = tuple(_NOT_KNOWN.split())
 # Each of them replaces a variable that the driver would read.
 _AS_THE_EMBEDDED_SERVER_IS = {
     "ssl": "disable",
@@ -63,15 +41,11 @@ class EmbeddedUrl(str):
 
     log: Path
 
-    def __new__(cls, url: str, log: Path) -> Self:
+    def __new__(cls, url: str, log: Path = Path()) -> Self:
         """Make one of a URL and the directory of the server's log."""
         made = super().__new__(cls, url)
         made.log = log
         return made
-
-    def __reduce__(self) -> tuple[type[EmbeddedUrl], tuple[str, Path]]:
-        """Make it whole for another process."""
-        return EmbeddedUrl, (str(self), self.log)
 
 
 def connect_arguments(dsn: str) -> dict[str, Any]:
