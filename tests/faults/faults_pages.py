@@ -90,8 +90,7 @@ def roster_filters_ignored(bundle: Bundle, moment: Moment) -> None:
     """List the active and schedulable practitioners, on one page, whatever the parameters; heed other searches."""
     if moment.request.path != "/Practitioner":
         return
-    people = moment.clinic.practitioners
-    listed = [people[one].resource() for one in find_practitioners(moment.clinic, [])]
+    listed = [one.resource() for one in find_practitioners(moment.clinic, [])]
     bundle |= {"total": len(listed), "entry": [{"resource": resource} for resource in listed]}
     _drop_next(bundle)
 

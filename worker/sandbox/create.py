@@ -1,6 +1,6 @@
-"""`POST /Communication`: what may be created, and what is stored of it (Canvas's Communication page).
+"""`POST /Communication`: what may be created, and what is stored of it (Canvas's Communication page); and editing.
 
-A body that is no FHIR Communication is malformed: 400. One that is, and breaks a rule of Canvas's: 422.
+A body that is not a FHIR Communication is refused with 400, one that breaks a rule of Canvas's with 422.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from worker.sandbox.refusals import Refused
+from worker.sandbox.refusals import Refused, operation_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,19 +20,9 @@ if TYPE_CHECKING:
 
 REQUIRED = ("status", "recipient", "sender", "payload")
 # FHIR R4's EventStatus value set.
-STATUSES = frozenset(
-    {
-        "preparation",
-        "in-progress",
-        "not-done",
-        "on-hold",
-        "stopped",
-        "completed",
-        "entered-in-error",
-        "unknown",
-    }
-)
-# FHIR R4 §2.24.0.1: a time of day needs its offset; strings hold no control characters but tab and line ends.
+_STATUSES = "preparation in-progress not-done on-hold stopped completed entered-in-error unknown"
+STATUSES = frozenset(_STATUSES.split())
+# FHIR R4 §2.24.0.1: a time of day needs its offset. A string has no control characters but tab and line ends.
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
 NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 
@@ -40,7 +30,7 @@ NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 def check_precondition(if_unmodified_since: str | None, last_change: datetime) -> None:
     """Apply an `If-Unmodified-Since` header (RFC 9110 §13.1.4) to the collection's last change.
 
-    What is no HTTP date is ignored, as the RFC asks. Raises Refused 412.
+    A value that is not an HTTP date is ignored, as the RFC asks. Raises Refused 412.
     """
     try:
         since = parsedate_to_datetime(if_unmodified_since or "")
@@ -53,15 +43,17 @@ def check_precondition(if_unmodified_since: str | None, last_change: datetime) -
 def new_communication(
     body: bytes, *, edition: Edition, new_id: str, now: datetime, knows: Callable[[str], bool]
 ) -> Resource:
-    """Return the Communication to be stored for a request's body. Raises Refused 400 or 422.
+    """Return the Communication to store for the body of a request. Raises Refused 400 or 422.
 
-    `knows` tells whether a relative reference names somebody of this clinic; `now` is aware. The older
-    edition stores status `unknown` and accepts no other; the newer stores `completed` whatever is given, and
-    `now` for a missing `sent`.
+    `knows` tells whether a relative reference names somebody of this clinic. `now` is aware. The older edition stores
+    status `unknown`, and accepts no other. The newer one stores `completed` for any status, and `now` for a missing
+    `sent`.
     """
     given = _read(body)
     sent, received = (_instant(given.get(name)) for name in ("sent", "received"))
-    sender, recipients, texts = _sender(given), _recipients(given), _texts(given)
+    sender = "" if given.get("sender") is None else _reference_text(given["sender"])
+    recipients = [_reference_text(recipient) for recipient in _list(given.get("recipient"))]
+    texts = [_text(payload) for payload in _list(given.get("payload"))]
 
     if any(not given.get(name) for name in REQUIRED):
         raise Refused(422)
@@ -85,6 +77,22 @@ def new_communication(
     stored["sender"] = _reference(sender)
     stored["payload"] = [{"contentString": text} for text in texts]
     return stored
+
+
+def edited(resource: Resource, body: bytes) -> Resource:
+    """Return a Communication with the fields of a request's body instead of its own; null removes one.
+
+    It is a JSON Merge Patch (RFC 7396) of the top level. Canvas has no such endpoint: its users edit in the chart. What
+    a field holds is not checked, so that malformed messages can be served, too. Raises Refused 400 for a body that is
+    not an object, or that would change which message it is.
+    """
+    try:
+        changes = json.loads(body)
+    except (ValueError, RecursionError):
+        changes = None
+    if not isinstance(changes, dict) or not changes.keys().isdisjoint(("resourceType", "id")):
+        raise Refused(400, operation_outcome("invalid", "The body is an object of fields to change, without id"))
+    return {name: value for name, value in {**resource, **changes}.items() if value is not None}
 
 
 def _read(body: bytes) -> dict[str, Any]:
@@ -111,20 +119,8 @@ def _instant(value: object) -> datetime | None:
         raise Refused(400) from None
 
 
-def _sender(given: dict[str, Any]) -> str:
-    return "" if given.get("sender") is None else _reference_text(given["sender"])
-
-
-def _recipients(given: dict[str, Any]) -> list[str]:
-    return [_reference_text(recipient) for recipient in _list(given.get("recipient"))]
-
-
-def _texts(given: dict[str, Any]) -> list[str | None]:
-    """Return the text of each payload, None for one that holds something else."""
-    return [_text(payload) for payload in _list(given.get("payload"))]
-
-
 def _text(payload: object) -> str | None:
+    """Return the text of a payload, None if it holds something else."""
     if not isinstance(payload, dict) or not payload:
         raise Refused(400)
     text = payload.get("contentString")

@@ -9,9 +9,8 @@ from uuid import UUID
 from worker.sandbox import letters
 from worker.sandbox.draw import Draw
 from worker.sandbox.people import EXAMPLE_PATIENT, EXAMPLE_PRACTITIONER
-from worker.sandbox.scripts import ENDINGS, LETTER, SCRIPTS
+from worker.sandbox.scripts import BARE, ENDINGS, LETTER, SCRIPTS, SLOTS
 from worker.sandbox.threads import CUTOFF_S, HOUR_S
-from worker.sandbox.words import BARE, SLOTS
 
 if TYPE_CHECKING:
     from worker.sandbox.people import Patient, Practitioner

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from worker.sandbox.draw import Draw
-from worker.sandbox.words import FAMILY_BEGINNINGS, FAMILY_ENDINGS, GIVEN_NAMES
+from worker.sandbox.scripts import NAMES
 
 # The two people of the example on Canvas's Communication page.
 EXAMPLE_PATIENT = "4c21512185184e579b09bfac16dfdd2f"
@@ -81,8 +81,8 @@ def make_practitioners(seed: int, count: int) -> list[Practitioner]:
 
 def _identity(seed: int, role: str, number: int, first_id: str) -> tuple[str, str, str]:
     draw = Draw(seed, role, number)
-    given = draw.pick(GIVEN_NAMES)
-    family = draw.pick(FAMILY_BEGINNINGS) + draw.pick(FAMILY_ENDINGS)
+    given = draw.pick(NAMES["given"])
+    family = draw.pick(NAMES["family_beginnings"]) + draw.pick(NAMES["family_endings"])
     return first_id if number == 0 else UUID(int=draw.below(2**128), version=4).hex, given, family
 
 

@@ -1,38 +1,40 @@
-"""The endpoints: HTTP in and out. What is refused is decided elsewhere and raised as `Refused`."""
+"""The endpoints: HTTP in and out. Other modules decide what is refused, and raise `Refused`."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
 
 from worker.sandbox.capability import capability_statement
-from worker.sandbox.create import check_precondition, new_communication
-from worker.sandbox.edit import edited
+from worker.sandbox.create import check_precondition, edited, new_communication
+from worker.sandbox.people import Patient, Practitioner
 from worker.sandbox.refusals import Refused, documented, operation_outcome, unknown_resource
 from worker.sandbox.searchset import (
     COMMUNICATION_PARAMETERS,
     PATIENT_PARAMETERS,
     PRACTITIONER_PARAMETERS,
     bundle,
-    filters_of,
     find_communications,
     find_patients,
     find_practitioners,
-    read_paging,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from aiohttp.typedefs import Handler
 
     from worker.sandbox.oauth import Tokens
     from worker.sandbox.population import Clinic
 
+T = TypeVar("T")
+
 OPEN_PATHS = frozenset({"/auth/token/", "/metadata"})
 OWN_PATH = "/sandbox/"
-"""Of the endpoints that Canvas does not have. They need no token, and meet no faults."""
+"""The path of endpoints that Canvas does not have. They need no token, and no faults are put in their way."""
 
 
 class Routes:
@@ -57,7 +59,7 @@ class Routes:
 
     @web.middleware
     async def refusals(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer whatever is refused with its OperationOutcome."""
+        """Answer a request that is refused with an OperationOutcome."""
         try:
             return await handler(request)
         except Refused as refused:
@@ -72,7 +74,7 @@ class Routes:
 
     @web.middleware
     async def authentication(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Let nobody in without a token that is good for what is asked."""
+        """Refuse a request without a token that allows it."""
         if request.path not in OPEN_PATHS and not request.path.startswith(OWN_PATH):
             resource = request.path.split("/")[1]
             self._tokens.check(request.headers.get("Authorization"), request.method, resource)
@@ -89,10 +91,8 @@ class Routes:
 
     async def search_communications(self, request: web.Request) -> web.Response:
         """`GET /Communication?…`."""
-        parameters = list(request.query.items())
-        found = find_communications(self._clinic, parameters)
-        filters = filters_of(COMMUNICATION_PARAMETERS[self._clinic.edition], parameters)
-        return _json(bundle("/Communication", filters, read_paging(parameters), found, self._clinic.resource))
+        found = find_communications(self._clinic, list(request.query.items()))
+        return _page(request, COMMUNICATION_PARAMETERS[self._clinic.edition], found, self._clinic.resource)
 
     async def create_communication(self, request: web.Request) -> web.Response:
         """`POST /Communication`: 201, body `null`, its place in `Location` (FHIR R4 §3.1.0.8)."""
@@ -135,21 +135,20 @@ class Routes:
 
     async def search_practitioners(self, request: web.Request) -> web.Response:
         """`GET /Practitioner`."""
-        parameters = list(request.query.items())
-        found = find_practitioners(self._clinic, parameters)
-        filters = filters_of(PRACTITIONER_PARAMETERS, parameters)
-        people = self._clinic.practitioners
-        return _json(
-            bundle("/Practitioner", filters, read_paging(parameters), found, lambda one: people[one].resource())
-        )
+        found = find_practitioners(self._clinic, list(request.query.items()))
+        return _page(request, PRACTITIONER_PARAMETERS, found, Practitioner.resource)
 
     async def search_patients(self, request: web.Request) -> web.Response:
         """`GET /Patient`."""
-        parameters = list(request.query.items())
-        found = find_patients(self._clinic, parameters)
-        filters = filters_of(PATIENT_PARAMETERS, parameters)
-        people = self._clinic.patients
-        return _json(bundle("/Patient", filters, read_paging(parameters), found, lambda one: people[one].resource()))
+        found = find_patients(self._clinic, list(request.query.items()))
+        return _page(request, PATIENT_PARAMETERS, found, Patient.resource)
+
+
+def _page(
+    request: web.Request, known: Sequence[str], found: Sequence[T], render: Callable[[T], dict[str, Any]]
+) -> web.Response:
+    """Answer with the page that a request asks for. Its links repeat the `known` parameters. Raises Refused 400."""
+    return _json(bundle(request.path, known, list(request.query.items()), found, render))
 
 
 def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

@@ -1,4 +1,4 @@
-"""How conversations of the made-up clinic go: the texts of `scripts.toml`, which says how they are written down."""
+"""What people of the made-up clinic write and are called: `scripts.toml`, which explains its own form."""
 
 from __future__ import annotations
 
@@ -39,3 +39,6 @@ ENDINGS: dict[Side, tuple[Text, ...]] = {
     "practitioner": ((), *map(_text, _WRITTEN["endings"]["practitioner"])),
 }
 """What comes after the text proper; an empty one: nothing."""
+BARE: tuple[str, ...] = tuple(_WRITTEN["bare"])
+SLOTS: dict[str, tuple[str, ...]] = {slot: tuple(words) for slot, words in _WRITTEN["slots"].items()}
+NAMES: dict[str, tuple[str, ...]] = {kind: tuple(names) for kind, names in _WRITTEN["names"].items()}

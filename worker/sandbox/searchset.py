@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from worker.sandbox.messages import scattered
@@ -13,8 +12,9 @@ from worker.sandbox.refusals import Refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from worker.sandbox.population import Clinic
+    from worker.sandbox.population import Clinic, Patient, Practitioner
 
+T = TypeVar("T")
 Parameters = list[tuple[str, str]]  # as they came, a name may come twice
 
 COUNT_DEFAULT = 10
@@ -34,21 +34,6 @@ PRACTITIONER_PARAMETERS = ("_id", "active", "include-non-schedulable-practitione
 PATIENT_PARAMETERS = ("_id",)
 
 
-@dataclass(frozen=True, slots=True)
-class Paging:
-    """Which part of a result is asked for."""
-
-    count: int
-    offset: int
-
-
-def read_paging(parameters: Parameters) -> Paging:
-    """Read `_count` (capped, not refused, above 100) and `_offset`. Raises Refused 400."""
-    given = dict(parameters)
-    count = _whole_number(given.get("_count", str(COUNT_DEFAULT)), least=1)
-    return Paging(min(count, COUNT_MAX), _whole_number(given.get("_offset", "0"), least=0))
-
-
 def find_communications(clinic: Clinic, parameters: Parameters) -> Sequence[int]:
     """Return the numbers of the messages that all filters find, in the order of the server.
 
@@ -65,63 +50,52 @@ def find_communications(clinic: Clinic, parameters: Parameters) -> Sequence[int]
     return sorted(set(first).intersection(*others), key=scattered)
 
 
-def find_practitioners(clinic: Clinic, parameters: Parameters) -> list[str]:
-    """Return practitioners' ids: by default of those active and schedulable only. Raises Refused 400."""
+def find_practitioners(clinic: Clinic, parameters: Parameters) -> list[Practitioner]:
+    """Return practitioners, by default only those who are active and schedulable. Raises Refused 400."""
     given = dict(parameters)
     active = _true_or_false(given.get("active", "true"))
     everyone = _true_or_false(given.get("include-non-schedulable-practitioners", "false"))
     return [
-        person.id
+        person
         for person in clinic.practitioners.values()
         if person.active == active and (everyone or person.schedulable) and given.get("_id", person.id) == person.id
     ]
 
 
-def find_patients(clinic: Clinic, parameters: Parameters) -> list[str]:
-    """Return patients' ids, active and inactive alike."""
+def find_patients(clinic: Clinic, parameters: Parameters) -> list[Patient]:
+    """Return patients, active and inactive alike."""
     wanted = dict(parameters).get("_id")
     if wanted is None:
-        return list(clinic.patients)
-    return [wanted] if wanted in clinic.patients else []
+        return list(clinic.patients.values())
+    return [clinic.patients[wanted]] if wanted in clinic.patients else []
 
 
 def bundle(
-    path: str,
-    filters: Parameters,
-    paging: Paging,
-    found: Sequence[Any],
-    render: Callable[[Any], dict[str, Any]],
+    path: str, known: Sequence[str], parameters: Parameters, found: Sequence[T], render: Callable[[T], dict[str, Any]]
 ) -> dict[str, Any]:
-    """Return one page of a result as a searchset Bundle (FHIR R4 §3.1.1.5).
+    """Return the page of a result that `_count` and `_offset` ask for, as a searchset Bundle (FHIR R4 §3.1.1.5).
 
-    `path` begins with a slash; `filters` go into the links as they came, percent-encoded; `render` makes a
-    resource of one of `found`, for this page's only. An empty result has neither links nor entries.
+    `path` begins with a slash. The links repeat the `known` parameters in the order they came. `render` makes a
+    resource of one of `found`, and is called for this page only. An empty result has neither links nor entries. A
+    `_count` above 100 counts as 100. Raises Refused 400.
     """
+    given = dict(parameters)
+    count = min(_whole_number(given.get("_count", str(COUNT_DEFAULT)), least=1), COUNT_MAX)
+    offset = _whole_number(given.get("_offset", "0"), least=0)
     total = len(found)
     page: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "total": total}
     if not total:
         return page
-
-    query = "".join(f"{quote(name, safe='')}={quote(value, safe='')}&" for name, value in filters)
-
-    def link(relation: str, offset: int) -> dict[str, str]:
-        return {"relation": relation, "url": f"{path}?{query}_count={paging.count}&_offset={offset}"}
-
-    after = paging.offset + paging.count
+    query = "".join(f"{quote(name, safe='')}={quote(value, safe='')}&" for name, value in parameters if name in known)
+    offsets = {"self": offset, "first": 0, "next": offset + count, "last": (total - 1) // count * count}
+    if offset + count >= total:
+        del offsets["next"]
     page["link"] = [
-        link("self", paging.offset),
-        link("first", 0),
-        *([link("next", after)] if after < total else []),
-        link("last", (total - 1) // paging.count * paging.count),
+        {"relation": relation, "url": f"{path}?{query}_count={count}&_offset={at}"} for relation, at in offsets.items()
     ]
-    if shown := found[paging.offset : after]:
+    if shown := found[offset : offset + count]:
         page["entry"] = [{"resource": render(one)} for one in shown]
     return page
-
-
-def filters_of(known: Sequence[str], parameters: Parameters) -> Parameters:
-    """Return the parameters that filtered, in the order they came: what the links repeat."""
-    return [(name, value) for name, value in parameters if name in known]
 
 
 def _whole_number(text: str, *, least: int) -> int:
