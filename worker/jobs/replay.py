@@ -10,7 +10,7 @@ out of date.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from worker.extract.entry import read_entry, read_resource
 from worker.jobs.run import plan
@@ -26,18 +26,20 @@ from worker.telemetry import get_logger
 from worker.transform.message import rules_version
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from worker.load.postgres.database import Connection, Warehouse
+    from worker.load.postgres.database import Warehouse
     from worker.load.run_lock import RunLock
     from worker.reader.parent import Reader
+    from worker.records import Message
     from worker.settings import Settings
+    from worker.transform.message import Rules
 
 BATCH = 500
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Replayed:
     """How many versions were rewritten, could not be read, or were refused, and how many entries left quarantine.
 
@@ -45,13 +47,13 @@ class Replayed:
     """
 
     run_id: int
-    rewritten: int
-    unreadable: int
-    refused: int
-    released: int
-    still_quarantined: int
-    new: int
-    changed: int
+    rewritten: int = 0
+    unreadable: int = 0
+    refused: int = 0
+    released: int = 0
+    still_quarantined: int = 0
+    new: int = 0
+    changed: int = 0
 
 
 async def replay(settings: Settings, report: Report = no_report, *, since: datetime | None = None) -> Replayed:
@@ -60,106 +62,71 @@ async def replay(settings: Settings, report: Report = no_report, *, since: datet
     Raises any MirrorError.
     """
     async with open_locked(settings, "replay") as (warehouse, lock), open_reader() as reader:
-        run_id = await begin_anew(warehouse, lock, "replay", "selected" if since else "full")
-        result = await _Replay(settings, warehouse, lock, reader, report, run_id, since).run()
+        result = Replayed(await begin_anew(warehouse, lock, "replay", "selected" if since else "full"))
+        work = _Replay(warehouse, lock, reader, rules_of(settings), since, result)
+        await work.rewrite(report)
+        await work.try_quarantine()
         await lock.work(
             ledger.close_run,
             warehouse,
-            run_id,
+            result.run_id,
             plan.Outcome.COMPLETE.value,
             new=result.new,
             changed=result.changed,
         )
-        get_logger().info("replay closed", run_id=run_id, changed=result.rewritten, released=result.released)
+        get_logger().info("replay closed", run_id=result.run_id, changed=result.rewritten, released=result.released)
         return result
 
 
-class _Read(Protocol):
-    def __call__(
-        self,
-        connection: Connection,
-        warehouse: Warehouse,
-        rules: str,
-        since: datetime | None,
-        after: rederive.Version | None,
-        limit: int,
-    ) -> Awaitable[list[rederive.Version]]: ...
-
-
+@dataclass(frozen=True, slots=True)
 class _Replay:
-    def __init__(
-        self,
-        settings: Settings,
-        warehouse: Warehouse,
-        lock: RunLock,
-        reader: Reader,
-        report: Report,
-        run_id: int,
-        since: datetime | None,
-    ) -> None:
-        self._rules = rules_of(settings)
-        self._version = rules_version(self._rules)
-        self._warehouse = warehouse
-        self._lock = lock
-        self._reader = reader
-        self._report = report
-        self._run_id = run_id
-        self._since = since
-        self._progress = Progress(run_id=run_id)
-        self._rewritten = self._unreadable = self._refused = self._released = self._still = 0
-        self._new = self._changed = 0
+    """A replay of messages sent since `since` (None: of all). What it does is counted in `result`."""
 
-    async def run(self) -> Replayed:
-        warehouse = self._warehouse
-        self._progress.expected = await warehouse.work(rederive.count_older, warehouse, self._version, self._since)
-        await self._versions(rederive.read_current, rederive.rewrite_current)
-        await self._versions(rederive.read_past, rederive.rewrite_past)
-        await self._quarantine()
-        return Replayed(
-            self._run_id,
-            self._rewritten,
-            self._unreadable,
-            self._refused,
-            self._released,
-            self._still,
-            self._new,
-            self._changed,
-        )
+    warehouse: Warehouse
+    lock: RunLock
+    reader: Reader
+    rules: Rules
+    since: datetime | None
+    result: Replayed
 
-    async def _versions(self, read: _Read, rewrite: rederive.Rewrite) -> None:
-        warehouse, after = self._warehouse, None
-        while True:
-            batch = await warehouse.work(read, warehouse, self._version, self._since, after, BATCH)
-            if not batch:
-                return
-            after = batch[-1]
-            records = [(read_resource(version.resource), version.content_hash) for version in batch]
-            # Under its stored hash: it stays the same version, even if hashes are made in another way today.
-            versions = [replace(one, content_hash=stored) for one, stored in records if isinstance(one, Communication)]
-            messages = await derive(versions, self._rules, self._reader)
-            refused = await self._lock.work(rederive.rewrite, warehouse, messages, rewrite)
-            self._rewritten += len(messages) - refused
-            self._unreadable += len(batch) - len(messages)
-            self._refused += refused
-            self._progress.entries += len(batch)
-            self._progress.changed += len(messages) - refused
-            self._report(self._progress)
+    async def rewrite(self, report: Report) -> None:
+        """Derive present and past versions again."""
+        version, progress = rules_version(self.rules), Progress(run_id=self.result.run_id)
+        progress.expected = await self.warehouse.work(rederive.count_older, self.warehouse, version, self.since)
+        for read, rewrite in (
+            (rederive.read_current, rederive.rewrite_current),
+            (rederive.read_past, rederive.rewrite_past),
+        ):
+            batch: list[rederive.Version] = []
+            while batch := await self.warehouse.work(
+                read, self.warehouse, version, self.since, batch[-1] if batch else None, BATCH
+            ):
+                messages = await self._derived(batch)
+                refused = await self.lock.work(rederive.rewrite, self.warehouse, messages, rewrite)
+                self.result.rewritten += len(messages) - refused
+                self.result.unreadable += len(batch) - len(messages)
+                self.result.refused += refused
+                progress.entries += len(batch)
+                progress.changed = self.result.rewritten
+                report(progress)
 
-    async def _quarantine(self) -> None:
-        warehouse, after = self._warehouse, None
-        while True:
-            batch = await warehouse.work(rederive.read_quarantine, warehouse, self._since, after, BATCH)
-            if not batch:
-                return
-            after = batch[-1]
-            records = [read_entry(one.entry, one.raw_hash, self._rules.ignored) for one in batch]
+    async def _derived(self, batch: Sequence[rederive.Version]) -> list[Message]:
+        records = [(read_resource(version.resource), version.content_hash) for version in batch]
+        # Under its stored hash: it stays the same version, even if hashes are made in another way today.
+        versions = [replace(one, content_hash=stored) for one, stored in records if isinstance(one, Communication)]
+        return await derive(versions, self.rules, self.reader)
+
+    async def try_quarantine(self) -> None:
+        """Land the entries of quarantine that can be rows by now."""
+        batch: list[rederive.Quarantined] = []
+        while batch := await self.warehouse.work(
+            rederive.read_quarantine, self.warehouse, self.since, batch[-1] if batch else None, BATCH
+        ):
+            records = [read_entry(one.entry, one.raw_hash, self.rules.ignored) for one in batch]
             usable = [one for one in records if isinstance(one, Communication)]
-            messages = await derive(usable, self._rules, self._reader)
-            refused = 0
-            if messages:
-                landed = await self._lock.work(rederive.release, warehouse, messages, run_id=self._run_id)
-                self._new += landed.new
-                self._changed += landed.changed
-                refused = landed.refused
-            self._released += len(messages) - refused
-            self._still += len(batch) - len(messages) + refused
+            messages = await derive(usable, self.rules, self.reader)
+            landed = await self.lock.work(rederive.release, self.warehouse, messages, run_id=self.result.run_id)
+            self.result.new += landed.new
+            self.result.changed += landed.changed
+            self.result.released += len(messages) - landed.refused
+            self.result.still_quarantined += len(batch) - len(messages) + landed.refused
