@@ -102,7 +102,7 @@ async def forgotten(words):
     fail(words)
 
 def speaking(communications, rules, read):
-    words = repr(communications)
+    words = repr([one.payloads for one in communications])
     warnings.warn(words)
     asyncio.ensure_future(forgotten(words))
     asyncio.get_running_loop().call_soon(fail, words)

@@ -13,7 +13,8 @@ from tests.faults.cut_jobs import Job, MigrateJob
 from tests.faults.cut_messages import MessagesJob, ReplayJob, TakeoverJob
 from tests.faults.worlds import entry_bytes
 from tests.integration.mirroring import mirror_settings
-from worker.extract.entry import hash_entry, read_entry
+from worker.extract.content_hash import hash_entry
+from worker.extract.entry import read_entry
 from worker.jobs import backfill, replay, sync
 from worker.jobs.run import mirror, plan
 from worker.jobs.run.rules import rules_of

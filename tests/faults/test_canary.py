@@ -28,7 +28,7 @@ from worker.jobs.run import derive
 to_messages = derive.to_messages
 
 def logging(communications, rules, read):
-    telemetry.get_logger().info("landed", body=repr(communications))
+    telemetry.get_logger().info("landed", body=repr([one.payloads for one in communications]))
     return to_messages(communications, rules, read)
 
 derive.to_messages = logging

@@ -9,7 +9,7 @@ import pytest
 from tests.faults.worlds import World, entry_bytes, open_world
 from tests.integration.mirroring import message, mirror_settings
 from worker.errors import RunLocked
-from worker.extract.entry import hash_entry
+from worker.extract.content_hash import hash_entry
 from worker.jobs.run.plan import Outcome
 from worker.load import land, rederive
 from worker.load.postgres.database import open_warehouse

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tests.unit.markup import unhurried
 from worker.errors import PageFailed
 from worker.extract.bundle import decode_page
-from worker.extract.entry import hash_entry, read_entry
+from worker.extract.content_hash import hash_entry
+from worker.extract.entry import read_entry
 from worker.records import Communication, NonMatch, Page, Reason, Rejected
 
 URL = "https://fhir.example.com/Communication?_count=100"

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.markup import unhurried
-from worker.extract.entry import ENTRY_BYTES_MAX, canonical_hash, hash_entry, read_entry, read_resource
+from worker.extract.content_hash import canonical_hash, hash_entry
+from worker.extract.entry import ENTRY_BYTES_MAX, read_entry, read_resource
 from worker.extract.roster import RosterEntry, read_practitioner
 from worker.records import Communication, NonMatch, Quality, Reason, Reference, Rejected
 

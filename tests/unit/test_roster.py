@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.extract.entry import hash_entry
+from worker.extract.content_hash import hash_entry
 from worker.extract.roster import PATIENTS, PRACTITIONERS, RosterEntry, everyone, read_patient, read_practitioner
 from worker.records import Practitioner
 

@@ -7,21 +7,21 @@ nothing.
 from __future__ import annotations
 
 import re
-from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from worker.defects import guarded
-from worker.extract.dates import Instant, read_instant
-from worker.extract.ignored import without_ignored
+from worker.extract.content_hash import canonical_hash, hash_entry, is_partial
+from worker.extract.dates import read_instant
 from worker.extract.operation_outcome import is_outcome, says_not_whole
 from worker.records import FHIR_ID, Communication, NonMatch, Quality, Reason, Reference, Rejected
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
 ENTRY_BYTES_MAX = 32 * 1024 * 1024
 NESTING_MAX = 64
-HASH_BYTES = 16
-PARTIAL_CODES = ("SUBSETTED", "REDACTED", "MASKED")
 
 # The forms of a literal reference (FHIR R4 §2.3.0.1).
 _REFERENCE = re.compile(
@@ -67,16 +67,15 @@ class _NamedEntry(msgspec.Struct):
     resource: _Named
 
 
+_ENVELOPE = msgspec.json.Decoder(_Entry)
+_JSON = msgspec.json.Decoder()
+
+
 class _Unusable(Exception):
     def __init__(self, reason: Reason, id: str | None = None) -> None:  # noqa: A002
         super().__init__(reason)
         self.reason = reason
         self.id = id
-
-
-def hash_entry(entry: bytes) -> bytes:
-    """Return the 16-byte BLAKE2b of an entry's bytes: equal bytes, unchanged entry."""
-    return blake2b(entry, digest_size=HASH_BYTES).digest()
 
 
 def read_entry(entry: bytes, raw_hash: bytes, ignored: tuple[str, ...] = ()) -> Communication | Rejected | NonMatch:
@@ -90,30 +89,35 @@ def read_entry(entry: bytes, raw_hash: bytes, ignored: tuple[str, ...] = ()) -> 
     )
 
 
-def read_resource(resource: bytes) -> Communication | Rejected:
-    """Decode a stored resource as it was received, without its entry."""
+def read_resource(resource: bytes, content_hash: bytes | None = None) -> Communication | Rejected:
+    """Decode a stored resource as it was received, without its entry.
+
+    With the `content_hash` that it is stored under it stays that version, even if hashes are made otherwise today.
+    """
     raw_hash = hash_entry(resource)
     return guarded(
-        lambda: _read_resource(resource, raw_hash), lambda: Rejected(Reason.DEFECT, None, resource, raw_hash)
+        lambda: _read_resource(resource, raw_hash, content_hash),
+        lambda: Rejected(Reason.DEFECT, None, resource, raw_hash),
     )
 
 
 def _read_entry(entry: bytes, raw_hash: bytes, ignored: tuple[str, ...]) -> Communication | Rejected | NonMatch:
     try:
         envelope = _envelope(entry)
+        resource = bytes(envelope.resource)
         is_non_match = envelope.search is not None and envelope.search.mode in {"include", "outcome"}
-        if is_non_match or is_outcome(envelope.resource):
+        if is_non_match or is_outcome(resource):
             # In doubt the worse case counts: a walk that is not whole is repeated, and reported.
-            return NonMatch(raw_hash, guarded(lambda: says_not_whole(envelope.resource), lambda: True))
-        return _communication(bytes(envelope.resource), raw_hash, ignored)
+            return NonMatch(raw_hash, guarded(lambda: says_not_whole(resource), lambda: True))
+        return _communication(resource, raw_hash, ignored=ignored)
     except _Unusable as unusable:
         return Rejected(unusable.reason, unusable.id, entry, raw_hash)
 
 
-def _read_resource(resource: bytes, raw_hash: bytes) -> Communication | Rejected:
+def _read_resource(resource: bytes, raw_hash: bytes, content_hash: bytes | None) -> Communication | Rejected:
     try:
         _envelope(resource)
-        return _communication(resource, raw_hash)
+        return _communication(resource, raw_hash, content_hash)
     except _Unusable as unusable:
         return Rejected(unusable.reason, unusable.id, resource, raw_hash)
 
@@ -127,38 +131,6 @@ def _id_of(entry: bytes) -> str | None:
     return message_id if FHIR_ID.fullmatch(message_id) else None
 
 
-def canonical_hash(resource: dict[str, Any], ignored: tuple[str, ...] = ()) -> bytes:
-    """Return the 16-byte hash of what a resource says: sorted keys, no `meta`, no `text`, instants in UTC to the µs.
-
-    Two renderings of one version have the same hash, so neither a new `meta.lastUpdated` nor another way to write the
-    same instant makes a version. A partial version differs from a whole one.
-    """
-    said = {key: value for key, value in resource.items() if key not in {"meta", "text"}}
-    if ignored:
-        said = without_ignored(said, ignored)
-    if _is_partial(resource):
-        said["meta"] = "partial"
-    for key in ("sent", "received"):
-        instant = read_instant(said[key]) if isinstance(said.get(key), str) else None
-        # A date without a time of day says less than the instant at which it begins, so it stays as it is.
-        if instant is not None and instant.has_time:
-            said[key] = instant.at.isoformat()
-    return blake2b(msgspec.json.encode(said, order="sorted"), digest_size=HASH_BYTES).digest()
-
-
-def _is_partial(resource: dict[str, Any]) -> bool:
-    """Tell whether the source says that it left something out: by a tag, or a security label.
-
-    FHIR R4 §3.1.1.5.9 (a summary is tagged SUBSETTED), §6.1.1 security labels; codes of v3-ObservationValue.
-    """
-    meta = resource.get("meta")
-    if not isinstance(meta, dict) or not ("tag" in meta or "security" in meta):
-        return False
-    labels = (meta.get("tag"), meta.get("security"))
-    codings = [coding for label in labels if isinstance(label, list) for coding in label]
-    return any(isinstance(coding, dict) and coding.get("code") in PARTIAL_CODES for coding in codings)
-
-
 def _envelope(entry: bytes) -> _Entry:
     if len(entry) > ENTRY_BYTES_MAX:
         raise _Unusable(Reason.ENTRY_TOO_LARGE)
@@ -167,7 +139,7 @@ def _envelope(entry: bytes) -> _Entry:
     if not entry.startswith(b"{"):
         raise _Unusable(Reason.NOT_AN_OBJECT)
     try:
-        return msgspec.json.decode(entry, type=_Entry)
+        return _ENVELOPE.decode(entry)
     except msgspec.ValidationError:
         raise _Unusable(Reason.WRONG_FIELD_TYPE) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -191,11 +163,13 @@ def _unreadable(entry: bytes) -> Reason:
     return Reason.LONE_SURROGATE if _SURROGATE_ESCAPE.search(entry) else Reason.UNREADABLE_ENTRY
 
 
-def _communication(resource: bytes, raw_hash: bytes, ignored: tuple[str, ...] = ()) -> Communication:
+def _communication(
+    resource: bytes, raw_hash: bytes, content_hash: bytes | None = None, *, ignored: tuple[str, ...] = ()
+) -> Communication:
     if not resource:
         raise _Unusable(Reason.NO_RESOURCE)
     try:
-        fields = msgspec.json.decode(resource)
+        fields = _JSON.decode(resource)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise _Unusable(_unreadable(resource)) from None
     if not isinstance(fields, dict):
@@ -207,27 +181,30 @@ def _communication(resource: bytes, raw_hash: bytes, ignored: tuple[str, ...] = 
         raise _Unusable(Reason.NO_ID if fields.get("id") is None else Reason.IMPOSSIBLE_ID)
     try:
         typed = msgspec.convert(fields, _Communication)
-        sent, received = _instant(typed.sent), _instant(typed.received)
-        odd = (sent is not None and sent.odd) or (received is not None and received.odd)
+        sent, is_sent_odd = _instant(typed.sent)
+        received, is_received_odd = _instant(typed.received)
         return Communication(
-            id=identity,
-            status=_clean(typed.status),
-            sent=sent.at if sent else None,
-            received=received.at if received else None,
-            sender=_reference(typed.sender),
-            recipients=tuple(r for r in map(_reference, typed.recipient or ()) if r is not None),
-            payloads=tuple(_clean(payload.contentString) for payload in typed.payload or ()),
-            resource=resource,
-            raw_hash=raw_hash,
-            content_hash=canonical_hash(fields, ignored),
-            quality=frozenset(
-                ({Quality.ODD_DATE} if odd else set()) | ({Quality.PARTIAL} if _is_partial(fields) else set())
-            ),
+            identity,
+            _clean(typed.status),
+            sent,
+            received,
+            _reference(typed.sender),
+            tuple([r for r in map(_reference, typed.recipient or ()) if r is not None]),
+            tuple([_clean(payload.contentString) for payload in typed.payload or ()]),
+            resource,
+            raw_hash,
+            content_hash or canonical_hash(fields, ignored),
+            _quality(fields, is_odd=is_sent_odd or is_received_odd),
         )
     except msgspec.ValidationError:
         raise _Unusable(Reason.WRONG_FIELD_TYPE, identity) from None
     except _Unusable as unusable:
         raise _Unusable(unusable.reason, identity) from None
+
+
+def _quality(fields: dict[str, Any], *, is_odd: bool) -> frozenset[Quality]:
+    found = {Quality.ODD_DATE} if is_odd else set()
+    return frozenset(found | {Quality.PARTIAL} if is_partial(fields) else found)
 
 
 def _identity(fields: dict[str, Any]) -> str | None:
@@ -242,13 +219,14 @@ def _clean(text: str | None) -> str | None:
     return text
 
 
-def _instant(text: str | None) -> Instant | None:
+def _instant(text: str | None) -> tuple[datetime | None, bool]:
+    """Return the instant that a date names, and whether it is written in an odd way."""
     if text is None:
-        return None
+        return None, False
     instant = read_instant(text)
     if instant is None:
         raise _Unusable(Reason.IMPOSSIBLE_DATE)
-    return instant
+    return instant.at, instant.odd
 
 
 def _reference(reference: _Reference | None) -> Reference | None:

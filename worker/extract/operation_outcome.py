@@ -42,10 +42,10 @@ def issue_codes(resource: bytes | msgspec.Raw) -> frozenset[str] | None:
     return None if issues is None else frozenset(one.code for one in issues if one.code in ISSUE_TYPES)
 
 
-def is_outcome(resource: bytes | msgspec.Raw) -> bool:
+def is_outcome(resource: bytes) -> bool:
     """Tell whether a resource is an OperationOutcome, which is no match of a search whatever `search.mode` says."""
     # A search of the bytes comes first, because this is called for every entry.
-    if b"OperationOutcome" not in bytes(resource):
+    if b"OperationOutcome" not in resource:
         return False
     try:
         return msgspec.json.decode(resource, type=_Typed).resourceType == "OperationOutcome"
@@ -53,7 +53,7 @@ def is_outcome(resource: bytes | msgspec.Raw) -> bool:
         return False
 
 
-def says_not_whole(resource: bytes | msgspec.Raw) -> bool:
+def says_not_whole(resource: bytes) -> bool:
     """Tell whether a resource is an OperationOutcome about an error, or about results that are not whole."""
     return any(issue.severity in _SEVERE or issue.code in _NOT_WHOLE for issue in _issues(resource) or ())
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from worker.defects import guarded
-from worker.extract.entry import hash_entry
+from worker.extract.content_hash import hash_entry
 from worker.extract.operation_outcome import is_outcome, says_not_whole
 from worker.records import FHIR_ID, Practitioner
 
@@ -130,8 +130,8 @@ def _resource(entry: bytes, kind: type[_Resource]) -> _Resource | RosterEntry:
     try:
         decoded = msgspec.json.decode(entry, type=_Entry)
         is_non_match = decoded.search is not None and decoded.search.mode in {"include", "outcome"}
-        if is_non_match or is_outcome(decoded.resource):
-            return RosterEntry(hash_entry(entry), non_match=True, not_whole=says_not_whole(decoded.resource))
+        if is_non_match or is_outcome(bytes(decoded.resource)):
+            return RosterEntry(hash_entry(entry), non_match=True, not_whole=says_not_whole(bytes(decoded.resource)))
         return msgspec.json.decode(decoded.resource, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return RosterEntry(hash_entry(entry))

@@ -9,7 +9,7 @@ out of date.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from worker.extract.entry import read_entry, read_resource
@@ -111,10 +111,8 @@ class _Replay:
                 report(progress)
 
     async def _derived(self, batch: Sequence[rederive.Version]) -> list[Message]:
-        records = [(read_resource(version.resource), version.content_hash) for version in batch]
-        # Under its stored hash: it stays the same version, even if hashes are made in another way today.
-        versions = [replace(one, content_hash=stored) for one, stored in records if isinstance(one, Communication)]
-        return await derive(versions, self.rules, self.reader)
+        records = [read_resource(version.resource, version.content_hash) for version in batch]
+        return await derive([one for one in records if isinstance(one, Communication)], self.rules, self.reader)
 
     async def try_quarantine(self) -> None:
         """Land the entries of quarantine that can be rows by now."""

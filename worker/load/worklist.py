@@ -78,6 +78,8 @@ class Batch:
 
     def without(self, messages: Sequence[Message]) -> Batch:
         """Return the same batch without these messages."""
+        if not messages:
+            return self
         left_out = {message.raw_hash for message in messages}
         return replace(self, messages=[one for one in self.messages if one.raw_hash not in left_out])
 

@@ -76,24 +76,30 @@ class Decision:
         return self.format is Format.HTML
 
 
+_DECISIONS = {
+    basis: Decision(Format.PLAIN if basis in {Basis.BEFORE_CUTOFF, Basis.NO_MARKUP} else Format.HTML, basis)
+    for basis in Basis
+}
+
+
 def decide(body: str, sent: datetime | None, cutoff: Cutoff) -> Decision:
     """Decide how to read a body that was sent at `sent` (aware, or None if the resource does not say)."""
     if sent is not None and sent < cutoff.instant:
-        return Decision(Format.PLAIN, Basis.BEFORE_CUTOFF)
+        return _DECISIONS[Basis.BEFORE_CUTOFF]
     if not has_markup(body):
-        return Decision(Format.PLAIN, Basis.NO_MARKUP)
+        return _DECISIONS[Basis.NO_MARKUP]
     if sent is None:
-        return Decision(Format.HTML, Basis.NO_SENT)
+        return _DECISIONS[Basis.NO_SENT]
     if sent < cutoff.until:
-        return Decision(Format.HTML, Basis.CUTOFF_HOUR)
-    return Decision(Format.HTML, Basis.AFTER_CUTOFF)
+        return _DECISIONS[Basis.CUTOFF_HOUR]
+    return _DECISIONS[Basis.AFTER_CUTOFF]
 
 
 def has_markup(body: str) -> bool:
     """Whether a body has a complete tag of a known element, a comment, doctype or character reference."""
-    if "&" in body and _has_reference(body):
+    if "<" in body and (_has_tag(body) or _has_comment(body) or _DECLARATION.search(body) is not None):
         return True
-    return "<" in body and (_has_tag(body) or _has_comment(body) or _DECLARATION.search(body) is not None)
+    return "&" in body and _has_reference(body)
 
 
 def _has_reference(body: str) -> bool:

@@ -89,10 +89,11 @@ def _by_itself(communication: Communication, rules: Rules, read: Mapping[str, Re
 def _messages(communications: Sequence[Communication], rules: Rules, read: Mapping[str, ReadHtml]) -> list[Message]:
     contents = [(content, one.sent) for one in communications for content in one.payloads]
     bodies = iter(_bodies(contents, rules.cutoff, read))
-    return [_message(one, tuple(islice(bodies, len(one.payloads))), rules) for one in communications]
+    version = rules_version(rules)
+    return [_message(one, tuple(islice(bodies, len(one.payloads))), version) for one in communications]
 
 
-def _message(communication: Communication, bodies: tuple[Body, ...], rules: Rules) -> Message:
+def _message(communication: Communication, bodies: tuple[Body, ...], version: str) -> Message:
     direction, patient, practitioner = sides_of(communication.sender, communication.recipients)
     return Message(
         id=communication.id,
@@ -108,19 +109,22 @@ def _message(communication: Communication, bodies: tuple[Body, ...], rules: Rule
         body=_joined(bodies),
         payloads=bodies if len(bodies) > 1 else (),
         payload_count=len(bodies),
-        rules_version=rules_version(rules),
+        rules_version=version,
         resource=communication.resource,
         raw_hash=communication.raw_hash,
         content_hash=communication.content_hash,
-        quality=tuple(sorted(communication.quality | _quality(bodies))),
+        quality=_quality(communication, bodies),
     )
 
 
-def _quality(bodies: tuple[Body, ...]) -> set[Quality]:
-    found = {Quality.OVER_CAPS for body in bodies if body.format == Format.HTML and body.html is None}
-    if any(body.basis == Basis.BEFORE_CUTOFF and has_markup(body.text or "") for body in bodies):
-        found.add(Quality.MARKUP_BEFORE_CUTOFF)
-    return found
+def _quality(communication: Communication, bodies: tuple[Body, ...]) -> tuple[Quality, ...]:
+    found = {*communication.quality}
+    for body in bodies:
+        if body.format == Format.HTML and body.html is None:
+            found.add(Quality.OVER_CAPS)
+        elif body.basis == Basis.BEFORE_CUTOFF and has_markup(body.text or ""):
+            found.add(Quality.MARKUP_BEFORE_CUTOFF)
+    return tuple(sorted(found)) if found else ()
 
 
 def _bodies(

@@ -41,4 +41,7 @@ def sides_of(sender: Reference | None, recipients: tuple[Reference, ...]) -> tup
 
 
 def _first(kind: str, references: tuple[Reference, ...]) -> str | None:
-    return next((reference.id for reference in references if reference.type == kind), None)
+    for reference in references:
+        if reference.type == kind:
+            return reference.id
+    return None

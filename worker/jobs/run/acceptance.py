@@ -56,8 +56,9 @@ def belongs(communication: Communication, search: Search) -> bool:
     """
     if search.parameter == "_id":
         return communication.id == search.value
-    named = communication.recipients if search.parameter == "recipient" else (communication.sender,)
-    return not any(named) or any(str(reference) == search.value for reference in named)
+    side = communication.recipients if search.parameter == "recipient" else (communication.sender,)
+    named = [str(reference) for reference in side if reference is not None]
+    return not named or search.value in named
 
 
 def judged(record: Communication, entry: bytes, search: Search) -> tuple[Communication | Rejected, bool]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from worker.errors import PageFailed
 from worker.extract import roster
-from worker.extract.entry import hash_entry, read_entry
+from worker.extract.content_hash import hash_entry
+from worker.extract.entry import read_entry
 from worker.jobs.run.walk import NOT_KNOWN, RESOURCE
 from worker.records import Communication, NonMatch
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.extract.entry import hash_entry, read_entry
+from worker.extract.content_hash import hash_entry
+from worker.extract.entry import read_entry
 from worker.jobs.run import acceptance
 from worker.jobs.run.tally import Shown, Tally
 from worker.records import Communication, NonMatch

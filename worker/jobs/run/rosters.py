@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from worker.extract import roster
-from worker.extract.entry import hash_entry
+from worker.extract.content_hash import hash_entry
 from worker.jobs.run import acceptance, plan
 from worker.jobs.run.reading import read_search
 from worker.jobs.run.tally import Shown, Tally

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Self
 
 from worker.defects import guarded
 from worker.errors import PageFailed
-from worker.extract.entry import hash_entry, read_entry
+from worker.extract.content_hash import hash_entry
+from worker.extract.entry import read_entry
 from worker.jobs.run import acceptance, plan
 from worker.jobs.run.buffer import RecordBuffer
 from worker.jobs.run.derive import derive
