@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from worker.cli import json_output, terminal
+from worker.cli.process import show_error
 from worker.cli.progress_bar import progress_report
 from worker.errors import EXIT_INCOMPLETE, MirrorError
 from worker.jobs.backfill import Estimate
@@ -413,19 +414,19 @@ def test_the_status_of_an_empty_warehouse(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_an_error_says_what_is_safe_and_what_to_type_next(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.show_error(MirrorError("It [broke].", safe="Nothing was lost.", next="message-mirror sync"))
+    show_error(MirrorError("It [broke].", safe="Nothing was lost.", next="message-mirror sync"))
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "It [broke].\n  Safe: Nothing was lost.\n  Next: message-mirror sync\n"
 
 
 def test_an_error_says_no_more_than_there_is(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.show_error(MirrorError("It broke."))
+    show_error(MirrorError("It broke."))
     assert capsys.readouterr().err == "It broke.\n"
 
 
 def test_a_long_error_is_not_broken_into_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.show_error(MirrorError("word " * 100))
+    show_error(MirrorError("word " * 100))
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 

@@ -7,7 +7,6 @@ an answer at once.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,20 +15,29 @@ import click
 
 from worker import __version__
 from worker.cli import local
-from worker.cli.process import AGAIN, RESUMES, end_shown, run_command, run_job
+from worker.cli.process import AGAIN, RESUMES, command_settings, end_shown, run_command, run_job
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted, SettingsError
 from worker.setting_values import duration
-from worker.settings import KNOWN, log_form, read_settings
+from worker.settings import KNOWN
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from worker.jobs.run.mirror import RunResult
-    from worker.settings import Settings
 
 
 DAY = click.DateTime(["%Y-%m-%d"])
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+_EXIT_CODES = (
+    ("0", "everything asked for was accepted"),
+    ("1", "closed with searches not accepted, or differences found"),
+    ("2", "wrong usage, settings or credentials; something other than FHIR at the source's URL"),
+    ("3, 4", "the source (3) or the warehouse (4) could not be reached, or stayed away"),
+    ("75", "another run holds the lock"),
+    ("130", "SIGINT, SIGTERM or SIGHUP; a sync or backfill can be resumed"),
+)
 
 
 class _WithSettings(local.Group):
@@ -40,19 +48,7 @@ class _WithSettings(local.Group):
         with formatter.section("Settings (environment; secrets also as …_FILE)"):
             formatter.write_dl([(k.variable, k.meaning + (f" [{k.default}]" if k.default else "")) for k in KNOWN])
         with formatter.section("Exit codes"):
-            formatter.write_dl(
-                [
-                    ("0", "everything asked for was accepted"),
-                    ("1", "closed with searches not accepted, or differences found"),
-                    (
-                        "2",
-                        "wrong usage, settings or credentials; something other than FHIR at the source's URL",
-                    ),
-                    ("3, 4", "the source (3) or the warehouse (4) could not be reached, or stayed away"),
-                    ("75", "another run holds the lock"),
-                    ("130", "SIGINT, SIGTERM or SIGHUP; a sync or backfill can be resumed"),
-                ]
-            )
+            formatter.write_dl(_EXIT_CODES)
 
 
 @click.group(cls=_WithSettings, context_settings={"help_option_names": ["-h", "--help"]})
@@ -73,7 +69,7 @@ def sync(quick: bool, accept_deletions: bool, accept_roster: bool, as_json: bool
 
     Resumes a sync that was interrupted less than MIRROR_RESUME_WITHIN ago.
     """
-    settings = _settings()
+    settings = command_settings()
     if quick and accept_deletions:
         raise SettingsError(
             "--accept-deletions does not go with --quick, which marks no deletions.", next="Leave one of them out."
@@ -122,7 +118,7 @@ def backfill(
     DATE is a day such as 2024-01-31 in the clinic's time zone (MIRROR_TIME_ZONE). Messages without a sent time always
     land. The same command resumes an interrupted backfill, however late.
     """
-    settings = _settings()
+    settings = command_settings()
     from worker.cli.selection import selection_of
 
     days = (since and since.date(), until and until.date())
@@ -159,7 +155,7 @@ def verify(no_sync: bool, as_json: bool) -> None:
 
     The next sync asks for the messages that differ. The next replay restores rows that somebody altered.
     """
-    settings = _settings()
+    settings = command_settings()
     from worker.cli import json_output, terminal
     from worker.cli.progress_bar import progress_report
     from worker.jobs.verify.job import verify as job
@@ -184,7 +180,7 @@ def replay(since: datetime | None) -> None:
     Use it after an upgrade that changed the rules, with another MIRROR_CUTOFF, and for rows that verify found altered.
     It makes no new versions of messages.
     """
-    settings = _settings()
+    settings = command_settings()
     from worker.cli import terminal
     from worker.cli.progress_bar import progress_report
     from worker.cli.selection import day_start
@@ -205,7 +201,7 @@ def replay(since: datetime | None) -> None:
 )
 def status(as_json: bool, max_age: str | None) -> None:
     """Show the present run, the last runs, freshness, counts, quarantine and sizes."""
-    settings = _settings()
+    settings = command_settings()
     oldest = duration("--max-age", max_age) if max_age is not None else None
     from worker.cli import json_output, terminal
     from worker.jobs.status import refuse_stale
@@ -227,7 +223,7 @@ def check() -> None:
 
     Exits with the code that a job would exit with at the first ✗.
     """
-    settings = _settings()
+    settings = command_settings()
     from worker.cli import terminal
     from worker.jobs.check import check as job
     from worker.service.cron import trigger
@@ -246,7 +242,7 @@ def check() -> None:
 @click.option("--print", "print_only", is_flag=True, help="Print the SQL that would be run, and run nothing.")
 def migrate(print_only: bool) -> None:
     """Bring the schema up to date. Jobs do this themselves."""
-    settings = _settings()
+    settings = command_settings()
     from worker.jobs.migrate import outstanding_sql, upgrade
 
     if print_only:
@@ -265,7 +261,7 @@ def serve() -> None:
 
     It makes up at once for a night in which no full sync began.
     """
-    settings = _settings()
+    settings = command_settings()
     from worker.service.schedule import serve as service
 
     with contextlib.suppress(Interrupted):
@@ -274,14 +270,6 @@ def serve() -> None:
 
 for command in (local.quarantine, local.sandbox, local.warehouse, local.demo):
     cli.add_command(command)
-
-
-def _settings() -> Settings:
-    from worker.telemetry import configure_logging, withhold_unhandled
-
-    configure_logging(log_form(os.environ))  # before the settings are read: a failure to read them is logged as well
-    withhold_unhandled()
-    return read_settings()
 
 
 def _finish(result: RunResult, as_json: bool, in_vain: str = "") -> NoReturn:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from worker.cli.process import end_shown, run_job
+from worker.cli.process import command_settings, end_shown, run_job
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, Interrupted, RunLocked, SettingsError, WrongInstance
 from worker.records import Reason
-from worker.settings import log_form, read_settings
+from worker.settings import log_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from worker.load.embedded import EmbeddedServer
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
-
-AT_LEAST_ONE = click.IntRange(1)
 
 
 class Group(click.Group):
@@ -39,55 +37,40 @@ class Group(click.Group):
             )
 
 
-def _count(option: str, default: int, meaning: str) -> Callable[[Command], Command]:
-    """Return the decorator of an option that takes a number from 1."""
-    return click.option(option, type=AT_LEAST_ONE, metavar="N", default=default, show_default=True, help=meaning)
+def _number(
+    option: str, default: int, meaning: str, least: int = 1, most: int | None = None
+) -> Callable[[Command], Command]:
+    """Return the decorator of an option that takes a whole number."""
+    kind = click.IntRange(least, most)
+    return click.option(option, type=kind, metavar="N", default=default, show_default=True, help=meaning)
 
 
-@click.command()
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    metavar="N",
-    default=8090,
-    show_default=True,
-    help="0 picks a free one.",
-)
-@click.option(
+_SEED = click.option("--seed", metavar="N", default=1, show_default=True, help="The same seed makes the same clinic.")
+_EDITION = click.option(
     "--edition",
     type=click.Choice(["seed", "current"]),
     default="current",
     show_default=True,
     help="Which edition of Canvas's documentation to follow.",
 )
-@_count("--messages", 20_000, "Messages of the clinic.")
-@_count("--practitioners", 60, "Its practitioners.")
-@_count("--patients", 2_000, "Its patients.")
-@click.option("--seed", metavar="N", default=1, show_default=True, help="The same seed makes the same clinic.")
-@click.option(
-    "--latency-ms",
-    type=click.IntRange(0),
-    metavar="N",
-    default=0,
-    show_default=True,
-    help="The least time that a request takes.",
-)
-def sandbox(
-    port: int,
-    edition: Any,
-    messages: int,
-    practitioners: int,
-    patients: int,
-    seed: int,
-    latency_ms: int,
-) -> None:
+
+
+@click.command()
+@_number("--port", 8090, "0 picks a free one.", 0, 65535)
+@_EDITION
+@_number("--messages", 20_000, "Messages of the clinic.")
+@_number("--practitioners", 60, "Its practitioners.")
+@_number("--patients", 2_000, "Its patients.")
+@_SEED
+@_number("--latency-ms", 0, "The least time that a request takes.", 0)
+def sandbox(port: int, edition: Any, latency_ms: int, **sizes: int) -> None:
     """Run a local Communication server with a made-up clinic."""
     from worker.sandbox.population import make_clinic
     from worker.sandbox.sandbox_server import SandboxServer, serve_forever
     from worker.telemetry import configure_logging
 
     configure_logging(log_form(os.environ))
-    clinic = make_clinic(messages=messages, practitioners=practitioners, patients=patients, seed=seed, edition=edition)
+    clinic = make_clinic(edition=edition, **sizes)
     with contextlib.suppress(Interrupted):
         run_job(serve_forever(SandboxServer(clinic, latency_ms=latency_ms), port))
 
@@ -142,12 +125,9 @@ def warehouse_remove() -> None:
 def _embedded() -> tuple[EmbeddedServer, str]:
     """Return the server that the settings name, and the analysts' schema in it."""
     from worker.load.embedded import EmbeddedServer
-    from worker.telemetry import configure_logging, withhold_unhandled
 
     # A wrong setting of the source must not keep anybody from stopping the server.
-    settings = read_settings({name: value for name, value in os.environ.items() if name.startswith("WAREHOUSE_")})
-    configure_logging(settings.log)
-    withhold_unhandled()
+    settings = command_settings("WAREHOUSE_")
     if settings.dsn is not None:
         raise SettingsError(
             "WAREHOUSE_DSN is set. This command is for the embedded server, which is not in use.",
@@ -170,17 +150,13 @@ def quarantine_accept(reason: str) -> None:
     themselves. `message-mirror status` names the reasons.
     """
     from worker.jobs.accept_quarantine import accept
-    from worker.telemetry import configure_logging, withhold_unhandled
 
     if reason not in {*Reason}:
         known = ", ".join(Reason)
         raise SettingsError(
             f"There is no such reason. Reasons are: {known}.", next="message-mirror status lists the present ones."
         )
-    settings = read_settings()
-    configure_logging(settings.log)
-    withhold_unhandled()
-    accepted = run_job(accept(settings, Reason(reason)))
+    accepted = run_job(accept(command_settings(), Reason(reason)))
     if accepted:
         click.echo(f"Accepted: {accepted:,} entries ({reason}). They stay in quarantine, but make no run incomplete.")
     else:
@@ -188,8 +164,8 @@ def quarantine_accept(reason: str) -> None:
 
 
 @click.command()
-@_count("--messages", 20_000, "Size of the made-up clinic.")
-@click.option("--seed", metavar="N", default=1, show_default=True, help="The same seed makes the same clinic.")
+@_number("--messages", 20_000, "Size of the made-up clinic.")
+@_SEED
 def demo(messages: int, seed: int) -> None:
     """Mirror a made-up clinic into an embedded PostgreSQL of its own, .warehouse-demo, and query it.
 

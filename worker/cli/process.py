@@ -15,11 +15,13 @@ import click
 
 from worker.cli import streams
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE, Interrupted, MirrorError, SettingsError
-from worker.settings import log_form
+from worker.settings import log_form, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from types import FrameType
+
+    from worker.settings import Settings
 
 T = TypeVar("T")
 
@@ -30,6 +32,18 @@ _NAME = re.compile(r"(?=.{1,20}$)(?:--?)?[a-z]+(?:-[a-z]+)*")
 DRAIN_S = 8.0
 AGAIN = "Run the same command again."
 RESUMES = "The same command resumes it."
+
+
+def command_settings(prefix: str = "") -> Settings:
+    """Return the settings, after sending the log where MIRROR_LOG says, so that a failure to read them is logged, too.
+
+    With a `prefix`, only variables that begin with it are read.
+    """
+    from worker.telemetry import configure_logging, withhold_unhandled
+
+    configure_logging(log_form(os.environ))
+    withhold_unhandled()
+    return read_settings({name: value for name, value in os.environ.items() if name.startswith(prefix)})
 
 
 def run_job(work: Coroutine[Any, Any, T], *, again: str = AGAIN) -> T:
@@ -90,21 +104,19 @@ def _interrupted(again: str) -> Interrupted:
 
 def _give_up(again: str) -> NoReturn:
     """End the process at once: the job had long enough to end by itself."""
-    _show(_interrupted(again))
+    show_error(_interrupted(again))
     sys.stdout.flush()
     os._exit(Interrupted.exit_code)
 
 
-def _show(error: MirrorError, kind: str = "") -> None:
+def show_error(error: MirrorError, kind: str = "") -> None:
     """Show an error on stderr, as one line if the log is JSON. `kind` is its name if that is not its type's."""
     from worker.telemetry import log_error, logs_json
 
     if logs_json():
         log_error("the command failed", error, kind=kind)
-        return
-    from worker.cli.terminal import show_error
-
-    show_error(error)
+    else:
+        click.echo(error.told(), err=True)
 
 
 def run_command(command: Callable[[], object]) -> NoReturn:
@@ -132,7 +144,7 @@ def end_shown() -> NoReturn:
 def _say_what_is_lost() -> None:
     why = streams.lost()
     if why is not None:
-        _show(
+        show_error(
             MirrorError(
                 f"stdout could not be written: {why}.",
                 safe="What a job did is kept, and its exit code is its own.",
@@ -172,7 +184,9 @@ def _show_usage(error: click.ClickException) -> None:
 
         configure_logging("json")
         what = "No command was named." if typed_nothing else _discreetly(error)
-        _show(SettingsError(what, next=f"{context.command_path if context else 'message-mirror'} --help"), "UsageError")
+        show_error(
+            SettingsError(what, next=f"{context.command_path if context else 'message-mirror'} --help"), "UsageError"
+        )
     elif typed_nothing:
         error.show()
     else:
@@ -207,5 +221,5 @@ def _taken_by(parameter: click.Parameter, context: click.Context | None) -> str:
 
 def _fail(error: Exception, told: MirrorError) -> int:
     """Show an error to the user. Return its exit code."""
-    _show(told, type(error).__name__)
+    show_error(told, type(error).__name__)
     return told.exit_code

@@ -1,4 +1,4 @@
-"""What a person sees: results as tables on stdout, and errors on stderr, which end with the next command."""
+"""What a person sees of results: tables and lines on stdout, which end with the next command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from worker.jobs.verify.differences import advice
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from worker.errors import MirrorError
     from worker.jobs.backfill import Estimate
     from worker.jobs.check import Check
     from worker.jobs.replay import Replayed
@@ -265,11 +264,6 @@ def _run_row(run: dict[str, Any]) -> dict[str, Any]:
 
 def _since(lock: dict[str, Any]) -> str:
     return f" since {_text(lock['since'])}" if lock["since"] else ""
-
-
-def show_error(error: MirrorError) -> None:
-    """Print an error for a person on stderr."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(error.told(), markup=False)
 
 
 def _text(value: object) -> str:
