@@ -23,32 +23,16 @@ if TYPE_CHECKING:
 
     from worker.errors import MirrorError
 
-ALLOWED_FIELDS = frozenset(
-    (
-        *("event", "level", "timestamp", "logger"),
-        *("job", "scope", "outcome", "run_id", "search_id", "version", "holder", "schema", "next_fire_at", "due_at"),
-        *("searches", "searches_accepted", "searches_done", "migrations"),
-        *(
-            "entries",
-            "new",
-            "changed",
-            "unchanged",
-            "outside",
-            "deleted",
-            "held",
-            "unseen",
-            "quarantined",
-            "released",
-            "requests",
-            "messages",
-        ),
-        *("reasons",),
-        *("attempt", "wait_seconds", "seconds", "status_code", "reason", "error", "where", "exit_code"),
-        # Texts of `worker.errors` and `worker.advice`, which are fit for a log.
-        *("what", "safe", "next"),
-        *("sqlstate", "constraint", "table", "added"),
-    )
-)
+# `what`, `safe` and `next` are texts of `worker.errors` and `worker.advice`, which are fit for a log.
+_ALLOWED = """
+    event level timestamp logger
+    job scope outcome run_id search_id version holder schema next_fire_at due_at
+    searches searches_accepted searches_done migrations
+    entries new changed unchanged outside deleted held unseen quarantined released requests messages reasons
+    attempt wait_seconds seconds status_code reason error where exit_code what safe next
+    sqlstate constraint table added
+"""
+ALLOWED_FIELDS = frozenset(_ALLOWED.split())
 
 
 def configure_logging(form: str = "console") -> None:

@@ -23,12 +23,14 @@ FROM unnest($2::text[]) AS asked (id)
 ON CONFLICT (run_id, resource, parameter, value) DO NOTHING;
 
 -- name: save_roster_search
--- Notes a finished roster search of run $1: resource $2, parameter $3 = $4, status $5, reason $6, walks $7, start $8,
--- total $9, pages $10, entries $11. A run that is planned again walks its roster again.
+-- Notes a finished roster search of run $1: resource $2, parameter $3 = $4, reason $5 (null if it was accepted), walks $6,
+-- start $7, total $8, pages $9, entries $10. A run that is planned again walks its roster again.
 INSERT INTO canvas_ops.search (
     run_id, resource, parameter, value, place, status, reason, lease_token, walks, walk_started_at, finished_at, total, pages, entries
 )
-VALUES ($1, $2, $3, $4, 0, $5, $6, NULL, $7, $8, clock_timestamp(), $9, $10, $11)
+VALUES (
+    $1, $2, $3, $4, 0, CASE WHEN $5::text IS NULL THEN 'accepted' ELSE 'not_accepted' END, $5, NULL, $6, $7, clock_timestamp(), $8, $9, $10
+)
 ON CONFLICT (run_id, resource, parameter, value) DO UPDATE
 SET status = excluded.status, reason = excluded.reason, walks = excluded.walks, walk_started_at = excluded.walk_started_at,
     finished_at = excluded.finished_at, total = excluded.total, pages = excluded.pages, entries = excluded.entries;
@@ -58,18 +60,8 @@ WHERE id = coalesce(
 )
 RETURNING id, parameter, value;
 
--- name: is_claimable
--- Whether run $1 has a search that nobody has claimed, or that somebody is just claiming.
-SELECT EXISTS (
-    SELECT
-    FROM canvas_ops.search
-    WHERE run_id = $1
-      AND (status = 'pending' OR (status = 'walking' AND leased_until < clock_timestamp()))
-      AND EXISTS (SELECT FROM canvas_ops.run AS r WHERE r.id = $1 AND r.planned_at IS NOT NULL AND r.closed_at IS NULL)
-);
-
 -- name: wait_for_claim
--- Waits until whoever is claiming the next search of run $1 has claimed or released it.
+-- The next search of run $1 that can be claimed, after waiting until nobody is claiming it. No row: there is none left.
 SELECT id
 FROM canvas_ops.search
 WHERE run_id = $1

@@ -114,7 +114,7 @@ def release_again(patch: pytest.MonkeyPatch) -> None:
 
 def forget_claims(patch: pytest.MonkeyPatch) -> None:
     """Take a search that is just being claimed for one that somebody walks."""
-    _instead(patch, "worklist/is_claimable", "SELECT $1::bigint IS NULL")
+    _instead(patch, "worklist/wait_for_claim", "SELECT NULL WHERE $1::bigint IS NULL")
 
 
 def take_its_lock_for_anothers(patch: pytest.MonkeyPatch) -> None:

@@ -245,7 +245,7 @@ async def test_check_fails_at_a_source_that_lists_nobody(database_dsn: str) -> N
     [("http_403", EXIT_USAGE, "scope"), ("foreign_next", EXIT_INCOMPLETE, "CANVAS_FHIR_URL")],
 )
 def test_the_advice_on_a_roster_fits_its_reason(reason: str, exit_code: int, advice: str) -> None:
-    walked = RosterWalk("Practitioner", "active", "true", False, reason, 3, datetime.now(UTC), None, 0, 0)
+    walked = RosterWalk("Practitioner", "active", "true", reason, 3, datetime.now(UTC), None, 0, 0)
     line = judge_roster([People((), (), walked)])
     assert (line.ok, line.exit_code) == (False, exit_code)
     assert reason in line.what

@@ -17,10 +17,9 @@ from worker.jobs.run.plan import (
     outcome,
     resumption,
     searches_for,
-    without_name,
 )
 from worker.load.ledger import OpenRun, RunSums
-from worker.records import Communication, Practitioner, Reference, Search
+from worker.records import Communication, Reference, Search
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -128,10 +127,6 @@ def test_a_window_may_be_open(selection: Selection) -> None:
     early, late = message(sent=NOON - TICK), message(sent=NOON)
     assert selection.wants(early) is (selection.since is None)
     assert selection.wants(late) is (selection.until is None)
-
-
-def test_a_name_is_left_out_unless_it_was_asked_for() -> None:
-    assert without_name(Practitioner("a", True, "Ada Larkin")) == Practitioner("a", True, None)
 
 
 # What becomes of runs that died

@@ -99,7 +99,7 @@ async def _patients(source: Source) -> Check:
 
 def judge_roster(lists: Sequence[rosters.People]) -> Check:
     """Return the check on the lists of active and inactive practitioners. Pure."""
-    reasons = sorted({one.walked.reason for one in lists if one.walked.reason is not None})
+    reasons = sorted({one.walked.reason for one in lists if one.walked.reason})
     if reasons:
         forbidden = FORBIDDEN in reasons
         return Check(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.errors import MirrorError
 from worker.jobs.run.rules import rules_of
-from worker.jobs.run.warehouse import existing_warehouse_dsn, warehouse_dsn
+from worker.jobs.run.warehouse import warehouse_dsn
 from worker.load import report
 from worker.load.postgres.database import open_warehouse
 from worker.transform.message import rules_version
@@ -24,7 +24,8 @@ async def status(settings: Settings, *, runs: int = 5) -> dict[str, Any]:
 
     `runs` is the number of last runs. Raises any MirrorError; MigrationError if the schema is not up to date.
     """
-    async with open_warehouse(await existing_warehouse_dsn(settings), settings.schema, settings.patience) as warehouse:
+    dsn = await warehouse_dsn(settings, must_exist=True)
+    async with open_warehouse(dsn, settings.schema, settings.patience) as warehouse:
         found = await warehouse.work(
             report.read_status, warehouse, runs=runs, rules_version=rules_version(rules_of(settings))
         )

@@ -5,7 +5,7 @@ A search is finished in the transaction that lands its last rows, and only by th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING
 
 from worker.errors import LeaseLost
@@ -50,12 +50,11 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class RosterWalk:
-    """How the walk of a roster search went."""
+    """How the walk of a roster search went. `reason` is None if it was accepted."""
 
     resource: str
     parameter: str
     value: str
-    accepted: bool
     reason: str | None
     walks: int
     started_at: datetime
@@ -116,20 +115,7 @@ async def reopen_searches(connection: Connection, warehouse: Warehouse, run_id: 
 
 async def save_roster_search(connection: Connection, warehouse: Warehouse, run_id: int, walked: RosterWalk) -> None:
     """Store a roster search of this run."""
-    await connection.execute(
-        warehouse.sql("worklist/save_roster_search"),
-        run_id,
-        walked.resource,
-        walked.parameter,
-        walked.value,
-        "accepted" if walked.accepted else "not_accepted",
-        walked.reason,
-        walked.walks,
-        walked.started_at,
-        walked.total,
-        walked.pages,
-        walked.entries,
-    )
+    await connection.execute(warehouse.sql("worklist/save_roster_search"), run_id, *astuple(walked))
 
 
 async def claim_search(
@@ -141,9 +127,8 @@ async def claim_search(
     connection was lost is rolled back, and that search must not be forgotten.
     """
     while (row := await connection.fetchrow(warehouse.sql("worklist/claim_search"), run_id, token, lease)) is None:
-        if not await connection.fetchval(warehouse.sql("worklist/is_claimable"), run_id):
+        if await connection.fetchval(warehouse.sql("worklist/wait_for_claim"), run_id) is None:
             return None
-        await connection.execute(warehouse.sql("worklist/wait_for_claim"), run_id)
     return Claim(row["id"], run_id, Search(row["parameter"], row["value"]), token, lease)
 
 

@@ -5,7 +5,7 @@ A run that ends early stays open in the ledger, and the next run that asks for t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from worker import __version__
@@ -192,15 +192,15 @@ async def _read_roster(
     """Return whom to search for, and who is listed (None if the roster is not accepted, or not believed)."""
     warehouse, keep_names = workplace.warehouse, workplace.settings.practitioner_names
     lists = await rosters.read_practitioners(workplace.source)
-    listed_once = {p.id: p if keep_names else plan.without_name(p) for one in lists for p in one.practitioners}
-    if all(one.walked.accepted for one in lists):
+    listed_once = {p.id: p if keep_names else replace(p, name=None) for one in lists for p in one.practitioners}
+    if all(one.accepted for one in lists):
         before = await warehouse.work(land.read_roster_size, warehouse)
         lists = rosters.object_to(
             lists, plan.roster_objection(listed=len(listed_once), before=before, accepted_by_operator=accept_roster)
         )
     for listed in lists:
         await workplace.lock.work(worklist.save_roster_search, warehouse, run_id, listed.walked)
-    whole = all(one.walked.accepted for one in lists)
+    whole = all(one.accepted for one in lists)
     listed_people = list(listed_once.values())
     await workplace.lock.work(land.save_roster, warehouse, listed_people, run_id=run_id, whole=whole)
     seen = await warehouse.work(land.read_practitioners, warehouse)

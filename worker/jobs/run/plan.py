@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from worker.load.ledger import OpenRun, RunSums
-    from worker.records import Communication, Practitioner
+    from worker.records import Communication
 
 UNSEEN_FLOOR = 10
 UNSEEN_SHARE = 0.9
@@ -134,11 +134,6 @@ def roster_objection(*, listed: int, before: int | None, accepted_by_operator: b
     if listed == 0:
         return ROSTER_EMPTY
     return ROSTER_SHRUNK if before is not None and 2 * listed <= before else None
-
-
-def without_name(practitioner: Practitioner) -> Practitioner:
-    """Return the practitioner as stored when `MIRROR_PRACTITIONER_NAMES` is off."""
-    return replace(practitioner, name=None)
 
 
 @dataclass(frozen=True, slots=True)

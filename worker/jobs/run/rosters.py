@@ -29,6 +29,11 @@ class People:
     practitioners: tuple[Practitioner, ...]
     walked: RosterWalk
 
+    @property
+    def accepted(self) -> bool:
+        """Whether the search was provably read completely, and is believed."""
+        return self.walked.reason is None
+
 
 async def read_practitioners(source: Source) -> list[People]:
     """Read the roster: active, then inactive practitioners, including those who are not schedulable.
@@ -45,7 +50,7 @@ def _either(one: People, other: People) -> People:
     return People(
         ids=tuple(dict.fromkeys(one.ids + other.ids)),
         practitioners=tuple({p.id: p for p in one.practitioners + other.practitioners}.values()),
-        walked=one.walked if one.walked.reason is not None else replace(other.walked, started_at=one.walked.started_at),
+        walked=replace(other.walked, started_at=one.walked.started_at) if one.accepted else one.walked,
     )
 
 
@@ -53,13 +58,13 @@ def object_to(lists: Sequence[People], reason: str | None) -> list[People]:
     """Return the lists as not accepted for `reason`, unless that is None."""
     if reason is None:
         return [*lists]
-    return [replace(one, walked=replace(one.walked, accepted=False, reason=reason)) for one in lists]
+    return [replace(one, walked=replace(one.walked, reason=reason)) for one in lists]
 
 
 async def read_patients(source: Source, discovered: Collection[str]) -> People:
     """Read the ids of all patients, active and inactive. An empty list is not accepted if messages name patients."""
     listed = await _read(source, roster.PATIENTS, roster.read_patient)
-    if listed.ids or not discovered or not listed.walked.accepted:
+    if listed.ids or not discovered or not listed.accepted:
         return listed
     return object_to([listed], plan.ROSTER_EMPTY)[0]
 
@@ -81,7 +86,6 @@ async def _read(source: Source, search: roster.RosterSearch, decode: Callable[[b
             resource=search.resource,
             parameter=parameter,
             value=value,
-            accepted=reason is None,
             reason=reason,
             walks=attempt,
             started_at=started_at,

@@ -25,27 +25,19 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 
-async def warehouse_dsn(settings: Settings) -> Dsn:
-    """Return the DSN to write to, starting the embedded server if it is to be used. Raises EmbeddedServerError."""
-    if settings.dsn is not None:
-        return settings.dsn.read
-    settings.need_warehouse_place()
-    from worker.load.embedded import EmbeddedServer
+async def warehouse_dsn(settings: Settings, *, must_exist: bool = False) -> Dsn:
+    """Return the DSN, after starting the embedded server if it is to be used. Raises EmbeddedServerError.
 
-    return await asyncio.to_thread(EmbeddedServer(settings.warehouse_dir).start)
-
-
-async def existing_warehouse_dsn(settings: Settings) -> Dsn:
-    """Return the DSN to read from, starting an embedded server that is stopped. Raises EmbeddedServerError, as above.
-
-    It creates no new server: in a mistyped directory that would be empty, and look like a mirror that lost everything.
+    With `must_exist`, no new server is created: in a mistyped directory it would be empty, and look like a mirror that
+    lost everything.
     """
     if settings.dsn is not None:
         return settings.dsn.read
     settings.need_warehouse_place()
     from worker.load.embedded import EmbeddedServer
 
-    return await asyncio.to_thread(EmbeddedServer(settings.warehouse_dir).start_again)
+    server = EmbeddedServer(settings.warehouse_dir)
+    return await asyncio.to_thread(server.start_again if must_exist else server.start)
 
 
 @asynccontextmanager
@@ -59,7 +51,7 @@ async def open_locked(settings: Settings, job: str) -> AsyncIterator[tuple[Wareh
         async with run_lock(warehouse, job) as lock:
             applied = await migrate(warehouse)
             if applied:
-                get_logger().info("schema brought up to date", schema=settings.schema, files=len(applied))
+                get_logger().info("schema brought up to date", schema=settings.schema, migrations=len(applied))
             if settings.instance is not None:
                 await warehouse.work(check_instance, warehouse, settings.instance)
             yield warehouse, lock
