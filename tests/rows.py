@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.integration.mirroring import message
 from worker.extract.entry import read_resource
-from worker.jobs.run.rules import rules_of
+from worker.jobs.run.derive import rules_of
 from worker.records import Communication
 from worker.settings import read_settings
 from worker.transform.message import to_messages

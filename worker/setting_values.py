@@ -50,17 +50,14 @@ class Secret:
         try:
             return self.file.read_text(encoding="utf-8-sig").strip()  # some editors begin a file with a byte order mark
         except UnicodeDecodeError:
-            raise SettingsError(
-                f"{self.variable}_FILE cannot be read: it is not text in UTF-8.",
-                safe="What was landed is kept; nothing more was read.",
-                next=f"Write the file in {self.variable}_FILE again, in UTF-8 (PowerShell: -Encoding utf8).",
-            ) from None
+            why, step = "it is not text in UTF-8", "Write the file in {} again, in UTF-8 (PowerShell: -Encoding utf8)."
         except OSError as error:
-            raise SettingsError(
-                f"{self.variable}_FILE cannot be read: {type(error).__name__}.",
-                safe="What was landed is kept; nothing more was read.",  # it may have been there when the run began
-                next=f"Check the path in {self.variable}_FILE and that this user may read it.",
-            ) from None
+            why, step = type(error).__name__, "Check the path in {} and that this user may read it."
+        raise SettingsError(
+            f"{self.variable}_FILE cannot be read: {why}.",
+            safe="What was landed is kept; nothing more was read.",  # it may have been there when the run began
+            next=step.format(f"{self.variable}_FILE"),
+        )
 
     def __repr__(self) -> str:
         """Return the variable's name, never the secret."""
@@ -116,14 +113,11 @@ def is_loopback(url: str) -> bool:
 
 def schema(text: str) -> str:
     """Return a name that needs no quotes in SQL, has room for `_ops` after it, and does not end in `_ops` itself."""
-    if text.endswith("_ops") or text in RESERVED:
+    is_plain = re.fullmatch(r"[a-z_][a-z0-9_]{0,40}", text) is not None
+    if not is_plain or text.startswith("pg_") or text.endswith("_ops") or text in {*RESERVED, "information_schema"}:
         raise SettingsError(
-            "WAREHOUSE_SCHEMA must not be a word of SQL, or end in _ops, as the worker's own schemas do.",
-            next="For example: WAREHOUSE_SCHEMA=canvas_north.",
-        )
-    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,40}", text) or text.startswith("pg_") or text == "information_schema":
-        raise SettingsError(
-            "WAREHOUSE_SCHEMA must be a plain name: lower-case letters, digits and underscores, at most 41.",
+            "WAREHOUSE_SCHEMA must be a plain name (lower-case letters, digits and underscores, at most 41) that is no"
+            " word of SQL and does not end in _ops, as the worker's own schemas do.",
             next="For example: WAREHOUSE_SCHEMA=canvas_north.",
         )
     return text

@@ -17,7 +17,7 @@ from worker.extract.content_hash import hash_entry
 from worker.extract.entry import read_entry
 from worker.jobs import backfill, replay, sync
 from worker.jobs.run import mirror, plan
-from worker.jobs.run.rules import rules_of
+from worker.jobs.run.derive import rules_of
 from worker.records import Communication
 from worker.sandbox.population import Clinic, Resource, make_clinic
 from worker.sandbox.sandbox_server import SandboxServer

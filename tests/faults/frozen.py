@@ -14,7 +14,7 @@ from tests.faults.processes import Doorbell, run_to_end, running, sessions
 from tests.faults.proof import ProofResult
 from tests.faults.worlds import World, open_world
 from tests.integration.mirroring import environment, until
-from worker.jobs.run.rules import rules_of
+from worker.jobs.run.derive import rules_of
 from worker.sandbox.population import make_clinic
 
 if TYPE_CHECKING:

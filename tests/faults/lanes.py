@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.faults.consistency import look, torn
 from tests.faults.processes import sessions
 from tests.integration.mirroring import environment, mirror_settings
-from worker.jobs.run.rules import rules_of
+from worker.jobs.run.derive import rules_of
 
 if TYPE_CHECKING:
     import random

@@ -14,7 +14,7 @@ from tests.integration.mirroring import message
 from tests.rows import to_message
 from tests.unit.corpus import written_messages
 from worker.extract.entry import read_resource
-from worker.jobs.run.rules import rules_of
+from worker.jobs.run.derive import rules_of
 from worker.load.land import land_messages
 from worker.load.postgres.database import Warehouse, open_warehouse
 from worker.load.postgres.migrations import migrate

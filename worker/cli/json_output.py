@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +27,8 @@ def verification_as_json(result: Verification) -> dict[str, Any]:
         "passes": result.passes,
         "patients": result.patients,
         "entries": result.entries,
+        **asdict(result.found),
         "moved": result.found.moved if result.agreed else None,
-        "gone": result.found.gone,
-        "held": result.found.held,
-        "denied": result.found.denied,
-        "unknown": result.found.unknown,
-        "differences": result.found.differences,
-        "ids": result.found.ids,
     }
 
 

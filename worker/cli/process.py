@@ -184,9 +184,8 @@ def _show_usage(error: click.ClickException) -> None:
 
         configure_logging("json")
         what = "No command was named." if typed_nothing else _discreetly(error)
-        show_error(
-            SettingsError(what, next=f"{context.command_path if context else 'message-mirror'} --help"), "UsageError"
-        )
+        program = context.command_path if context else "message-mirror"
+        show_error(SettingsError(what, next=f"{program} --help"), "UsageError")
     elif typed_nothing:
         error.show()
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -57,14 +58,6 @@ def _log_report() -> Report:
         if time.monotonic() - last < LOG_EVERY_S:
             return
         last = time.monotonic()
-        get_logger().info(
-            "progress",
-            run_id=progress.run_id,
-            searches=progress.searches,
-            searches_done=progress.searches_done,
-            entries=progress.entries,
-            new=progress.new,
-            changed=progress.changed,
-        )
+        get_logger().info("progress", **asdict(progress))
 
     return log

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 from worker.extract.entry import read_entry, read_resource
 from worker.jobs.run import plan
 from worker.jobs.run.begin import begin_anew
-from worker.jobs.run.derive import derive
+from worker.jobs.run.derive import derive, rules_of
 from worker.jobs.run.progress import Progress, Report, no_report
-from worker.jobs.run.rules import rules_of
 from worker.jobs.run.warehouse import open_locked
 from worker.load import ledger, rederive
 from worker.reader.parent import open_reader

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from worker.errors import MirrorError
-from worker.jobs.run.rules import rules_of
+from worker.jobs.run.derive import rules_of
 from worker.jobs.run.warehouse import warehouse_dsn
 from worker.load import report
 from worker.load.postgres.database import open_warehouse

@@ -15,47 +15,36 @@ EXAMPLE_PRACTITIONER = "4150cd20de8a470aa570a852859ac87e"
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
-    """A patient; `id` is 32 hex digits."""
-
-    id: str
-    given: str
-    family: str
-
-    @property
-    def reference(self) -> str:
-        """The relative reference, `Patient/<id>`."""
-        return f"Patient/{self.id}"
-
-    def resource(self) -> dict[str, Any]:
-        """Return the FHIR R4 Patient."""
-        return {
-            "resourceType": "Patient",
-            "id": self.id,
-            "active": True,
-            "name": [_name(self.given, self.family)],
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Practitioner:
-    """A practitioner; `id` is 32 hex digits. `schedulable` decides what searches find but is not served."""
+class Person:
+    """Somebody of the clinic; `id` is 32 hex digits."""
 
     id: str
     given: str
     family: str
     active: bool = True
-    schedulable: bool = True
 
     @property
     def reference(self) -> str:
-        """The relative reference, `Practitioner/<id>`."""
-        return f"Practitioner/{self.id}"
+        """The relative reference, such as `Patient/<id>`."""
+        return f"{type(self).__name__}/{self.id}"
 
     def resource(self) -> dict[str, Any]:
-        """Return the FHIR R4 Practitioner."""
-        name = _name(self.given, self.family)
-        return {"resourceType": "Practitioner", "id": self.id, "active": self.active, "name": [name]}
+        """Return the FHIR R4 resource."""
+        name = {"use": "usual", "text": f"{self.given} {self.family}", "family": self.family, "given": [self.given]}
+        return {"resourceType": type(self).__name__, "id": self.id, "active": self.active, "name": [name]}
+
+
+class Patient(Person):
+    """A patient."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Practitioner(Person):
+    """A practitioner. `schedulable` decides which searches find them, and is not served."""
+
+    schedulable: bool = True
 
 
 def make_patients(seed: int, count: int) -> list[Patient]:
@@ -66,8 +55,8 @@ def make_patients(seed: int, count: int) -> list[Patient]:
 def make_practitioners(seed: int, count: int) -> list[Practitioner]:
     """Make `count` practitioners; the first is the one of the documented example.
 
-    Every sixth is inactive and every fifth not schedulable, the third and the fourth first: the first few are
-    the busiest.
+    Every sixth is inactive, beginning with the third, and every fifth is not schedulable, beginning with the fourth, so
+    that some of the busiest are.
     """
     return [
         Practitioner(
@@ -84,7 +73,3 @@ def _identity(seed: int, role: str, number: int, first_id: str) -> tuple[str, st
     given = draw.pick(NAMES["given"])
     family = draw.pick(NAMES["family_beginnings"]) + draw.pick(NAMES["family_endings"])
     return first_id if number == 0 else UUID(int=draw.below(2**128), version=4).hex, given, family
-
-
-def _name(given: str, family: str) -> dict[str, Any]:
-    return {"use": "usual", "text": f"{given} {family}", "family": family, "given": [given]}

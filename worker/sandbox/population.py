@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from bisect import insort
+from bisect import bisect_right, insort
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from worker.sandbox.messages import Edition, Resource, message_id, number_of, scattered, write_message
 from worker.sandbox.people import Patient, Practitioner, make_patients, make_practitioners
 from worker.sandbox.scripts import SCRIPTS
-from worker.sandbox.threads import Threads
+from worker.sandbox.threads import Thread, plan_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,7 +56,7 @@ class Clinic:
         self._made_up = messages
         self._practitioner_at = practitioners
         self._patient_at = patients
-        self._threads = Threads(seed, messages, len(practitioners), len(patients))
+        self._threads = plan_threads(seed, messages, len(practitioners), len(patients))
         self._put: dict[int, Resource] = {}
         self._put_numbers: dict[str, int] = {}
         self._removed: set[int] = set()
@@ -85,7 +85,8 @@ class Clinic:
             return self._put[number]
         if not 0 <= number < self._made_up or number in self._removed:
             raise KeyError(number)
-        thread_number, thread = self._threads.of(number)
+        thread_number = bisect_right(self._threads, number, key=_first) - 1
+        thread = self._threads[thread_number]
         return write_message(
             seed=self._seed,
             number=number,
@@ -182,6 +183,10 @@ class Clinic:
                 add_sent(thread.first + position)
         for key, numbers in self._lists.items():
             self._lists[key] = array("I", sorted(numbers, key=scattered))
+
+
+def _first(thread: Thread) -> int:
+    return thread.first
 
 
 def _keys(resource: Resource) -> set[tuple[str, str]]:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from worker.sandbox.capability import capability_statement
 from worker.sandbox.create import check_precondition, edited, new_communication
-from worker.sandbox.people import Patient, Practitioner
+from worker.sandbox.people import Person
 from worker.sandbox.refusals import Refused, documented, operation_outcome, unknown_resource
 from worker.sandbox.searchset import (
     COMMUNICATION_PARAMETERS,
@@ -136,12 +136,12 @@ class Routes:
     async def search_practitioners(self, request: web.Request) -> web.Response:
         """`GET /Practitioner`."""
         found = find_practitioners(self._clinic, list(request.query.items()))
-        return _page(request, PRACTITIONER_PARAMETERS, found, Practitioner.resource)
+        return _page(request, PRACTITIONER_PARAMETERS, found, Person.resource)
 
     async def search_patients(self, request: web.Request) -> web.Response:
         """`GET /Patient`."""
         found = find_patients(self._clinic, list(request.query.items()))
-        return _page(request, PATIENT_PARAMETERS, found, Patient.resource)
+        return _page(request, PATIENT_PARAMETERS, found, Person.resource)
 
 
 def _page(

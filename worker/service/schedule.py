@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
@@ -97,52 +98,49 @@ class Jumps:
         return (now - now_then).total_seconds() - (monotonic - monotonic_then)
 
 
+@dataclass(slots=True)
 class _Nights:
-    """Reads the clock, and starts what is due. `_look_at` is when the ledger has to be asked next."""
+    """Reads the clock, and starts what is due. `look_at` is when the ledger has to be asked next."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        run: Run,
-        leader: Leader,
-        schedule: Schedule,
-        now: Callable[[], datetime],
-        sleep: Callable[[float], Awaitable[None]],
-    ) -> None:
-        self._settings = settings
-        self._run = run
-        self._leader = leader
-        self._schedule = schedule
-        self._now = now
-        self._sleep = sleep
-        self._jumps = Jumps(now, time.monotonic)
-        self._look_at = self._started_at = now()
-        self._tried_at: datetime | None = None
-        self._failure = ""
+    settings: Settings
+    run: Run
+    leader: Leader
+    schedule: Schedule
+    now: Callable[[], datetime]
+    sleep: Callable[[float], Awaitable[None]]
+    jumps: Jumps = field(init=False)
+    look_at: datetime = field(init=False)
+    started_at: datetime = field(init=False)
+    tried_at: datetime | None = None
+    failure: str = ""
+
+    def __post_init__(self) -> None:
+        self.jumps = Jumps(self.now, time.monotonic)
+        self.look_at = self.started_at = self.now()
 
     async def go_on(self) -> NoReturn:
         """Start a sync whenever one is due."""
         while True:
-            await self._leader.leading.wait()
+            await self.leader.leading.wait()
             self._look_for_a_jump()
-            if self._now() >= self._look_at:
+            if self.now() >= self.look_at:
                 await self._look()
-            ahead_s = (self._look_at - self._now()).total_seconds()
+            ahead_s = (self.look_at - self.now()).total_seconds()
             await asyncio.sleep(min(ahead_s, LOOK_EVERY_S) if ahead_s > 0 else LOOK_EVERY_S)
 
     def _look_for_a_jump(self) -> None:
-        jumped_s = self._jumps.since_last_look()
+        jumped_s = self.jumps.since_last_look()
         if abs(jumped_s) > JUMP_S:
             get_logger().warning("this host slept, or its clock was set", seconds=round(jumped_s))
-            self._look_at = self._now()
-            if self._tried_at is not None:
-                self._tried_at = min(self._tried_at, self._look_at)
+            self.look_at = self.now()
+            if self.tried_at is not None:
+                self.tried_at = min(self.tried_at, self.look_at)
 
     async def _look(self) -> None:
         """Start what is due, and what became due meanwhile, one after the other."""
         while (due_at := await self._since_when_due()) is not None:
-            self._tried_at = self._now()
-            if self._tried_at - due_at > LATE:
+            self.tried_at = self.now()
+            if self.tried_at - due_at > LATE:
                 get_logger().info("a sync that was missed is made up now", due_at=str(due_at))
             try:
                 await self._one_night()
@@ -152,25 +150,25 @@ class _Nights:
     async def _since_when_due(self) -> datetime | None:
         """Return since when a sync is due, by the ledger; None if none is, if another `serve` leads, or if unknown."""
         try:
-            if not await self._leader.leads():
+            if not await self.leader.leads():
                 return None
         except Exception:  # noqa: BLE001 - `Leader.keep` says why, and goes on trying
             return None
         try:
-            last = await last_sync(self._settings)
+            last = await last_sync(self.settings)
         except MirrorError as error:
-            if error.told() != self._failure:
-                self._failure = error.told()
+            if error.told() != self.failure:
+                self.failure = error.told()
                 log_error("the ledger cannot be read", error, level="warning")
             return None
         except Exception as error:  # noqa: BLE001 - the service must outlive any failure; where it happened is logged
             get_logger().error("the ledger cannot be read", where=where(error))
             return None
-        self._failure, now = "", self._now()
+        self.failure, now = "", self.now()
         due_at = self._due_at(last, now)
         if due_at is None:
-            self._look_at = self._schedule.after(now)
-            get_logger().info("waiting for the next sync", next_fire_at=str(self._look_at))
+            self.look_at = self.schedule.after(now)
+            get_logger().info("waiting for the next sync", next_fire_at=str(self.look_at))
         return due_at
 
     def _due_at(self, last: LastSync, now: datetime) -> datetime | None:
@@ -178,10 +176,10 @@ class _Nights:
 
         A warehouse without any full sync waits for its hour. If the only one so far was abandoned, the next resumes it.
         """
-        if last.age is None and last.abandoned and self._tried_at is None:
+        if last.age is None and last.abandoned and self.tried_at is None:
             return now
-        begun = [at for at in (now - last.age if last.age is not None else None, self._tried_at) if at is not None]
-        return due(self._schedule, now, max(begun, default=self._started_at))
+        begun = [at for at in (now - last.age if last.age is not None else None, self.tried_at) if at is not None]
+        return due(self.schedule, now, max(begun, default=self.started_at))
 
     async def _one_night(self) -> None:
         for attempt in range(1, ATTEMPTS_MAX + 1):
@@ -189,15 +187,15 @@ class _Nights:
             if exit_code not in RETRIED or attempt == ATTEMPTS_MAX:
                 return
             get_logger().warning("the sync will be started again", attempt=attempt, wait_seconds=RETRY_AFTER_S)
-            await self._sleep(RETRY_AFTER_S)
+            await self.sleep(RETRY_AFTER_S)
 
     async def _guarded(self) -> int | None:
         """Return the exit code of the MirrorError that ended the run; None if none did, or if another `serve` leads."""
         try:
-            if not await self._leader.leads():
+            if not await self.leader.leads():
                 get_logger().info("the sync is left to the serve that leads")
                 return None
-            result = await self._run(self._settings)
+            result = await self.run(self.settings)
             if result is not None and result.outcome is not Outcome.COMPLETE:
                 _say_why(result)
         except MirrorError as error:

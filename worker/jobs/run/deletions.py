@@ -64,15 +64,12 @@ def all_of_somebody(gone: Sequence[Gone]) -> frozenset[str]:
     """
     patients = Counter(one.patient_id for one in gone)
     practitioners = Counter(one.practitioner_id for one in gone)
+    del patients[None], practitioners[None]
     return frozenset(
         one.id
         for one in gone
-        if (one.patient_id is not None and not one.patient_left and patients[one.patient_id] >= HELD_FLOOR)
-        or (
-            one.practitioner_id is not None
-            and not one.practitioner_left
-            and practitioners[one.practitioner_id] >= HELD_FLOOR
-        )
+        if (not one.patient_left and patients[one.patient_id] >= HELD_FLOOR)
+        or (not one.practitioner_left and practitioners[one.practitioner_id] >= HELD_FLOOR)
     )
 
 

@@ -15,9 +15,9 @@ from worker.jobs.run.absent import look_for_missing
 from worker.jobs.run.begin import begin_or_resume
 from worker.jobs.run.claims import walk_all
 from worker.jobs.run.deletions import UNBELIEVED, Deletions, decides_on_held
+from worker.jobs.run.derive import rules_of
 from worker.jobs.run.hold import implausible
 from worker.jobs.run.progress import Progress, Report
-from worker.jobs.run.rules import rules_of
 from worker.jobs.run.walk import Walker
 from worker.load import fingerprints, land, ledger, quarantine, sightings, worklist
 from worker.load.report import read_run

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from worker.jobs.run import acceptance, plan
 from worker.jobs.run.buffer import RecordBuffer
-from worker.jobs.run.derive import derive
+from worker.jobs.run.derive import derive, rules_of
 from worker.jobs.run.entries import Entries
 from worker.jobs.run.progress import Progress, Report
 from worker.jobs.run.reading import read_search
-from worker.jobs.run.rules import rules_of
 from worker.jobs.run.together import together
 from worker.jobs.run.walk import RESOURCE
 from worker.load import sightings

@@ -44,11 +44,8 @@ class Binaries:
 def find_binaries(major: int) -> Binaries | None:
     """Return the wheel's PostgreSQL of a major version, or None if it is not installed."""
     spec = find_spec(PACKAGE)
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        prefix = Path(place) / FOLDERS.get(major, "none")
-        if (prefix / "bin" / "postgres").exists():
-            return Binaries(prefix, major)
-    return None
+    prefix = Path(spec.origin).parent / FOLDERS[major] if spec and spec.origin else None
+    return Binaries(prefix, major) if prefix and (prefix / "bin" / "postgres").exists() else None
 
 
 def need_binaries(major: int) -> Binaries:
