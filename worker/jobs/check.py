@@ -11,22 +11,26 @@ from worker.advice import advise
 from worker.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE, EXIT_WAREHOUSE, MirrorError, PageFailed
 from worker.extract.client import Source
 from worker.extract.roster import PATIENTS
-from worker.jobs.check_search import fault_of_a_search
-from worker.jobs.run import rosters
+from worker.jobs.run import plan, rosters
+from worker.jobs.run.walk import RESOURCE
 from worker.jobs.run.warehouse import warehouse_dsn
 from worker.jobs.run.workplace import open_source
 from worker.jobs.verify.differences import FORBIDDEN
 from worker.load.ledger import check_instance
 from worker.load.postgres.database import open_warehouse, read_dsn
-from worker.load.postgres.inspect import Finding, inspect_hints, inspect_server, may_migrate, may_write, weak_transport
+from worker.load.postgres.inspect import inspect_hints, inspect_server, may_migrate, may_write, weak_transport
 from worker.load.postgres.migrations import read_outstanding
 from worker.settings import FIRST_PATIENCE, unknown_variables
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from worker.load.postgres.database import Warehouse
+    from worker.records import Page, Search
     from worker.settings import Settings
+
+SEARCHES_MAX = 10
+"""How many searches are tried to find one with a second page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +79,30 @@ async def _source(settings: Settings) -> AsyncIterator[Check]:
         yield _failed(error)
 
 
-async def _search(source: Source, practitioners: Sequence[str]) -> Check:
-    fault = await fault_of_a_search(source, practitioners)
-    if fault is not None:
-        return Check(False, *fault, EXIT_INCOMPLETE)
+async def _search(source: Source, practitioners: Iterable[str]) -> Check:
+    """Tell whether a search for messages says how many there are, and whether its `next` link works.
+
+    Each page has one message, so that a few messages are enough for a `next` link, which is followed once. A `total`
+    may be on any page: if the first two have none, the others are read. Raises what `Source.first_page` raises of the
+    source as a whole.
+    """
+    for search in plan.searches_for(practitioners, (), ())[:SEARCHES_MAX]:
+        pages: list[Page] = []
+        try:
+            async for page in source.walk(RESOURCE, [(search.parameter, search.value)], count=1):
+                pages.append(page)
+                if len(pages) == 2:
+                    break
+            counts = any(page.total is not None for page in pages) or await _counts_later(source, search)
+        except PageFailed as failed:
+            what = "the `next` link of a search for messages" if pages else "a search for messages"
+            step = (source.mismatch(pages[-1]) if pages else "") or _advice(failed.reason)
+            return Check(False, f"{what} fails ({failed.reason})", step, EXIT_INCOMPLETE)
+        if not counts:
+            what = "a search for messages does not say how many there are (no_total)"
+            return Check(False, what, _advice("no_total"), EXIT_INCOMPLETE)
+        if len(pages) > 1:
+            break
     return Check(True, "a search for messages says how many there are, and its `next` links work")
 
 
@@ -92,9 +116,21 @@ async def _patients(source: Source) -> Check:
             f"the patients cannot be listed ({failed.reason})",
             "verify and backfill need the scope to read Patient."
             if failed.reason == FORBIDDEN
-            else "verify and backfill need them: " + " ".join(advise([failed.reason], "the same command")),
+            else f"verify and backfill need them: {_advice(failed.reason)}",
         )
     return Check(True, "the source lists patients, which verify and backfill need")
+
+
+async def _counts_later(source: Source, search: Search) -> bool:
+    """Tell whether any page of a search, read as a sync reads it, has a `total`. Raises PageFailed."""
+    async for page in source.walk(RESOURCE, [(search.parameter, search.value)]):
+        if page.total is not None:
+            return True
+    return False
+
+
+def _advice(*reasons: str) -> str:
+    return " ".join(advise(reasons, "the same command"))
 
 
 def judge_roster(lists: Sequence[rosters.People]) -> Check:
@@ -107,7 +143,7 @@ def judge_roster(lists: Sequence[rosters.People]) -> Check:
             f"the roster cannot be read completely ({', '.join(reasons)})",
             "Give this client the scope to read Practitioner."
             if forbidden
-            else "No sync would be complete: " + " ".join(advise(reasons, "the same command")),
+            else f"No sync would be complete: {_advice(*reasons)}",
             EXIT_USAGE if forbidden else EXIT_INCOMPLETE,
         )
     active, inactive = (len(one.ids) for one in lists)
@@ -131,7 +167,8 @@ async def _warehouse(settings: Settings) -> AsyncIterator[Check]:
                 *await warehouse.work(inspect_hints, warehouse),
                 *weak_transport(read_dsn(dsn)),
             ):
-                yield _finding(finding)
+                exit_code = EXIT_WAREHOUSE if finding.ok is False else EXIT_OK
+                yield Check(finding.ok, finding.what, finding.next, exit_code)
             yield await _schema(settings, warehouse)
     except MirrorError as error:
         yield _failed(error)
@@ -164,10 +201,6 @@ async def _schema(settings: Settings, warehouse: Warehouse) -> Check:
     if settings.instance is not None:
         await warehouse.work(check_instance, warehouse, settings.instance)
     return Check(True, f"schema {schema} is up to date")
-
-
-def _finding(finding: Finding) -> Check:
-    return Check(finding.ok, finding.what, finding.next, EXIT_WAREHOUSE if finding.ok is False else EXIT_OK)
 
 
 def _failed(error: MirrorError) -> Check:

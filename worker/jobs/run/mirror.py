@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 from worker import __version__
 from worker.extract import roster
 from worker.jobs.run import plan, rosters
-from worker.jobs.run.absent import look_for_missing
+from worker.jobs.run.absent import implausible, look_for_missing
 from worker.jobs.run.begin import begin_or_resume
 from worker.jobs.run.claims import walk_all
 from worker.jobs.run.deletions import UNBELIEVED, Deletions, decides_on_held
 from worker.jobs.run.derive import rules_of
-from worker.jobs.run.hold import implausible
 from worker.jobs.run.progress import Progress, Report
 from worker.jobs.run.walk import Walker
 from worker.load import fingerprints, land, ledger, quarantine, sightings, worklist

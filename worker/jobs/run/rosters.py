@@ -119,9 +119,6 @@ class _Walk:
         return Shown(
             keys=[entry.key for entry, _ in matches],
             raw_hashes=[raw_hash for _, raw_hash in matches],
-            strangers=sum(self._is_stranger(entry) for entry, _ in matches),
+            strangers=sum(not self._search.asked_for(one.practitioner) for one, _ in matches if one.practitioner),
             is_whole=not any(entry.not_whole for entry, _ in decoded),
         )
-
-    def _is_stranger(self, entry: roster.RosterEntry) -> bool:
-        return entry.practitioner is not None and not self._search.asked_for(entry.practitioner)
