@@ -218,7 +218,8 @@ def show_status(status: dict[str, Any]) -> None:
     if newest is not None and newest["reason"] is not None:
         out.print(*next_steps([newest["reason"]], again_of(newest["job"])), sep="\n", soft_wrap=True)
     if status["lock"] is not None:
-        out.print(f"The run lock is held by {status['lock']['holder'] or 'another session'}{_since(status['lock'])}.")
+        since = f" since {_text(status['lock']['since'])}" if status["lock"]["since"] else ""
+        out.print(f"The run lock is held by {status['lock']['holder'] or 'another session'}{since}.")
     elif any(run["outcome"] is None for run in runs):
         out.print(
             "A run is open, but no process works on it: it was abandoned. The next such run resumes or closes it."
@@ -260,10 +261,6 @@ def _run_row(run: dict[str, Any]) -> dict[str, Any]:
         "deleted": run["deleted"],
         "quarantine": run["quarantined"],
     }
-
-
-def _since(lock: dict[str, Any]) -> str:
-    return f" since {_text(lock['since'])}" if lock["since"] else ""
 
 
 def _text(value: object) -> str:

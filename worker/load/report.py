@@ -35,12 +35,13 @@ async def read_status(connection: Connection, warehouse: Warehouse, *, runs: int
     await refuse_outdated(connection, warehouse)
     sql = warehouse.sql
     schemas = [warehouse.schema, f"{warehouse.schema}_ops"]
+    holder = await _read_holder(connection, warehouse)
     return {
         "schema": warehouse.schema,
         "freshness": dict(await connection.fetchrow(sql("status/freshness")) or {}),
-        "lock": await _holder(connection, warehouse),
+        "lock": {"holder": holder["application_name"], "since": holder["backend_start"]} if holder else None,
         "runs": _rows(await connection.fetch(sql("status/last_runs"), runs, None)),
-        "under_way": await _under_way(connection, warehouse),
+        "under_way": await _under_way(connection, warehouse) if holder else None,
         "not_accepted": _rows(await connection.fetch(sql("status/not_accepted"))),
         "quarantine": _rows(await connection.fetch(sql("status/quarantine_reasons"))),
         "held_deletions": await connection.fetchval(sql("status/count_held")),
@@ -55,9 +56,7 @@ async def read_run(connection: Connection, warehouse: Warehouse, run_id: int) ->
 
 
 async def _under_way(connection: Connection, warehouse: Warehouse) -> dict[str, Any] | None:
-    """Return the present run, with figures of the last one of its kind; None if nobody holds the lock."""
-    if await _read_holder(connection, warehouse) is None:
-        return None
+    """Return the run that holds the lock, with figures of the last one of its kind; None if there is none yet."""
     run_id = await connection.fetchval(warehouse.sql("status/held_last"))
     if run_id is None:
         return None
@@ -111,12 +110,6 @@ async def _not_up_to_date(connection: Connection, warehouse: Warehouse, behind: 
 
 async def _read_holder(connection: Connection, warehouse: Warehouse) -> asyncpg.Record | None:
     return await connection.fetchrow(warehouse.sql("session/lock_holder"), lock_key(warehouse.schema, "run"))
-
-
-async def _holder(connection: Connection, warehouse: Warehouse) -> dict[str, Any] | None:
-    """Return who holds the run lock and since when, None if nobody does."""
-    holder = await _read_holder(connection, warehouse)
-    return {"holder": holder["application_name"], "since": holder["backend_start"]} if holder else None
 
 
 def _rows(records: list[asyncpg.Record]) -> list[dict[str, Any]]:

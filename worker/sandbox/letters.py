@@ -55,6 +55,7 @@ def letterhead(paragraphs: Paragraphs) -> str:
     )
 
 
+PATIENT_SHAPES: tuple[Shape, ...] = (paragraphs_letter, lines_letter)
 SHAPES: tuple[Shape, ...] = (paragraphs_letter, paragraphs_letter, lines_letter, editor_letter, office_letter)
 FORMAL_SHAPES: tuple[Shape, ...] = (letterhead, paragraphs_letter, office_letter)
 

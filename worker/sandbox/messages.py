@@ -14,7 +14,7 @@ from worker.sandbox.threads import CUTOFF_S, HOUR_S
 
 if TYPE_CHECKING:
     from worker.sandbox.people import Patient, Practitioner
-    from worker.sandbox.scripts import Script, Side
+    from worker.sandbox.scripts import Script
     from worker.sandbox.threads import Thread
 
 Edition = Literal["seed", "current"]
@@ -133,13 +133,8 @@ def _body(draw: Draw, script: Script, position: int, slots: dict[str, str], *, a
     text = [paragraph.format_map(slots) for paragraph in paragraphs]
     if not as_html:
         return letters.plain(text, line_end="\r\n" if draw.happens(30) else "\n")
-    return draw.pick(_shapes(step.by, formal=script is LETTER))(text)
-
-
-def _shapes(by: Side, *, formal: bool) -> tuple[letters.Shape, ...]:
-    if by == "patient":
-        return (letters.paragraphs_letter, letters.lines_letter)
-    return letters.FORMAL_SHAPES if formal else letters.SHAPES
+    shapes = letters.FORMAL_SHAPES if script is LETTER else letters.SHAPES
+    return draw.pick(letters.PATIENT_SHAPES if step.by == "patient" else shapes)(text)
 
 
 def _slots(seed: int, thread_number: int, practitioner: Practitioner, patient: Patient) -> dict[str, str]:

@@ -144,7 +144,8 @@ class _Walk:
         if reason is None:
             await self._store()
         elif self.has_stored:
-            await self._forget()
+            warehouse = self.workplace.warehouse
+            await warehouse.work(sightings.forget_sightings, warehouse, self.run_id, self.number, self.search_number)
         return reason
 
     async def _store(self) -> None:
@@ -160,7 +161,3 @@ class _Walk:
             self.buffer.rejected,
         )
         self.buffer, self.has_stored = RecordBuffer(), True
-
-    async def _forget(self) -> None:
-        warehouse = self.workplace.warehouse
-        await warehouse.work(sightings.forget_sightings, warehouse, self.run_id, self.number, self.search_number)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from worker.load.embedded.home import PORT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from worker.load.embedded.binaries import Binaries
@@ -89,11 +89,6 @@ def initdb_command(binaries: Binaries, data: Path, *, durable: bool) -> list[str
     if not durable:
         command += ["--no-sync"]
     return [*command, "--data-checksums", "--auth-local=peer", "--auth-host=reject"]
-
-
-def ident_config(names: Iterable[str]) -> str:
-    """Return the text of `pg_ident.conf`: only these accounts may connect, in any role."""
-    return "".join(f'{IDENT_MAP} "{name}" all\n' for name in sorted(set(names)))
 
 
 def quoted(value: str) -> str:

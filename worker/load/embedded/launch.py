@@ -44,8 +44,9 @@ def launch(home: Home, major: int, extra_settings: Mapping[str, str]) -> None:
     _remove_old_logs(home)
     write_file(home.config, config.server_config(home, extra_settings))
     write_file(home.hba, config.HBA_CONFIG)
-    # Root is let in whoever starts the server, because root could become any of the others anyway.
-    write_file(home.ident, config.ident_config({invoking_account().name, home.account.name, "root"}))
+    # Only these accounts may connect, in any role. Root could become any of the others anyway.
+    accounts = sorted({invoking_account().name, home.account.name, "root"})
+    write_file(home.ident, "".join(f'{config.IDENT_MAP} "{name}" all\n' for name in accounts))
     _start_postmaster(home, binaries)
 
 

@@ -79,7 +79,7 @@ class Warehouse:
         async def connect() -> None:
             # min_size 0: the pool must not reconnect by itself, beside the units that wait for the server.
             pool = await asyncpg.create_pool(
-                connect=self._open_for_pool,
+                connect=lambda *_, **_of_the_pool: self._open("message-mirror"),
                 reset=_keep_settings,
                 min_size=0,
                 max_size=self._pool_size,
@@ -144,9 +144,6 @@ class Warehouse:
             return connection
 
         return await self._retried(self._patience_s, connect)
-
-    async def _open_for_pool(self, *_: object, **_of_the_pool: object) -> Session:
-        return await self._open("message-mirror")
 
     async def _open(self, application_name: str) -> Session:
         """Connect as WAREHOUSE_DSN says now. While its file is being written, what it said before counts."""
