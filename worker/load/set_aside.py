@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -26,15 +25,6 @@ if TYPE_CHECKING:
     from worker.records import Message
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    """What the server said: names of objects of the database, no values."""
-
-    sqlstate: str | None
-    table: str | None
-    constraint: str | None
-
-
 async def write_in_parts(
     connection: Connection,
     warehouse: Warehouse,
@@ -46,7 +36,8 @@ async def write_in_parts(
     In the caller's transaction. The log names the objects that refuse them.
     """
     refused: list[Message] = []
-    why: Counter[_Refusal] = Counter()
+    why: Counter[tuple[str | None, str | None, str | None]] = Counter()
+    """By SQLSTATE, table and constraint: names of objects of the database, no values."""
 
     async def write_part(part: Sequence[Message]) -> None:
         try:
@@ -60,20 +51,20 @@ async def write_in_parts(
                 await write_part(part[len(part) // 2 :])
                 return
             refused.extend(part)
-            why[_Refusal(error.sqlstate, error.table_name, error.constraint_name)] += 1
+            why[error.sqlstate, error.table_name, error.constraint_name] += 1
 
     # A deferred constraint would refuse them at the commit, when nobody can tell which.
     await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
     await write_part(messages)
-    for refusal, count in why.items():
+    for (sqlstate, table, constraint), count in why.items():
         # The server does not always say which: if a function of an index fails, it names neither.
-        added = None if refusal.constraint else await _read_added(connection, warehouse)
+        added = None if constraint else await _read_added(connection, warehouse)
         get_logger().warning(
             "the warehouse refused messages, which were set aside",
             messages=count,
-            sqlstate=refusal.sqlstate,
-            table=refusal.table,
-            constraint=refusal.constraint,
+            sqlstate=sqlstate,
+            table=table,
+            constraint=constraint,
             added=added,
         )
     return refused

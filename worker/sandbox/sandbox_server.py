@@ -1,4 +1,4 @@
-"""The sandbox's server: starting, stopping, and the line of middlewares that every request goes through."""
+"""The sandbox's server: how it starts and stops, and the middlewares that every request goes through."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from worker.sandbox.routes import Routes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from aiohttp.typedefs import Handler, Middleware
 
@@ -28,9 +27,9 @@ BODY_MAX_BYTES = 32 * 1024 * 1024
 class SandboxServer:
     """A Communication server over a clinic, on a loopback address.
 
-    `url` is the FHIR base URL once it is started, without a trailing slash; tokens are had at
-    `{url}/auth/token/`. `latency_ms` is waited before each answer. `middlewares` stand before all else: they
-    can spoil whole answers too. `requests` counts all requests, those for tokens included.
+    `url` is the FHIR base URL once it is started, without a trailing slash. It issues tokens at `{url}/auth/token/`. It
+    waits `latency_ms` before each answer. `middlewares` come before everything else, so that they can spoil whole
+    answers, too. `requests` counts all requests, including those for tokens.
     """
 
     client_id = "sandbox"
@@ -87,14 +86,12 @@ class SandboxServer:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         """Stop."""
         await self.stop()
 
     def expire_tokens(self) -> None:
-        """Let every token that is out expire now: the next request with one is answered 401."""
+        """Let every token expire now, so that the next request with one is answered 401."""
         self._tokens.expire_all()
 
     @web.middleware

@@ -42,17 +42,12 @@ RETRY_AFTER_S = 900.0
 ATTEMPTS_MAX = 12
 
 
-def now_utc() -> datetime:
-    """Return the time of this host."""
-    return datetime.now(UTC)
-
-
 async def serve(
     settings: Settings,
     run: Run = sync,
     *,
     schedule: Schedule | None = None,
-    now: Callable[[], datetime] = now_utc,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """Start `run` whenever it is due by the settings (or `schedule`), until cancelled.

@@ -157,7 +157,7 @@ async def _plan(
     practitioners, patients, listed = selection.practitioners, selection.patients, None
     if selection.everyone:
         practitioners, listed = await _read_roster(workplace, run_id, accept_roster=accept_roster)
-        patients = tuple(await _read_patients(workplace, run_id)) if selection.by_patient else ()
+        patients = (await read_patients(workplace, run_id))[0].ids if selection.by_patient else ()
     warehouse = workplace.warehouse
     sizes = await warehouse.work(fingerprints.read_sizes, warehouse)
     wanted = await warehouse.work(sightings.read_wanted, warehouse) if selection.scope == "full" else []
@@ -216,8 +216,9 @@ async def _of_newly_met(workplace: Workplace, run_id: int, selection: plan.Selec
     return [search for search in plan.searches_for(known, (), ()) if search not in planned]
 
 
-async def _read_patients(workplace: Workplace, run_id: int) -> tuple[str, ...]:
+async def read_patients(workplace: Workplace, run_id: int) -> tuple[rosters.People, list[str]]:
+    """Return the list of patients, noted in the ledger, and the patients discovered in messages."""
     discovered = await workplace.warehouse.work(sightings.known_patients, workplace.warehouse)
     listed = await rosters.read_patients(workplace.source, discovered)
     await workplace.lock.work(worklist.save_roster_search, workplace.warehouse, run_id, listed.walked)
-    return listed.ids
+    return listed, discovered

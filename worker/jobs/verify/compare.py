@@ -69,7 +69,9 @@ async def compare(
         found.denied += sum(answer.known is False and verdict is not Verdict.HELD for answer, (_, verdict) in denials)
         _count(found, judged)
         await _leave(workplace, sweep.run_id, judged)
-    knows_ids = found.denied == 0 or await _knows_what_it_showed(workplace, sweep)
+    # Denials are believed only if the source knows by id what it has just shown.
+    shown = await warehouse.work(sightings.pick_shown, warehouse, sweep.run_id, sweep.passes) if found.denied else []
+    knows_ids = found.denied == 0 or await knows_one_of(workplace.source, shown)
     reason = doubt(denied=found.denied, live=live, source_knows_ids=knows_ids)
     return found, reason or (NOT_ANSWERED if found.unknown else None)
 
@@ -105,13 +107,6 @@ async def _leave(workplace: Workplace, run_id: int, judged: list[tuple[sightings
     )
     altered = [one.message_id for one in lost if one.kind == "altered" and one.message_id is not None]
     await warehouse.work(sightings.leave_for_replay, warehouse, run_id, altered)
-
-
-async def _knows_what_it_showed(workplace: Workplace, sweep: Sweep) -> bool:
-    """Tell whether the source knows by id what it has just shown, so that its denials can be believed."""
-    warehouse = workplace.warehouse
-    shown = await warehouse.work(sightings.pick_shown, warehouse, sweep.run_id, sweep.passes)
-    return await knows_one_of(workplace.source, shown)
 
 
 async def _ask(workplace: Workplace, difference: sightings.Difference) -> Answer:

@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from worker.extract.client import Source
-from worker.jobs.run import mirror, plan, rosters
+from worker.jobs.run import mirror, plan
 from worker.jobs.run.begin import begin_anew
 from worker.jobs.run.progress import Report, no_report
-from worker.jobs.run.workplace import Connect, Workplace, open_workplace
+from worker.jobs.run.workplace import Connect, open_workplace
 from worker.jobs.verify.compare import Found, compare
 from worker.jobs.verify.differences import DIFFERENCES_FOUND, SYNC_NOT_COMPLETE
 from worker.jobs.verify.sweep import Sweep
-from worker.load import ledger, sightings, worklist
+from worker.load import ledger
 from worker.load.report import read_run
 
 if TYPE_CHECKING:
@@ -60,10 +60,16 @@ async def verify(
     """Sync (unless told not to), sweep until two passes agree, and compare. Raises any MirrorError."""
     async with open_workplace(settings, "verify", connect) as workplace:
         began_at = datetime.now(UTC)
-        synced = await _sync(workplace, report) if sync_first else None
+        synced = None
+        if sync_first:
+            within = settings.resume_within
+            synced = await mirror.run(
+                workplace, job="sync", selection=plan.Selection(), resume_within=within, report=report
+            )
         requests_before = workplace.source.requests
         run_id = await begin_anew(workplace.warehouse, workplace.lock, "verify", "full")
-        patients, not_listed = await _read_patients(workplace, run_id)
+        listed, discovered = await mirror.read_patients(workplace, run_id)
+        patients, not_listed = sorted({*listed.ids, *discovered}), listed.walked.reason
         sweep = Sweep(workplace, run_id, report)
         unread = await sweep.read_until_two_agree(patients)
         # An empty list of patients says least: what the source denies by id says more about the fault.
@@ -97,17 +103,3 @@ async def verify(
         figures = await workplace.warehouse.work(read_run, workplace.warehouse, run_id)
         mirror.log_closed("verification closed", figures, [figures["reason"]] if figures["reason"] else [])
         return result
-
-
-async def _sync(workplace: Workplace, report: Report) -> mirror.RunResult:
-    within = workplace.settings.resume_within
-    return await mirror.run(workplace, job="sync", selection=plan.Selection(), resume_within=within, report=report)
-
-
-async def _read_patients(workplace: Workplace, run_id: int) -> tuple[list[str], str | None]:
-    """Return all patients, listed or discovered in messages, and why the list was not accepted (None if it was)."""
-    warehouse = workplace.warehouse
-    discovered = await warehouse.work(sightings.known_patients, warehouse)
-    listed = await rosters.read_patients(workplace.source, discovered)
-    await workplace.lock.work(worklist.save_roster_search, warehouse, run_id, listed.walked)
-    return sorted({*listed.ids, *discovered}), listed.walked.reason

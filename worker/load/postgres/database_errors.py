@@ -196,7 +196,13 @@ def refused(error: asyncpg.PostgresError) -> WarehouseRefused | SettingsError:
     sqlstate = error.sqlstate or ""
     meaning = meaning_of(error)
     if sqlstate[:2] not in _NOT_LET_IN:  # no statement; serve asks again every few seconds, and says so once
-        log_refusal(error)
+        get_logger().error(
+            "the warehouse refused a statement",
+            sqlstate=sqlstate,
+            table=error.table_name,
+            constraint=error.constraint_name,
+            error=type(error).__name__,
+        )
     by_row = RowRefused if meaning.then is Then.SET_ASIDE else WarehouseRefused
     kind = SettingsError if sqlstate.startswith("28") else by_row
     return kind(
@@ -207,16 +213,4 @@ def refused(error: asyncpg.PostgresError) -> WarehouseRefused | SettingsError:
         + (f" {meaning.what}" if meaning.what else ""),
         safe=_ROLLED_BACK,
         next=meaning.next,
-    )
-
-
-def log_refusal(error: asyncpg.PostgresError, **more: str) -> None:
-    """Log a refused statement: the names of objects of the database, no values."""
-    get_logger().error(
-        "the warehouse refused a statement",
-        sqlstate=error.sqlstate,
-        table=error.table_name,
-        constraint=error.constraint_name,
-        error=type(error).__name__,
-        **more,
     )
