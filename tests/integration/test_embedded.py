@@ -23,7 +23,7 @@ from worker.errors import EmbeddedServerError
 from worker.load.embedded import EmbeddedServer
 from worker.load.embedded.failure import program_failed, said_for_people
 from worker.load.embedded.home import Home, find_home
-from worker.load.embedded.postmaster import pid_file
+from worker.load.embedded.postmaster import is_ready, pid_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +65,10 @@ def running(set_up: EmbeddedServer) -> EmbeddedServer:
 
 def home_of(server: EmbeddedServer) -> Home:
     return find_home(server.directory, server.elsewhere)
+
+
+def is_up(server: EmbeddedServer) -> bool:
+    return is_ready(home_of(server))
 
 
 def pid_of(server: EmbeddedServer) -> int:
@@ -130,7 +134,7 @@ class TestLife:
     def test_data_survive_stop_and_start(self, running: EmbeddedServer) -> None:
         execute(running.start(), *KEEP_SEVEN)
         assert running.stop()
-        assert not running.is_running()
+        assert not is_up(running)
         assert not running.stop()
         assert value(running.start(), "SELECT n FROM kept") == 7
 
@@ -138,7 +142,7 @@ class TestLife:
         before = pid_of(running)
         assert running.start() == running.dsn()
         assert pid_of(running) == before
-        assert running.is_running()
+        assert is_up(running)
 
     def test_processes_that_start_it_at_once_get_one_server(self, directory: Path) -> None:
         starters = [python(START, directory) for _ in range(3)]
@@ -164,7 +168,7 @@ class TestLife:
 
     def test_a_server_that_never_was_is_not_running_and_has_no_dsn(self, directory: Path) -> None:
         server = quick_server(directory)
-        assert not server.is_running()
+        assert not is_up(server)
         assert not server.stop()
         server.remove()
         with pytest.raises(EmbeddedServerError) as refused:
@@ -184,7 +188,7 @@ class TestCrash:
     def test_committed_rows_survive_kill_9_of_the_postmaster(self, running: EmbeddedServer) -> None:
         execute(running.start(), *KEEP_SEVEN)
         kill_postmaster(running)
-        assert not running.is_running()
+        assert not is_up(running)
         assert value(running.start(), "SELECT n FROM kept") == 7
 
     def test_a_pid_that_is_another_process_by_now_blocks_nothing_and_is_left_alone(
@@ -199,7 +203,7 @@ class TestCrash:
         try:
             changed = left.replace(left.splitlines()[0], str(stranger.pid), 1)
             (home_of(running).data / "postmaster.pid").write_text(changed)
-            assert not running.is_running()
+            assert not is_up(running)
             assert not running.stop()
             assert value(running.start(), "SELECT n FROM kept") == 7
             assert stranger.poll() is None
@@ -234,7 +238,7 @@ class TestCrash:
         with pytest.raises(EmbeddedServerError, match="no_such_setting") as refused:
             server.start()
         assert "WAREHOUSE_DSN" in refused.value.next
-        assert not server.is_running()
+        assert not is_up(server)
 
 
 class TestPrivacy:

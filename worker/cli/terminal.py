@@ -91,7 +91,9 @@ def _remarks(result: RunResult, in_vain: str) -> Iterator[str]:
             " (see deploy/runbook/changed-every-night.md)"
         )
     if result.gone:
-        yield f"gone        {_gone(result)}, {result.deleted:,} marked as deleted"
+        least, more = ("at least ", f", {result.not_asked:,} more not asked for") if result.not_asked else ("", "")
+        what = f"{least}{result.gone:,} messages the source no longer knows{more}"
+        yield f"gone        {what}, {result.deleted:,} marked as deleted"
     if result.held:
         yield f"held        {_held(result.held)}"
     if result.sums.not_listed:
@@ -110,12 +112,6 @@ def _held(messages: int) -> str:
         "practitioner had, or belong to a patient whom the source no longer lists, as if the client's scope had "
         f"shrunk. If they are meant to be gone: {ACCEPT_DELETIONS}"
     )
-
-
-def _gone(result: RunResult) -> str:
-    if not result.not_asked:
-        return f"{result.gone:,} messages the source no longer knows"
-    return f"at least {result.gone:,} messages the source no longer knows, {result.not_asked:,} more not asked for"
 
 
 def show_verification(result: Verification) -> None:

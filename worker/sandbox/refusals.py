@@ -1,7 +1,7 @@
 """Refusals as FHIR OperationOutcomes, with the codes and texts of Canvas's documentation.
 
-A real server's texts may tell more; these are the documented examples, so that a client can be held against
-them word by word.
+A real server's texts may say more. These are the documented examples, so that a client can be tested against them word
+by word.
 """
 
 from __future__ import annotations
@@ -31,11 +31,6 @@ class Refused(Exception):
 def documented(status: int) -> dict[str, Any]:
     """Return the OperationOutcome documented for a status. Raises KeyError if none is."""
     return operation_outcome(*DOCUMENTED[status])
-
-
-def unknown_resource(kind: str, resource_id: str) -> Refused:
-    """Return the documented 404 for a resource that is not there."""
-    return Refused(404, operation_outcome("not-found", f"Unknown {kind} resource '{resource_id}'"))
 
 
 def operation_outcome(code: str, text: str) -> dict[str, Any]:

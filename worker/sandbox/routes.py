@@ -11,7 +11,7 @@ from aiohttp import web
 from worker.sandbox.capability import capability_statement
 from worker.sandbox.create import check_precondition, edited, new_communication
 from worker.sandbox.people import Person
-from worker.sandbox.refusals import Refused, documented, operation_outcome, unknown_resource
+from worker.sandbox.refusals import Refused, documented, operation_outcome
 from worker.sandbox.searchset import (
     COMMUNICATION_PARAMETERS,
     PATIENT_PARAMETERS,
@@ -130,7 +130,8 @@ class Routes:
     def _number(self, request: web.Request) -> int:
         number = self._clinic.number_of(request.match_info["id"])
         if number is None:
-            raise unknown_resource("Communication", request.match_info["id"])
+            unknown = f"Unknown Communication resource '{request.match_info['id']}'"
+            raise Refused(404, operation_outcome("not-found", unknown))
         return number
 
     async def search_practitioners(self, request: web.Request) -> web.Response:

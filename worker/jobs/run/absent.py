@@ -47,12 +47,13 @@ async def look_for_missing(
         ids = await warehouse.work(missing.find_missing, warehouse, run_id)
     gone = await warehouse.work(missing.find_gone, warehouse, run_id, ids)
     sums = await warehouse.work(ledger.sum_run, warehouse, run_id)
+    shown = await warehouse.work(missing.pick_shown, warehouse, run_id) if gone else []
     verdict = deletions.decide(
         gone=len(gone),
         live=live,
         scope=selection.scope,
         all_accepted=sums.accepted == sums.searches,
-        source_knows_ids=not gone or await _knows_what_it_showed(workplace, run_id),
+        source_knows_ids=not gone or await knows_one_of(workplace.source, shown),
         accepted_by_operator=accept_deletions,
     )
     return verdict, gone
@@ -71,11 +72,6 @@ async def _walk_what_hid_some(workplace: Workplace, run_id: int, walker: Walker)
         await walk_all(workplace, run_id, walker)
         hiding = await warehouse.work(missing.find_hiding, warehouse, run_id)
         await workplace.lock.work(worklist.take_back, warehouse, hiding, plan.HIDES_MESSAGES)
-
-
-async def _knows_what_it_showed(workplace: Workplace, run_id: int) -> bool:
-    shown = await workplace.warehouse.work(missing.pick_shown, workplace.warehouse, run_id)
-    return await knows_one_of(workplace.source, shown)
 
 
 async def implausible(workplace: Workplace, run_id: int, gone: Sequence[str]) -> list[str]:

@@ -96,9 +96,8 @@ def server_account(places: Iterable[Path]) -> Account:
     invoking = invoking_account()
     if invoking.uid != 0:
         return invoking
-    owners = [place.stat().st_uid for place in places if place.exists()]
-    candidates = [account_of(uid) for uid in owners if uid != 0] + [_named(name) for name in PREFERRED]
-    for account in candidates:
+    owners: list[int | str] = [place.stat().st_uid for place in places if place.exists()]
+    for account in map(account_of, [*owners, *PREFERRED]):
         if account is not None and account.uid != 0:
             return account
     raise EmbeddedServerError(
@@ -107,17 +106,10 @@ def server_account(places: Iterable[Path]) -> Account:
     )
 
 
-def account_of(uid: int) -> Account | None:
-    """Return the account of a uid, or None if the user database has no such entry."""
+def account_of(who: int | str) -> Account | None:
+    """Return the account of a uid or a name, or None if the user database has no such entry."""
     try:
-        entry = pwd.getpwuid(uid)
+        entry = pwd.getpwuid(who) if isinstance(who, int) else pwd.getpwnam(who)
     except KeyError:
         return None
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
-
-
-def _named(name: str) -> Account | None:
-    try:
-        return account_of(pwd.getpwnam(name).pw_uid)
-    except KeyError:
-        return None

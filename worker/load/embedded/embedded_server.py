@@ -94,11 +94,6 @@ class EmbeddedServer:
             " a new one here: message-mirror warehouse start",
         )
 
-    def is_running(self) -> bool:
-        """Tell whether the server takes connections."""
-        with said_for_people(self.directory):
-            return postmaster.is_ready(self._home())
-
     def stop(self) -> bool:
         """Stop the server, and wait for its end. Open transactions are rolled back. Return False if none was running.
 

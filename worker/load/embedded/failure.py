@@ -56,12 +56,11 @@ def said_for_people(directory: Path) -> Iterator[None]:
         yield
     except OSError as error:
         place = error.filename or directory
+        next_step = "Check WAREHOUSE_DIR: it must be a directory on a local disk that you may write to."
         if error.errno == errno.ENOSPC:
             next_step = "Make room on that disk, then run it again."
         elif error.errno in {errno.EACCES, errno.EPERM}:
             next_step = "Run as the user whom the directory belongs to, or set WAREHOUSE_DIR to one of your own."
-        else:
-            next_step = "Check WAREHOUSE_DIR: it must be a directory on a local disk that you may write to."
         raise EmbeddedServerError(
             f"The embedded PostgreSQL in {directory} cannot be used: {error.strerror}: {place}.",
             safe=SAFE,

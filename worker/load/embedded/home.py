@@ -155,15 +155,11 @@ def remove_if_empty(directory: Path) -> None:
 
 def write_file(path: Path, text: str) -> None:
     """Replace a file as a whole, readable for everybody who can enter its directory. It follows no symbolic link."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, not a path
-            file.write(text)
-            os.fchmod(file.fileno(), 0o644)
-        Path(temporary).replace(path)
-    except OSError:
-        Path(temporary).unlink()
-        raise
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as temporary:
+        new = Path(temporary, path.name)
+        new.write_text(text, encoding="utf-8")
+        new.chmod(0o644)
+        new.replace(path)
 
 
 @contextmanager
