@@ -7,7 +7,9 @@ FROM pg_class AS c
 WHERE c.oid = 'canvas.message'::regclass;
 
 -- name: analyze
--- Renews the statistics of what a first load has filled. Without them the planner takes the tables for empty.
+-- Renews the statistics of what a first load has filled. Without them the planner takes the tables for empty. A small
+-- sample is enough for that, and autovacuum takes a large one later: to read a page for the first time costs a write.
+SET LOCAL default_statistics_target = 10;
 ANALYZE canvas.message, canvas_ops.communication, canvas_ops.fingerprint, canvas_ops.search;
 
 -- name: find

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from worker.errors import PageFailed, SourceAway, WarehouseAway
+from worker.errors import SourceAway, WarehouseAway
 from worker.extract import roster
 from worker.extract.client import Source
 from worker.jobs.run import mirror, plan, rosters
 from worker.jobs.run.progress import Progress, Report, no_report
-from worker.jobs.run.together import together
+from worker.jobs.run.sizes import ask_sizes
 from worker.jobs.run.workplace import Connect, known_practitioners, open_source, open_workplace
 from worker.load.report import count_in_vain
 
@@ -65,22 +65,17 @@ async def estimate(settings: Settings, selection: plan.Selection, report: Report
     async with open_source(settings) as source:
         searches, listing_requests = await _searches(source, selection, seen)
         progress = Progress(searches=len(searches))
-        totals: list[int | None] = []
-        waiting = iter(searches)
 
-        async def ask() -> None:
-            for search in waiting:
-                totals.append(await _total(source, search))
-                progress.searches_done += 1
-                report(progress)
+        def asked() -> None:
+            progress.searches_done += 1
+            report(progress)
 
-        await together(ask() for _ in range(settings.concurrency))
-        known = [total for total in totals if total is not None]
+        sizes = await ask_sizes(source, searches, settings.concurrency, asked)
         return Estimate(
             searches=len(searches),
-            messages=sum(known),
-            requests=listing_requests + sum(map(requests_for, known)),
-            unknown=len(totals) - len(known),
+            messages=sum(sizes.values()),
+            requests=listing_requests + sum(map(requests_for, sizes.values())),
+            unknown=len(searches) - len(sizes),
         )
 
 
@@ -88,13 +83,6 @@ def requests_for(total: int) -> int:
     """Return how many requests a first walk of `total` entries takes: all pages, and all but the last again."""
     pages = max(1, -(-total // PAGE_ENTRIES))
     return 2 * pages - 1
-
-
-async def _total(source: Source, search: Search) -> int | None:
-    try:
-        return (await source.first_page("Communication", [(search.parameter, search.value)], count=1)).total
-    except PageFailed:
-        return None
 
 
 async def _searches(source: Source, selection: plan.Selection, seen: list[str]) -> tuple[list[Search], int]:

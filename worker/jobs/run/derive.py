@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from worker.records import Communication, Message
     from worker.settings import Settings
 
-PAGE = 100
+PAGE = 10
 """How many messages are derived at a stretch: each body in less than 50 ms, and most in a hundredth of that."""
 
 

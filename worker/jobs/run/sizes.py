@@ -1,0 +1,43 @@
+"""How many messages each search has, so that the longest begins first and a run can say how long it will take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from worker.errors import PageFailed
+from worker.jobs.run.together import together
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from worker.extract.client import Source
+    from worker.records import Search
+
+ASKED_MAX = 1000
+"""Of how many searches the sizes are asked before a first run. Beyond, the requests would cost more than they save."""
+
+
+async def ask_sizes(
+    source: Source, searches: Sequence[Search], concurrency: int, asked: Callable[[], None] = lambda: None
+) -> dict[tuple[str, str], int]:
+    """Return (parameter, value) → `total` of each search that gives one, by a request for a single entry of each.
+
+    `asked` is called after each search. Raises SourceAway and AccessRefused.
+    """
+    sizes: dict[tuple[str, str], int] = {}
+    waiting = iter(searches)
+
+    async def ask() -> None:
+        for search in waiting:
+            key = search.parameter, search.value
+            try:
+                page = await source.first_page("Communication", [key], count=1)
+            except PageFailed:
+                continue
+            finally:
+                asked()
+            if page.total is not None:
+                sizes[key] = page.total
+
+    await together(ask() for _ in range(concurrency))
+    return sizes
