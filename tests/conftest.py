@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,7 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RUN_DIRECTORY = "MESSAGE_MIRROR_TEST_RUN"
+SERVER_DIRECTORY = "MESSAGE_MIRROR_TEST_SERVER"
 KEEPER = pytest.StashKey["subprocess.Popen[bytes]"]()
+
+# Making and dropping a database takes a tenth of the system's time in memory. A container's may be too small.
+MEMORY = Path("/dev/shm")  # noqa: S108 - the directory in it has a name that nobody else has
+MEMORY_FREE_BYTES = 2 << 30
 
 # Nothing that a test writes has to outlive the machine; autovacuum would change the statistics that tests look at.
 QUICK = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
@@ -35,24 +42,26 @@ from pathlib import Path
 from worker.load.embedded import EmbeddedServer
 
 sys.stdin.read()
-run = Path(sys.argv[1])
+run, server = map(Path, sys.argv[1:])
 with ExitStack() as last_to_first:
-    last_to_first.callback(shutil.rmtree, run)
-    for lock in run.rglob("start.lock"):
-        last_to_first.callback(EmbeddedServer(lock.parent, elsewhere=run / "elsewhere").remove)
+    for made in (run, server):
+        last_to_first.callback(shutil.rmtree, made)
+        for lock in made.rglob("start.lock"):
+            last_to_first.callback(EmbeddedServer(lock.parent, elsewhere=run / "elsewhere").remove)
 """
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the run's directory, in the controller; its workers inherit the variable."""
+    """Make the run's directories, in the controller; its workers inherit the variables."""
     if hasattr(config, "workerinput"):
         return
-    # Not pytest's own: that one is closed to the account that root's server runs as.
-    run = tempfile.mkdtemp(prefix="message-mirror-tests-")
-    Path(run).chmod(0o711)
-    os.environ[RUN_DIRECTORY] = run
+    for variable, place in ((RUN_DIRECTORY, None), (SERVER_DIRECTORY, MEMORY if _is_roomy(MEMORY) else None)):
+        # Not pytest's own: that one is closed to the account that root's server runs as.
+        made = tempfile.mkdtemp(prefix="message-mirror-tests-", dir=place)
+        Path(made).chmod(0o711)
+        os.environ[variable] = made
     config.stash[KEEPER] = subprocess.Popen(
-        [sys.executable, "-c", CLEAN_UP, run],
+        [sys.executable, "-c", CLEAN_UP, os.environ[RUN_DIRECTORY], os.environ[SERVER_DIRECTORY]],
         stdin=subprocess.PIPE,
         cwd=config.rootpath,
         start_new_session=True,
@@ -64,7 +73,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     keeper = config.stash.get(KEEPER, None)
     if keeper is not None:
         keeper.communicate()
-        del os.environ[RUN_DIRECTORY]
+        del os.environ[RUN_DIRECTORY], os.environ[SERVER_DIRECTORY]
+
+
+def pytest_collection_finish() -> None:
+    """Spare each test from going through thousands of collected ones for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -74,9 +89,9 @@ def run_directory() -> Path:
 
 
 @pytest.fixture(scope="session")
-def warehouse_url(run_directory: Path) -> str:
+def warehouse_url() -> str:
     """Give the DSN of the run's server. Its database `canvas` is everybody's: tests use `database_dsn`."""
-    return EmbeddedServer(run_directory / "shared", extra_settings=QUICK).start()
+    return EmbeddedServer(Path(os.environ[SERVER_DIRECTORY]) / "shared", extra_settings=QUICK).start()
 
 
 @pytest.fixture
@@ -86,6 +101,14 @@ def database_dsn(warehouse_url: str) -> Iterator[str]:
     _execute(warehouse_url, f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
     yield urlsplit(warehouse_url)._replace(path=f"/{name}").geturl()
     _execute(warehouse_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _is_roomy(directory: Path) -> bool:
+    """Tell whether a server can be put there: it has room, and programs may run."""
+    if not os.access(directory, os.W_OK):
+        return False
+    can_run = not os.statvfs(directory).f_flag & os.ST_NOEXEC
+    return can_run and shutil.disk_usage(directory).free >= MEMORY_FREE_BYTES
 
 
 def _execute(dsn: str, statement: str) -> None:

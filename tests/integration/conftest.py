@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import asyncpg
 import pytest
 
+from tests.integration.fork_server import NO_PAUSES_S
+from worker.jobs.run import acceptance
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
+
+
+@pytest.fixture(autouse=True)
+def no_pauses() -> Iterator[None]:
+    """Let no job of the test's own process wait between the walks of a search.
+
+    Without `monkeypatch`, which would then be the first fixture of every test and undone after all others.
+    """
+    with patch.object(acceptance, "PAUSES_S", NO_PAUSES_S):
+        yield
 
 
 @pytest.fixture

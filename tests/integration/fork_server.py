@@ -1,14 +1,15 @@
 """A fork server for the commands: `python -m worker …` without waiting for the interpreter and its imports each time.
 
 It imports the whole worker once, and forks for each command. What it forks is a process like any other: with a pid,
-an environment, a directory, streams and an exit code of its own. Only what the start of an interpreter does is not
-shown by it: a test of that uses `mirroring.start_command`.
+an environment, a directory, streams and an exit code of its own. It does not show what the start of an interpreter
+does, and does not wait between the walks of a search: a test of either uses `mirroring.start_command`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).parents[2]
 STREAMS = 3  # stdin, stdout, stderr
+NO_PAUSES_S = (0.0, 0.0, 0.0)
+"""For `worker.jobs.run.acceptance.PAUSES_S`: a source that is spoilt stays so, however long a test waits."""
 
 
 class ForkServer:
@@ -132,10 +135,13 @@ def _command_or_wait(files: Sequence[int]) -> None:
 def main() -> None:
     """Import the worker, serve, and be the command that was asked for."""
     import worker
+    from worker.jobs.run import acceptance
 
     for module in pkgutil.walk_packages(worker.__path__, "worker."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+    acceptance.PAUSES_S = NO_PAUSES_S
+    gc.freeze()  # the forked processes do not go through what was imported for garbage, which copies and takes time
     serve(socket.socket(fileno=int(sys.argv[1])))
     runpy.run_module("worker", run_name="__main__", alter_sys=True)
 

@@ -17,6 +17,7 @@ from tests.integration.mirroring import IN_HASTE, environment, ids_of, message, 
 from worker.advice import next_steps
 from worker.extract import patience
 from worker.extract.client import Source
+from worker.jobs.run import acceptance
 from worker.jobs.run.plan import Outcome
 from worker.jobs.sync import sync
 from worker.sandbox.population import make_clinic
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from worker.sandbox.population import Clinic
 
 Bundle = dict[str, Any]
+PAUSES_S = acceptance.PAUSES_S  # before the fixtures take them away
 
 
 class Spoiler:
@@ -199,8 +201,9 @@ async def test_a_search_that_contradicts_itself(
     assert await database.fetchval("SELECT last_complete_run_id FROM canvas.freshness") == result.run_id
 
 
-async def test_the_walks_of_a_search_are_a_pause_apart(database_dsn: str) -> None:
+async def test_the_walks_of_a_search_are_a_pause_apart(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is wrong with a source may pass: it is not asked for the same again at once."""
+    monkeypatch.setattr(acceptance, "PAUSES_S", PAUSES_S)
     clinic, clock = clinic_of_long_searches(), FakeClock()
     busiest = next(iter(clinic.practitioners.values())).reference
     spoiler = Spoiler("/Communication", "recipient", busiest, total_too_high)
