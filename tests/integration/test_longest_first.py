@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.integration.bare_source import BareSource, letter
 from tests.integration.mirroring import mirror_settings
-from worker.jobs.run import sizes
 from worker.jobs.run.plan import Outcome
 from worker.jobs.sync import sync
 
 if TYPE_CHECKING:
-    import pytest
-
     from worker.jobs.run.progress import Progress
 
 LETTERS = {"aa": 1, "bb": 2, "cc": 230, "dd": 3}
 
 
-async def walked(settings_of: str, database_dsn: str, source: BareSource, concurrency: int) -> tuple[list[str], int]:
+@pytest.fixture(autouse=True)
+def worth_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a small clinic be worth asking."""
+    monkeypatch.setattr("worker.jobs.run.mirror.WORTH_ASKING", range(2 * len(LETTERS), 1001))
+
+
+async def walked(url: str, database_dsn: str, source: BareSource) -> tuple[list[str], int]:
     """Sync, and return whose messages were asked for in which order, and how many entries were expected at most."""
     expected: list[int] = []
 
@@ -26,7 +31,7 @@ async def walked(settings_of: str, database_dsn: str, source: BareSource, concur
         expected.append(progress.expected)
 
     source.asked.clear()
-    settings = mirror_settings(settings_of, database_dsn, MIRROR_CONCURRENCY=str(concurrency))
+    settings = mirror_settings(url, database_dsn, MIRROR_CONCURRENCY="1")
     assert (await sync(settings, report)).outcome is Outcome.COMPLETE
     pages = [query for path, query in source.asked if path == "/Communication" and query["_count"] != "1"]
     return [query["sender"].rpartition("/")[2] for query in pages if "sender" in query], max(expected)
@@ -46,28 +51,24 @@ def sizes_asked(source: BareSource) -> int:
 async def test_a_first_run_begins_with_the_longest_search(database_dsn: str) -> None:
     source = clinic()
     async with source.serve() as url:
-        order, expected = await walked(url, database_dsn, source, concurrency=1)
+        order, expected = await walked(url, database_dsn, source)
         assert order[0] == "cc"
         assert expected == len(source.rows)
         assert sizes_asked(source) == 2 * len(LETTERS)
 
-        again, _ = await walked(url, database_dsn, source, concurrency=1)
+        again, _ = await walked(url, database_dsn, source)
         assert again[0] == "cc"
         assert sizes_asked(source) == 0
 
 
-async def test_sizes_are_not_asked_if_all_searches_begin_at_once(database_dsn: str) -> None:
+@pytest.mark.parametrize("worth", [range(2 * len(LETTERS) + 1, 1001), range(2 * len(LETTERS))])
+async def test_sizes_are_not_asked_of_too_few_or_too_many(
+    worth: range, database_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.jobs.run.mirror.WORTH_ASKING", worth)
     source = clinic()
     async with source.serve() as url:
-        await walked(url, database_dsn, source, concurrency=2 * len(LETTERS))
-    assert sizes_asked(source) == 0
-
-
-async def test_sizes_are_not_asked_of_too_many_searches(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.jobs.run.mirror.ASKED_MAX", 2 * len(LETTERS) - 1)
-    source = clinic()
-    async with source.serve() as url:
-        order, _ = await walked(url, database_dsn, source, concurrency=1)
+        order, _ = await walked(url, database_dsn, source)
     assert sizes_asked(source) == 0
     assert order[0] == "aa"
 
@@ -80,6 +81,6 @@ async def test_a_search_that_tells_no_size_is_walked_all_the_same(database_dsn: 
     source = clinic()
     source.spoil = say_no_total
     async with source.serve() as url:
-        order, _ = await walked(url, database_dsn, source, concurrency=1)
+        order, _ = await walked(url, database_dsn, source)
     assert set(order) == set(LETTERS)
-    assert sizes_asked(source) == 2 * len(LETTERS) <= sizes.ASKED_MAX
+    assert sizes_asked(source) == 2 * len(LETTERS)

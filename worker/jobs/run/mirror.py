@@ -17,7 +17,7 @@ from worker.jobs.run.claims import walk_all
 from worker.jobs.run.deletions import UNBELIEVED, Deletions, decides_on_held
 from worker.jobs.run.derive import rules_of
 from worker.jobs.run.progress import Progress, Report
-from worker.jobs.run.sizes import ASKED_MAX, ask_sizes
+from worker.jobs.run.sizes import WORTH_ASKING, ask_sizes
 from worker.jobs.run.walk import Walker
 from worker.load import fingerprints, land, ledger, quarantine, sightings, worklist
 from worker.load.report import read_run
@@ -163,9 +163,8 @@ async def _plan(
     sizes = await warehouse.work(fingerprints.read_sizes, warehouse)
     wanted = await warehouse.work(sightings.read_wanted, warehouse) if selection.scope == "full" else []
     searches = plan.searches_for(practitioners, patients, (*selection.ids, *wanted))
-    concurrency = workplace.settings.concurrency
-    if not sizes and concurrency < len(searches) <= ASKED_MAX:  # with fewer, all begin at once
-        sizes = await ask_sizes(workplace.source, searches, concurrency)
+    if not sizes and len(searches) in WORTH_ASKING:
+        sizes = await ask_sizes(workplace.source, searches, workplace.settings.concurrency)
     searches = plan.longest_first(searches, sizes)
     planned_at = await workplace.lock.work(worklist.plan_searches, warehouse, run_id, searches)
     return sum(sizes.get((search.parameter, search.value), 0) for search in searches), planned_at, listed

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from worker.extract.client import Source
     from worker.records import Search
 
-ASKED_MAX = 1000
-"""Of how many searches the sizes are asked before a first run. Beyond, the requests would cost more than they save."""
+WORTH_ASKING = range(100, 1001)
+"""Of how many searches the sizes are asked before a first run. Fewer all begin soon, more take too long to ask."""
 
 
 async def ask_sizes(
