@@ -6,10 +6,13 @@ SELECT c.reltuples < (SELECT coalesce(sum(s.new), 0) FROM canvas_ops.search AS s
 FROM pg_class AS c
 WHERE c.oid = 'canvas.message'::regclass;
 
--- name: analyze
--- Renews the statistics of what a first load has filled. Without them the planner takes the tables for empty. A small
--- sample is enough for that, and autovacuum takes a large one later: to read a page for the first time costs a write.
+-- name: sample_less
+-- Lets `analyze` take a small sample, in this transaction only. Reading a fresh page for the first time costs a write.
 SET LOCAL default_statistics_target = 10;
+
+-- name: analyze
+-- Renews the statistics of what a first load has filled. Without them the planner takes the tables for empty. Autovacuum
+-- takes a larger sample later.
 ANALYZE canvas.message, canvas_ops.communication, canvas_ops.fingerprint, canvas_ops.search;
 
 -- name: find

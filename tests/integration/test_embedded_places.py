@@ -26,7 +26,7 @@ AS_ROOT = os.geteuid() == 0
 AS_USER = """
 import os, sys
 from pathlib import Path
-from tests.integration.test_embedded import quick_server
+from tests.integration.test_embedded import is_up, quick_server
 
 programs, place, user_id, group_id, action = sys.argv[1:]
 sys.path.insert(0, programs)
@@ -34,7 +34,8 @@ if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(int(group_id))
     os.setuid(int(user_id))
-print(getattr(quick_server(place), action)())
+server = quick_server(place)
+print(is_up(server) if action == "is_up" else getattr(server, action)())
 """
 
 
@@ -137,7 +138,7 @@ def test_an_ordinary_user_runs_it_and_root_may_follow(directory: Path, programs:
     assert server.stop()
     assert value(server.start(), "SELECT 1") == 1
     assert home_of(server).data.stat().st_uid == user.pw_uid
-    assert as_user("is_running") == "True"
+    assert as_user("is_up") == "True"
     assert as_user("stop") == "True"
     assert as_user("start") == server.dsn()
     assert as_user("remove") == "None"

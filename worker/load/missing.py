@@ -30,6 +30,7 @@ async def find_missing(connection: Connection, warehouse: Warehouse, run_id: int
     After a first load the tables are analyzed first.
     """
     if await connection.fetchval(warehouse.sql("missing/has_outgrown"), run_id):
+        await connection.execute(warehouse.sql("missing/sample_less"))
         await connection.execute(warehouse.sql("missing/analyze"))
     return [row["id"] for row in await connection.fetch(warehouse.sql("missing/find"), run_id)]
 
