@@ -30,11 +30,8 @@ class MirrorError(Exception):
 
     def told(self) -> str:
         """Return the text for a person, a line each: what happened, what is safe, what to type next."""
-        safe, next_step = (
-            (f"\n  Safe: {self.safe}" if self.safe else ""),
-            (f"\n  Next: {self.next}" if self.next else ""),
-        )
-        return self.what + safe + next_step
+        safe = f"\n  Safe: {self.safe}" if self.safe else ""
+        return self.what + safe + (f"\n  Next: {self.next}" if self.next else "")
 
 
 class SettingsError(MirrorError):

@@ -14,8 +14,9 @@ from tests.browser.letters import letter
 from tests.browser.proof import Share
 from tests.browser.proving import run
 from tests.unit.corpus import inner_text_cases, written_messages
+from tests.unit.markup import walked_text
 from worker.transform.safe_html.sanitize import safe_html
-from worker.transform.text.innertext import inner_text, walked_text
+from worker.transform.text.innertext import inner_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -213,12 +213,13 @@ class Source:
         if len(self.clinic.practitioners) > PRACTITIONERS:
             return False
         self._hired += 1
-        self.clinic.hire(Practitioner(f"{0xABC0 + self._hired:032x}", "A", "B", schedulable=how % 2 == 0))
+        person = Practitioner(f"{0xABC0 + self._hired:032x}", "A", "B", schedulable=how % 2 == 0)
+        self.clinic.practitioners[person.id] = person
         return True
 
     def _retire(self, which: int, how: int) -> bool:
         person = [*self.clinic.practitioners.values()][which % len(self.clinic.practitioners)]
-        self.clinic.hire(replace(person, active=how % 2 == 1))
+        self.clinic.practitioners[person.id] = replace(person, active=how % 2 == 1)
         return True
 
     def _leave(self, which: int, _how: int) -> bool:

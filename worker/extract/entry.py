@@ -54,9 +54,16 @@ class _Search(msgspec.Struct):
     mode: str | None = None
 
 
-class _Entry(msgspec.Struct):
+class Envelope(msgspec.Struct):
+    """An entry of a searchset, its resource not yet decoded (FHIR R4 §2.36)."""
+
     resource: msgspec.Raw = msgspec.Raw()
     search: _Search | None = None
+
+    @property
+    def is_non_match(self) -> bool:
+        """Whether the source itself says that the entry is no match (FHIR R4 §3.1.1.5.3)."""
+        return self.search is not None and self.search.mode in {"include", "outcome"}
 
 
 class _Named(msgspec.Struct):
@@ -67,7 +74,7 @@ class _NamedEntry(msgspec.Struct):
     resource: _Named
 
 
-_ENVELOPE = msgspec.json.Decoder(_Entry)
+_ENVELOPE = msgspec.json.Decoder(Envelope)
 _JSON = msgspec.json.Decoder()
 
 
@@ -105,8 +112,7 @@ def _read_entry(entry: bytes, raw_hash: bytes, ignored: tuple[str, ...]) -> Comm
     try:
         envelope = _envelope(entry)
         resource = bytes(envelope.resource)
-        is_non_match = envelope.search is not None and envelope.search.mode in {"include", "outcome"}
-        if is_non_match or is_outcome(resource):
+        if envelope.is_non_match or is_outcome(resource):
             # In doubt the worse case counts: a walk that is not whole is repeated, and reported.
             return NonMatch(raw_hash, guarded(lambda: says_not_whole(resource), lambda: True))
         return _communication(resource, raw_hash, ignored=ignored)
@@ -131,7 +137,7 @@ def _id_of(entry: bytes) -> str | None:
     return message_id if FHIR_ID.fullmatch(message_id) else None
 
 
-def _envelope(entry: bytes) -> _Entry:
+def _envelope(entry: bytes) -> Envelope:
     if len(entry) > ENTRY_BYTES_MAX:
         raise _Unusable(Reason.ENTRY_TOO_LARGE)
     if _nesting(entry) > NESTING_MAX:

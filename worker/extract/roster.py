@@ -7,12 +7,13 @@ once with `active=true` and once with `active=false` (Canvas, Practitioner searc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from worker.defects import guarded
 from worker.extract.content_hash import hash_entry
+from worker.extract.entry import Envelope
 from worker.extract.operation_outcome import is_outcome, says_not_whole
 from worker.records import FHIR_ID, Practitioner
 
@@ -53,28 +54,16 @@ class _Name(msgspec.Struct):
 _NAMES = list[_Name] | None
 
 
-class _Person(msgspec.Struct):
-    resourceType: str
+class _Practitioner(msgspec.Struct):
+    resourceType: Literal["Practitioner"]
     id: str
     active: bool | None = None
     name: object = None
 
 
-class _Id(msgspec.Struct):
-    resourceType: str
+class _Patient(msgspec.Struct):
+    resourceType: Literal["Patient"]
     id: str
-
-
-class _Mode(msgspec.Struct):
-    mode: str | None = None
-
-
-class _Entry(msgspec.Struct):
-    resource: msgspec.Raw = msgspec.Raw()
-    search: _Mode | None = None
-
-
-_Resource = TypeVar("_Resource", _Person, _Id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,30 +83,12 @@ class RosterEntry:
 
 def read_practitioner(entry: bytes) -> RosterEntry:
     """Decode an entry of a Practitioner search: id, active and name."""
-    return guarded(lambda: _read_practitioner(entry), lambda: RosterEntry(hash_entry(entry)))
+    return guarded(lambda: _read(entry, _Practitioner), lambda: RosterEntry(hash_entry(entry)))
 
 
 def read_patient(entry: bytes) -> RosterEntry:
     """Decode an entry of a Patient search: its id and nothing else."""
-    return guarded(lambda: _read_patient(entry), lambda: RosterEntry(hash_entry(entry)))
-
-
-def _read_practitioner(entry: bytes) -> RosterEntry:
-    person = _resource(entry, _Person)
-    if isinstance(person, RosterEntry):
-        return person
-    if person.resourceType != "Practitioner" or not FHIR_ID.fullmatch(person.id):
-        return RosterEntry(hash_entry(entry))
-    return RosterEntry(person.id, person.id, Practitioner(person.id, person.active, _name(person.name)))
-
-
-def _read_patient(entry: bytes) -> RosterEntry:
-    patient = _resource(entry, _Id)
-    if isinstance(patient, RosterEntry):
-        return patient
-    if patient.resourceType != "Patient" or not FHIR_ID.fullmatch(patient.id):
-        return RosterEntry(hash_entry(entry))
-    return RosterEntry(patient.id, patient.id)
+    return guarded(lambda: _read(entry, _Patient), lambda: RosterEntry(hash_entry(entry)))
 
 
 def everyone(listed: Iterable[Practitioner], seen: Iterable[str]) -> list[str]:
@@ -125,16 +96,20 @@ def everyone(listed: Iterable[Practitioner], seen: Iterable[str]) -> list[str]:
     return sorted({practitioner.id for practitioner in listed} | set(seen))
 
 
-def _resource(entry: bytes, kind: type[_Resource]) -> _Resource | RosterEntry:
-    """Return the resource of a match; else the entry as a non-match, or as one without an id."""
+def _read(entry: bytes, kind: type[_Practitioner | _Patient]) -> RosterEntry:
     try:
-        decoded = msgspec.json.decode(entry, type=_Entry)
-        is_non_match = decoded.search is not None and decoded.search.mode in {"include", "outcome"}
-        if is_non_match or is_outcome(bytes(decoded.resource)):
-            return RosterEntry(hash_entry(entry), non_match=True, not_whole=says_not_whole(bytes(decoded.resource)))
-        return msgspec.json.decode(decoded.resource, type=kind)
+        envelope = msgspec.json.decode(entry, type=Envelope)
+        resource = bytes(envelope.resource)
+        if envelope.is_non_match or is_outcome(resource):
+            return RosterEntry(hash_entry(entry), non_match=True, not_whole=says_not_whole(resource))
+        person = msgspec.json.decode(resource, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return RosterEntry(hash_entry(entry))
+    if not FHIR_ID.fullmatch(person.id):
+        return RosterEntry(hash_entry(entry))
+    if isinstance(person, _Patient):
+        return RosterEntry(person.id, person.id)
+    return RosterEntry(person.id, person.id, Practitioner(person.id, person.active, _name(person.name)))
 
 
 def _name(value: object) -> str | None:

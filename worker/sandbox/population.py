@@ -149,10 +149,6 @@ class Clinic:
         self._put.pop(number, None)
         self._put_numbers.pop(communication_id, None)
 
-    def hire(self, practitioner: Practitioner) -> None:
-        """Add a practitioner, or replace the one with this id (so as to retire somebody)."""
-        self.practitioners[practitioner.id] = practitioner
-
     def knows(self, reference: str) -> bool:
         """Tell whether a relative reference names a patient or practitioner of this clinic."""
         kind, _, person_id = reference.partition("/")

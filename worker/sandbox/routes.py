@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
 
-from worker.sandbox.capability import capability_statement
 from worker.sandbox.create import check_precondition, edited, new_communication
 from worker.sandbox.people import Person
 from worker.sandbox.refusals import Refused, documented, operation_outcome
@@ -86,8 +85,10 @@ class Routes:
         return web.json_response(body, status=status, headers={"Cache-Control": "no-store"})
 
     async def metadata(self, _request: web.Request) -> web.Response:
-        """`GET /metadata`."""
-        return _json(capability_statement(self._clinic.edition))
+        """`GET /metadata`: a CapabilityStatement that tells a probe that a FHIR R4 server answers (§5.2)."""
+        described = {"description": f"Made-up clinic, {self._clinic.edition} edition of the Communication page"}
+        more = {"date": "2026-01-01", "fhirVersion": "4.0.1", "format": ["json"], "implementation": described}
+        return _json({"resourceType": "CapabilityStatement", "status": "active", "kind": "instance", **more})
 
     async def search_communications(self, request: web.Request) -> web.Response:
         """`GET /Communication?…`."""

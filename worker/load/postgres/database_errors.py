@@ -37,6 +37,7 @@ _WORDS_OF_A_POOLER = {
 _NOT_LET_IN = {"28", "3D"}
 # X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL.
 _ANOTHER_NAME = {62, 64}
+_ONLY_ASKED_FOR_TLS = "Nothing was sent to it but the wish to speak TLS. What had been committed is kept."
 _ROLLED_BACK = "The transaction was rolled back: nothing is half-written."
 
 
@@ -107,7 +108,7 @@ def _meant(error: Exception, *, can_do_without_tls: bool) -> Away | SettingsErro
     if isinstance(error, ssl.SSLCertVerificationError):
         return _not_trusted(error)
     if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):  # asyncpg has no type for it
-        return _not_postgresql() if can_do_without_tls else _without_tls()
+        return _no_tls(is_postgresql=not can_do_without_tls)
     if isinstance(error, asyncpg.PostgresError):
         return _reported(error)
     return Away(_plainly(error)) if isinstance(error, AWAY) else None
@@ -154,32 +155,29 @@ def _not_trusted(error: ssl.SSLCertVerificationError) -> SettingsError:
     if error.verify_code in _ANOTHER_NAME:
         return SettingsError(
             "The warehouse's certificate is of a trusted authority, and names another host than WAREHOUSE_DSN.",
-            safe="Nothing was sent to it but the wish to speak TLS. What had been committed is kept.",
+            safe=_ONLY_ASKED_FOR_TLS,
             next="Name the host as the certificate does. If it names none (Cloud SQL's): sslmode=verify-ca in"
             " WAREHOUSE_DSN, with the PEM file of that server's own authority as sslrootcert.",
         )
     return SettingsError(
         f"The warehouse's certificate is not trusted: {error.verify_message.partition(',')[0]}.",
-        safe="Nothing was sent to it but the wish to speak TLS. What had been committed is kept.",
+        safe=_ONLY_ASKED_FOR_TLS,
         next="Name its authority's PEM file as sslrootcert in WAREHOUSE_DSN, and the host as the certificate does.",
     )
 
 
-def _without_tls() -> SettingsError:
-    return SettingsError(
-        "The warehouse's server does not speak TLS, which is asked for beyond this machine or by sslmode.",
-        safe="Nothing was sent to it but the wish to speak TLS. What had been committed is kept.",
-        next="Switch TLS on at the server (ssl = on). Only on a network that is yours alone: sslmode=disable in"
-        " WAREHOUSE_DSN.",
-    )
-
-
-def _not_postgresql() -> SettingsError:
-    return SettingsError(
+def _no_tls(*, is_postgresql: bool) -> SettingsError:
+    what, step = (
         "What listens at the host and port of WAREHOUSE_DSN is not PostgreSQL.",
-        safe="Nothing was sent to it but the wish to speak TLS. What had been committed is kept.",
-        next="Check the port in WAREHOUSE_DSN.",
+        "Check the port in WAREHOUSE_DSN.",
     )
+    if is_postgresql:
+        what = "The warehouse's server does not speak TLS, which is asked for beyond this machine or by sslmode."
+        step = (
+            "Switch TLS on at the server (ssl = on). Only on a network that is yours alone: sslmode=disable in"
+            " WAREHOUSE_DSN."
+        )
+    return SettingsError(what, safe=_ONLY_ASKED_FOR_TLS, next=step)
 
 
 def _not_configured() -> SettingsError:

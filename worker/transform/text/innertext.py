@@ -31,7 +31,7 @@ from worker.transform.text.boxes import (
 from worker.transform.text.fast.short_cut import fast_text
 from worker.transform.text.options import option_text, options_of
 from worker.transform.text.parse import well_formed
-from worker.transform.text.tree import quick_tree, tree_by_lexbor, tree_of
+from worker.transform.text.tree import quick_tree, tree_of
 from worker.transform.text.whitespace import SPACES, InlineFlow, Results, collapse, join, transform_case
 
 if TYPE_CHECKING:
@@ -60,11 +60,6 @@ def inner_text(html: str) -> str:
     quick = quick_tree(html)
     text = None if quick is None else fast_text(quick.inner_html)
     return text_of(tree_of(html, quick)) if text is None else text
-
-
-def walked_text(html: str) -> str:
-    """Return the same without any short cut: lexbor parses, and the walk reads. Tests hold `inner_text` against it."""
-    return text_of(tree_by_lexbor(html))
 
 
 def text_of(body: Tree) -> str:
