@@ -1,4 +1,4 @@
-"""The process that reads slow bodies: they come in by stdin, one by one, and what is read of them goes out by stdout.
+"""The process that reads slow bodies: they arrive on stdin, one by one, and their text and HTML leave on stdout.
 
 The kernel ends it if it computes too long for one body: no signal handler in Python would run while a parser written in
 C does. It ends when its stdin does, so it does not outlive the worker. No word of a body reaches a file, a log or the
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _limit_memory() -> None:
-    """Take no more than `MEMORY_BYTES`, nor more than whoever started the worker allows."""
+    """Limit memory to `MEMORY_BYTES`, or to what is allowed already if that is less."""
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     limit = MEMORY_BYTES if most == resource.RLIM_INFINITY else min(MEMORY_BYTES, most)
     with suppress(ValueError, OSError):  # macOS has no limit of this kind: there only the time is limited

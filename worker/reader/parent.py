@@ -1,4 +1,4 @@
-"""The worker's side of the process that reads slow bodies: starts it at the first of them, asks it, ends it."""
+"""The worker's side of the process that reads slow bodies: starts it for the first one, sends bodies, and ends it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Reader:
         return self._child.pid if self._child else None
 
     async def read(self, body: str) -> ReadHtml:
-        """Return what is read of a body: all of it, or its text the plain way if that takes too much time or memory.
+        """Return text and safe HTML of a body, or its text the plain way if that takes too much time or memory.
 
         Raises ReaderFailed if the process that reads it cannot be started.
         """
@@ -72,7 +72,7 @@ class Reader:
         return await asyncio.to_thread(_plainly, body)
 
     async def _ask(self, body: str) -> ReadHtml | str:
-        """Return what the process reads; else what ended it or where it failed, and let the next one be a new one."""
+        """Return what the process reads; otherwise what ended it or where it failed, and it is not used again."""
         child, self._child = self._child, None
         if child is None or child.returncode is not None:
             child = await self._start()

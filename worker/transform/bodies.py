@@ -1,4 +1,4 @@
-"""Bodies that are HTML, read: the text and the safe HTML of each."""
+"""Reads HTML bodies: the text and the safe HTML of each."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ if TYPE_CHECKING:
 
 
 class ReadHtml(NamedTuple):
-    """What is read of a body that is HTML: its text, and its safe HTML, or None if it took the plain way."""
+    """The text of an HTML body, and its safe HTML, or None if the text was read the plain way."""
 
     text: str
     html: str | None
 
 
 def read_html(bodies: Sequence[str]) -> dict[str, ReadHtml]:
-    """Return what is read of each body. How long that takes is not bounded (`worker.transform.slow`).
+    """Return text and safe HTML of each body. How long that takes is not bounded (`worker.transform.slow`).
 
-    First the texts of all, then the HTML of all: one by one the processor would have to fetch the code of one parser
-    after the other again, which takes longer.
+    All texts are read before all HTML, so that the code of one parser stays in the processor's cache.
     """
     texts = [inner_text(body) for body in bodies]
     html = [safe_html(body) for body in bodies]

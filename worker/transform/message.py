@@ -51,7 +51,7 @@ def rules_version(rules: Rules) -> str:
 
 
 def slow_bodies(communications: Iterable[Communication], rules: Rules) -> list[str]:
-    """Return the bodies that may take long to read, each once. Who has to be quick reads them first, elsewhere."""
+    """Return the bodies that may take long to read, each once. They can be read first, elsewhere."""
     page = list(communications)
     return guarded(
         lambda: _slow_bodies(page, rules),
@@ -79,7 +79,7 @@ def to_messages(
 
 
 def _by_itself(communication: Communication, rules: Rules, read: Mapping[str, ReadHtml]) -> Message:
-    """Return the row of a record of a page that could not be read as a whole."""
+    """Return the row of one record, because its page could not be derived as a whole."""
     return guarded(
         lambda: _messages([communication], rules, read)[0],
         lambda: salvaged(communication, rules.cutoff, rules_version(rules), read),
@@ -130,7 +130,7 @@ def _quality(communication: Communication, bodies: tuple[Body, ...]) -> tuple[Qu
 def _bodies(
     payloads: list[tuple[str | None, datetime | None]], cutoff: Cutoff, read: Mapping[str, ReadHtml]
 ) -> list[Body]:
-    """Return the body of each payload, of which content and instant of sending are given."""
+    """Return the body of each payload: `payloads` has its content and when it was sent."""
     contents = [content for content, _ in payloads]
     decisions = [None if content is None else decide(content, sent, cutoff) for content, sent in payloads]
     decided = list(zip(contents, decisions, strict=True))

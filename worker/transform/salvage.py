@@ -1,7 +1,7 @@
-"""The row of a record on which our own code failed: as much of it as can be had, the rest the plain way.
+"""The row of a record on which our own code failed: every column that can be derived, substitutes for the others.
 
-`worker.transform.message` has failed on the record when this is called, and nothing tells where. So every stage is
-called through `guarded`, and what stands in for it needs no code that could fail, too.
+`worker.transform.message` has failed on the record, and it is not known in which stage. So each stage is called through
+`guarded`, with a substitute that cannot fail.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def salvaged(communication: Communication, cutoff: Cutoff, version: str, read: M
 
     `read` are bodies that were read already.
 
-    Each column is as it should be, if it can be had. Otherwise `delivery` and `direction` are `unknown`, a body's text
-    is what is left of it without its tags, or the body as it came, and it has no HTML. A body whose format cannot be
+    Each column that can be derived is as it should be. Otherwise `delivery` and `direction` are `unknown`, and a body
+    has no HTML; its text is what is left without its tags, or the body as it came. A body whose format cannot be
     decided has neither format nor basis.
     """
     bodies = tuple(_body(content, communication.sent, cutoff, read) for content in communication.payloads)

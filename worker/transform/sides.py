@@ -1,4 +1,4 @@
-"""Between whom a message went, and whether it did. Pure."""
+"""Who wrote to whom, and whether the message was sent. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def delivery_of(status: str | None) -> str:
 
 
 def sides_of(sender: Reference | None, recipients: tuple[Reference, ...]) -> tuple[str, str | None, str | None]:
-    """Return direction, patient's id, practitioner's id; of an unknown direction the sides that are known."""
+    """Return direction, patient's id, practitioner's id. If the direction is unknown, the ids that are known."""
     if sender and sender.type == "Patient":
         practitioner = _first("Practitioner", recipients)
         if practitioner:

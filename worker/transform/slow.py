@@ -1,4 +1,4 @@
-"""Which bodies may take long to read, and what makes a body large that no reader of its text sees.
+"""Which bodies may take long to read, and which part of a large body no reader sees: the data of `data:` URLs.
 
 Parsers take time that grows with the square of some things: nesting, attributes of one tag, options, references, and
 formatting elements left open, which are opened again in every paragraph (HTML standard §13.2.4.3). Nobody can tell by

@@ -132,7 +132,7 @@ def _cleaned(html: str) -> str:
 
 
 def _clean(html: str) -> str:
-    """Return what the cleaner leaves, written so that the same is read of it again."""
+    """Return the cleaner's output, written so that parsing it again gives the same text."""
     if html.startswith("\ufeff"):
         html = "\ufeff" + html  # the cleaner takes the first for a mark of the encoding
     safe = _CLEANER.clean(html)
@@ -154,7 +154,7 @@ def _may_be_read_otherwise(safe: str) -> bool:
 
 
 def _without_loss(html: str, others: set[str]) -> str:
-    """Write what elements that go would have said about the text into those that stay."""
+    """Carry what the removed elements say about the text over to elements that stay."""
     if "style" in others and has_rules_about_text(html):
         html = with_rules_inlined(html)
     if not needs_stand_ins(html, others):

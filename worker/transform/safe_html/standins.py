@@ -1,8 +1,8 @@
-"""Stand-ins for elements that safe HTML goes without but whose absence would change the text.
+"""Stand-ins for elements that safe HTML removes, where removing them would change the text.
 
 A form that hides, a button, a list of options, a picture drawn in SVG: each becomes a `span` with the style
-that the user-agent style sheet gives the element, so that it takes the same room. Only correctness rests on
-this module: what it writes is sanitised like any other body.
+that the user-agent style sheet gives the element, so that it takes the same room. The text depends on
+this module, safety does not: what it writes is sanitized like any other body.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def tag_names(html: str) -> set[str]:
 def needs_stand_ins(html: str, others: set[str]) -> bool:
     """Whether the loss of any element named in `others`, in lower case, may change the text.
 
-    That of what Office writes does not, as long as it is as bare as an `<o:p>`. Any other name may be one of SVG or
-    MathML, which the cleaner takes away with all that is in it.
+    The loss of a bare Office element such as `<o:p>` changes nothing. Any other name may be an element of SVG or
+    MathML, which the cleaner removes with everything in it.
     """
     if not others.isdisjoint(_UNSEEN) and "display" in html.lower() and _MAY_BE_SHOWN.search(html):
         return True
@@ -121,7 +121,7 @@ def _may_be_item(element: Element) -> bool:
 
 
 def _own_style(element: Element) -> str:
-    """Return an element's `style`, without what goes back to the user-agent style sheet: a `span` has another."""
+    """Return an element's `style` without what reverts to the user-agent style sheet, which differs for a `span`."""
     style = element.attr("style") or ""
     if "revert" not in style.lower():
         return style
@@ -144,13 +144,13 @@ def _ua_style(tag: str, attributes: Mapping[str, str]) -> str:
 
 
 def _show_text(option: Element) -> None:
-    """Leave of an option its text alone, that of scripts left out (HTML standard §4.10.10)."""
+    """Keep only the text of an option, without that of scripts (HTML standard §4.10.10)."""
     option.remove("script")
     option.set_text(option.text)
 
 
 def _show_alone(element: Element, lines: Iterable[Element], style: str) -> None:
-    """Leave of an element some in it, each as a line of its own."""
+    """Keep only some of an element's descendants, each on a line of its own."""
     shown = list(lines)
     element.clear()
     element.extend(shown)

@@ -1,7 +1,7 @@
 """What box an element makes, and what the text has around it: CSS Display 3, HTML standard §3.2.7, steps 1 to 9.
 
-What an element is depends on its tag, its attributes and its parent's style. Few of these are all that letters are made
-of, so it is remembered for most.
+What an element is depends on its tag, its attributes and its parent's style. Letters use few
+combinations of these, so results are remembered.
 """
 
 from __future__ import annotations

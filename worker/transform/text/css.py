@@ -1,6 +1,6 @@
 """Declarations of CSS, in `style` attributes and rules: CSS Syntax 3 for the grammar, CSS Cascade 4 §6 for which wins.
 
-What is written plainly, as nearly every `style` attribute is, is split; anything else is parsed by tinycss2.
+A plain `style` attribute, as nearly all are, is split at its semicolons. Anything else is parsed by tinycss2.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Declaration:
 
 
 def declarations(style: str) -> tuple[Declaration, ...]:
-    """Return the declarations of a `style` attribute in their order, nonsense left out."""
+    """Return the declarations of a `style` attribute in their order, without invalid ones."""
     return _remembered(style) if len(style) <= _CACHED_CHARACTERS else _read(style)
 
 
@@ -92,7 +92,7 @@ def declarations_of(nodes: Iterable[Any]) -> tuple[Declaration, ...]:
 
 
 def written(tokens: Iterable[Any]) -> str:
-    """Return component values as they are written, a space for a comment. Nothing of what is nested beyond all use."""
+    """Return component values as they are written, a space for a comment. What is nested too deep is left out."""
     try:
         return "".join(" " if token.type == "comment" else token.serialize() for token in tokens).strip(_SPACE)
     except RecursionError:
@@ -100,7 +100,7 @@ def written(tokens: Iterable[Any]) -> str:
 
 
 def without_pictures(css: str) -> str:
-    """Return CSS without what is in long `data:` URLs, which nothing here reads."""
+    """Return CSS without the data of long `data:` URLs, which nothing here reads."""
     return _PICTURE.sub(r"\1", css)
 
 

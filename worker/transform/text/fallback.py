@@ -1,7 +1,7 @@
-"""The plain way: the text of a body that could not be read in the time and memory there is for one.
+"""The plain way: the text of a body that takes too much time or memory to parse.
 
-In linear time. Blocks begin lines, cells are parted by tabs. Comments, scripts, style sheets and their like are left
-out, and what its own tag hides, by `hidden` or `display:none`. No style sheet counts.
+It takes linear time. Each block begins a line, and tabs separate cells. Comments, scripts, style sheets and the like
+are left out, and so are elements whose own tag hides them (`hidden`, `display:none`). Style sheets are not applied.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _hides(tag: re.Match[str]) -> bool:
 class _OpenElements:
     """The stack of open elements, as far as it tells where elements end. Each step takes constant time on average.
 
-    `lowest` is how many were open at the least while the last tag was taken.
+    `lowest` is the smallest number of elements that were open while the last tag was processed.
     """
 
     def __init__(self) -> None:
@@ -152,7 +152,7 @@ class _OpenElements:
         return len(self._names)
 
     def take(self, tag: re.Match[str]) -> None:
-        """Take in a start tag or an end tag."""
+        """Process a start tag or an end tag."""
         name = tag[2].lower()
         if tag[1]:
             self._end((name,), () if name == "table" else _TABLE if name in _SECTIONS else _SCOPE)

@@ -75,8 +75,8 @@ class _Box:
 
     `flow` is the inline formatting context of its children. `shows` is "" if it shows them all, DRAWING or CLOSED if it
     shows what those do, NOT_RENDERED if it shows none. A tab behind a cell and a line feed behind a row are written
-    once something follows: `waiting` has the place and the separator of the last child, and of a table `last_row` has
-    those of the last row in its sections.
+    once something follows: `waiting` has the place and the separator of the last child, and for a table `last_row`
+    has those of the last row in its sections.
     """
 
     shows = ""
@@ -158,7 +158,7 @@ class _Walk:
         return box
 
     def _leaf(self, node: Element, kind: Kind, parent: _Box) -> None:
-        """Take in an element whose children are not walked."""
+        """Process an element whose children are not walked."""
         if kind.role == LINE_BREAK:
             self._line_break(kind.style, parent)
         elif kind.role == COLUMNS and kind.style.visible:
@@ -179,7 +179,7 @@ class _Walk:
             self._results.append("\n")
 
     def _open(self, kind: Kind, parent: _Box) -> _Box:
-        """Open an element's box, and put down what goes before its children."""
+        """Open an element's box, and write what comes before its children."""
         placement, flow = kind.placement, parent.flow
         if placement == BLOCK and parent.placement == INLINE and kind.style.display in ua.TABLE_PARTS:
             placement = ATOMIC  # an inline table is made up around it (CSS Tables 3 §2.2)

@@ -29,7 +29,7 @@ def _elements(parent: Element) -> Iterator[Element]:
 
 
 def option_text(option: Element) -> str:
-    """Return the text of an option, that of scripts left out (HTML standard §4.10.10)."""
+    """Return the text of an option, without that of scripts (HTML standard §4.10.10)."""
     texts: list[str] = []
     waiting = [iter(option)]
     while waiting:

@@ -1,6 +1,6 @@
 """Parsing of a body: HTML standard §13.4 "Parsing HTML fragments".
 
-In a page with scripts, as browsers show it: a `noscript` ends at its end tag, whatever is in it.
+Scripting is on, as in a browser: a `noscript` ends at its end tag, whatever is in it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Selectors of style sheets: what they weigh, and what lexbor matches by them (Selectors 4)."""
+"""Selectors of style sheets: their specificity, and which elements they match by lexbor (Selectors 4)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Selector(NamedTuple):
     def matched(self, tree: LexborHTMLParser) -> list[LexborNode]:
         """Return the elements that it matches. Raises `SelectolaxError` for what is no selector.
 
-        Step by step: lexbor by itself would try every way to a match, of which there may be very many.
+        Step by step, because lexbor by itself would try every combination, and there may be very many.
         """
         found: list[LexborNode] = []
         for combinator, compound in self.steps:
@@ -60,7 +60,7 @@ def read_selector(tokens: Tokens) -> Selector:
 
 
 def _compound(tokens: Tokens) -> str:
-    """Return a compound selector, or nothing, which is none, if a hash in it is no id."""
+    """Return a compound selector; empty if a hash in it is not an id."""
     is_wrong = any(token.type == "hash" and not token.is_identifier for token in tokens)
     text = "" if is_wrong else written(tokens)
     return text if len(text) <= _MAX_SELECTOR_CHARACTERS else ""
@@ -83,7 +83,7 @@ def _steps(tokens: Tokens) -> list[tuple[str, Tokens]]:
 
 
 def _weighed(tokens: Tokens, depth: int) -> tuple[Weight, bool]:
-    """Return the specificity of one selector, and whether nothing is matched by it."""
+    """Return the specificity of one selector, and whether it matches nothing."""
     ids = classes = tags = colons = 0
     is_unmatched = False
     before: Any = None
@@ -111,7 +111,7 @@ def _weighed(tokens: Tokens, depth: int) -> tuple[Weight, bool]:
 
 
 def _may_be_slow(name: str, arguments: Tokens, depth: int) -> bool:
-    """Whether lexbor might try very many ways to a match of what stands in parentheses."""
+    """Whether lexbor might try very many combinations to match what is in parentheses."""
     compounds = (sum(1 for _, compound in _steps(part) if compound) for part in split(arguments, keep_spaces=True))
     return max(compounds) > (1 if name == "has" else 2) or (name == "has" and depth > 0)
 
@@ -123,7 +123,7 @@ def _heaviest(arguments: Tokens, depth: int) -> Weight:
 def _reaches(node: LexborNode, combinator: str, known: dict[int, bool]) -> bool:
     """Whether an element stands where the combinator says to one that is `known` to be matched (Selectors 4 §15).
 
-    What is found out on the way becomes known, too, so that nothing is passed twice.
+    Elements passed on the way become known as well, so that none is visited twice.
     """
     around = _next(node, combinator)
     if combinator in ">+":

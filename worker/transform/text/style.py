@@ -75,7 +75,7 @@ def is_read(tag: str, attribute: str) -> bool:
 
 
 def says_more(tag: str, attributes: Attributes) -> bool:
-    """Whether attributes other than `style` say something of an element."""
+    """Whether attributes other than `style` affect an element."""
     return tag in _SAY_MORE or "hidden" in attributes
 
 
@@ -136,7 +136,7 @@ def aligned_float(tag: str, attributes: Attributes) -> str:
 
 
 def _apply(declared: Iterable[Declaration], values: dict[str, str], ua: Mapping[str, str], parent: Style) -> None:
-    """Overwrite `values`, the weakest declaration first. A value that is no value leaves the earlier one."""
+    """Overwrite `values`, the weakest declaration first. An invalid value leaves the earlier one."""
     for declaration in declared:
         name = declaration.name
         if name not in _VALUES:

@@ -1,7 +1,7 @@
 """`<style>` elements of a body: tinycss2 reads their rules, lexbor finds what these match.
 
-Selectors 4, CSS Cascade 4 §6. Only bodies with rules that text depends on pay for it, and those whose rules name
-nothing but tags, classes and ids, as most do, pay less.
+Selectors 4, CSS Cascade 4 §6. Only bodies with rules that text depends on take time for this, and less if the
+rules name only tags, classes and ids, as most do.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class StyleSheet:
 
 
 def with_rules_inlined(html: str) -> str:
-    """Return a body with what its rules say about text in `style` attributes, for who drops `<style>`."""
+    """Return a body with its rules about text in `style` attributes, for a caller that drops `<style>`."""
     plain = with_plain_rules_applied(html)
     if plain is not None:
         return plain.inner_html

@@ -30,7 +30,7 @@ class Tree(NamedTuple):
 
 
 def quick_tree(html: str) -> Element | None:
-    """Return the tree of a well-formed body by the parser that is fast, or None if it takes lexbor's selectors."""
+    """Return the tree of a well-formed body by the fast parser, or None if its rules need lexbor's selectors."""
     if "\x00" in html:
         return None
     return with_plain_rules_applied(html) if "{" in html and has_rules_about_text(html) else parse_to_write(html)
@@ -58,7 +58,7 @@ def tree_by_lexbor(html: str) -> Tree:
 
 
 def _copied(first: LexborNode | None, sheet: StyleSheet | None) -> Element:
-    """Return the siblings from a node on, and what text depends on of all that is in them."""
+    """Return a copy of a node and the siblings after it, with what text depends on."""
     root = Element("div")
     waiting = [(root, first)]
     while waiting:

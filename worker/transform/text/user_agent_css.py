@@ -1,6 +1,6 @@
 """What elements are before any author's style: HTML standard §15.3 "Non-replaced elements", §15.4, §15.5.
 
-Only what text asks for: `display`, `white-space`, and which elements show something other than their
+Only what text depends on: `display`, `white-space`, and which elements show something other than their
 children.
 """
 
@@ -100,7 +100,7 @@ class Attributes(Protocol):
         """Whether the element has it."""
 
     def get(self, name: str, /) -> Any:
-        """Return its value. Those that are read here have one string."""
+        """Return its value. The attributes read here have a single string."""
 
 
 def blockify(display: str) -> str:

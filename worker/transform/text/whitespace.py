@@ -28,7 +28,7 @@ _LINE_BREAKS = ("", "\n", "\n\n")
 
 
 class InlineFlow:
-    """Where one inline formatting context stands: whether the next collapsible space shows or vanishes.
+    """The state of one inline formatting context: whether the next collapsible space shows or vanishes.
 
     A space at the end of what is known so far is written at once, and taken back if the line ends after it.
     """
@@ -45,11 +45,11 @@ class InlineFlow:
 
     @property
     def last(self) -> str:
-        """The character that the next text stands right behind, or nothing."""
+        """The character right before the next text, or nothing."""
         return "" if self._starts_line or self._space_at is not None else self._last
 
     def add(self, text: str, white_space: str, *, visible: bool) -> None:
-        """Append what is shown of a text node's data. Invisible text takes its room, unwritten."""
+        """Append what is shown of a text node's data. Invisible text takes up room, but is not written."""
         at = len(self._results)
         if white_space in {"normal", "nowrap"}:
             self.add_collapsed(text)
@@ -96,7 +96,7 @@ class InlineFlow:
         self._last = rendered[-2:-1] or self._last
 
     def end_line(self) -> None:
-        """End the line, at a forced break or a block's edge: the space before goes, and so will any after."""
+        """End the line, at a forced break or a block's edge: the space before it is dropped, and so is any after it."""
         if self._space_at is not None:
             self._take_back_space()
         self._starts_line = True
@@ -185,8 +185,8 @@ def _title(letter: str) -> str:
 def join(results: Results) -> str:
     """Turn the items into text: HTML standard §3.2.7, getting steps 4 to 6.
 
-    Empty strings go, required line breaks at both ends go, and each remaining run of them becomes as many
-    line feeds as its largest asks for.
+    Empty strings are dropped, and so are required line breaks at both ends. Each remaining run of those becomes as
+    many line feeds as its largest count.
     """
     text: list[str] = []
     required = 0
