@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.sandbox.messages import message_id, number_of
+from worker.sandbox.people import make_patients, make_practitioners
 from worker.sandbox.population import Clinic, Practitioner, Resource, make_clinic
 
 if TYPE_CHECKING:
@@ -235,6 +236,14 @@ def test_people_can_be_hired_and_retired() -> None:
     clinic.practitioners["f" * 32] = Practitioner("f" * 32, "Oriel", "Larkmere", active=False)
     assert not clinic.practitioners["f" * 32].active
     assert len(clinic.practitioners) == 21
+
+
+def test_a_clinic_that_is_to_be_filled_finds_nothing() -> None:
+    """Tests begin with no made-up message at all, and put in their own."""
+    practitioners, patients = make_practitioners(1, 1), make_patients(1, 1)
+    clinic = Clinic(seed=1, edition="current", messages=0, practitioners=practitioners, patients=patients)
+    assert list(clinic) == []
+    assert not clinic.search("recipient", patients[0].reference)
 
 
 @pytest.mark.parametrize("missing", ["messages", "practitioners", "patients"])

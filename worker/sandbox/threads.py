@@ -37,7 +37,7 @@ def plan_threads(seed: int, messages: int, practitioners: int, patients: int) ->
     """Return all threads of a clinic, in the order of their messages."""
     # Zipf's law: the n-th busiest practitioner has 1/n of the threads of the busiest.
     shares = list(accumulate(1_000_000 // rank for rank in range(1, practitioners + 1)))
-    threads = [Thread(0, 1, EXAMPLE_SCRIPT, 0, 0, BEGIN_S)]
+    threads = [Thread(0, min(1, messages), EXAMPLE_SCRIPT, 0, 0, BEGIN_S)]
     number = 1
     while number < messages:
         draw = Draw(seed, "thread", len(threads))
