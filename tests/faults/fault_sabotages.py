@@ -31,7 +31,7 @@ def _deletions_are_believed() -> Iterator[None]:
     async def without_asking(*_: object) -> bool:
         return True
 
-    with patch.object(absent, "_knows_what_it_showed", without_asking):
+    with patch.object(absent, "knows_one_of", without_asking):
         yield
 
 

@@ -306,6 +306,7 @@ async def test_each_line_of_progress_names_its_run(database_dsn: str, monkeypatc
 # demo and sandbox
 
 
+@pytest.mark.proof  # by `make test-proofs`: ten processes, and a server of their own
 async def test_demo_from_an_empty_directory(directory: Path, database_dsn: str, database: asyncpg.Connection) -> None:
     """It ends in a command that works, and leaves the warehouse of the environment alone.
 
