@@ -10,6 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -137,6 +138,17 @@ class TestLife:
         assert not is_up(running)
         assert not running.stop()
         assert value(running.start(), "SELECT n FROM kept") == 7
+
+    def test_a_start_removes_the_logs_of_last_week(self, running: EmbeddedServer) -> None:
+        log = home_of(running).log
+        of_last_week, of_yesterday = log / "server-Old.log", log / "server-New.log"
+        assert running.stop()
+        for path, days in ((of_last_week, 7), (of_yesterday, 1)):
+            path.touch()
+            os.utime(path, (time.time() - days * 86400,) * 2)
+        running.start()
+        assert not of_last_week.exists()
+        assert of_yesterday.exists()
 
     def test_starting_a_running_server_leaves_it_alone(self, running: EmbeddedServer) -> None:
         before = pid_of(running)

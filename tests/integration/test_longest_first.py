@@ -23,7 +23,7 @@ def worth_asking(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.jobs.run.mirror.WORTH_ASKING", range(2 * len(LETTERS), 1001))
 
 
-async def walked(url: str, database_dsn: str, source: BareSource) -> tuple[list[str], int]:
+async def walked(url: str, database_dsn: str, source: BareSource, **variables: str) -> tuple[list[str], int]:
     """Sync, and return whose messages were asked for in which order, and how many entries were expected at most."""
     expected: list[int] = []
 
@@ -31,7 +31,7 @@ async def walked(url: str, database_dsn: str, source: BareSource) -> tuple[list[
         expected.append(progress.expected)
 
     source.asked.clear()
-    settings = mirror_settings(url, database_dsn, MIRROR_CONCURRENCY="1")
+    settings = mirror_settings(url, database_dsn, MIRROR_CONCURRENCY="1", **variables)
     assert (await sync(settings, report)).outcome is Outcome.COMPLETE
     pages = [query for path, query in source.asked if path == "/Communication" and query["_count"] != "1"]
     return [query["sender"].rpartition("/")[2] for query in pages if "sender" in query], max(expected)
@@ -71,6 +71,14 @@ async def test_sizes_are_not_asked_of_too_few_or_too_many(
         order, _ = await walked(url, database_dsn, source)
     assert sizes_asked(source) == 0
     assert order[0] == "aa"
+
+
+async def test_sizes_are_not_asked_at_a_rate(database_dsn: str) -> None:
+    """The number of requests then decides how long a run takes."""
+    source = clinic()
+    async with source.serve() as url:
+        await walked(url, database_dsn, source, MIRROR_RATE="1000")
+    assert sizes_asked(source) == 0
 
 
 async def test_a_search_that_tells_no_size_is_walked_all_the_same(database_dsn: str) -> None:

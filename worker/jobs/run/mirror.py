@@ -163,8 +163,11 @@ async def _plan(
     sizes = await warehouse.work(fingerprints.read_sizes, warehouse)
     wanted = await warehouse.work(sightings.read_wanted, warehouse) if selection.scope == "full" else []
     searches = plan.searches_for(practitioners, patients, (*selection.ids, *wanted))
-    if not sizes and len(searches) in WORTH_ASKING:
-        sizes = await ask_sizes(workplace.source, searches, workplace.settings.concurrency)
+    settings = workplace.settings
+    # With a rate the number of requests decides how long a run takes, so they are not spent on an order.
+    if not sizes and len(searches) in WORTH_ASKING and settings.rate_per_s is None:
+        sizes = await ask_sizes(workplace.source, searches, settings.concurrency)
+        get_logger().info("sizes of all searches asked, because this is a first run", searches=len(searches))
     searches = plan.longest_first(searches, sizes)
     planned_at = await workplace.lock.work(worklist.plan_searches, warehouse, run_id, searches)
     return sum(sizes.get((search.parameter, search.value), 0) for search in searches), planned_at, listed

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from worker.errors import PageFailed
 from worker.jobs.run.together import together
+from worker.jobs.run.walk import RESOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,15 +30,17 @@ async def ask_sizes(
 
     async def ask() -> None:
         for search in waiting:
-            key = search.parameter, search.value
-            try:
-                page = await source.first_page("Communication", [key], count=1)
-            except PageFailed:
-                continue
-            finally:
-                asked()
-            if page.total is not None:
-                sizes[key] = page.total
+            total = await _total(source, search)
+            if total is not None:
+                sizes[search.parameter, search.value] = total
+            asked()
 
     await together(ask() for _ in range(concurrency))
     return sizes
+
+
+async def _total(source: Source, search: Search) -> int | None:
+    try:
+        return (await source.first_page(RESOURCE, [(search.parameter, search.value)], count=1)).total
+    except PageFailed:
+        return None

@@ -37,7 +37,7 @@ QUIET = {
 # In files of the data directory, because /dev/shm may be too small (in a container), and logind empties it at a logout.
 SHARED_MEMORY = {"dynamic_shared_memory_type": "mmap"}
 
-# One file for each weekday, emptied when its day begins while the server runs.
+# One file for each weekday, emptied when its day begins while the server runs, or removed at a later start.
 LOG_FILES = "server-*.log"
 LOG_START = "starting PostgreSQL"  # in the first line of each start
 LOGGING = {

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 READY_WITHIN_S = 60
 INITDB_WITHIN_S = 300
+KEEP_LOGS_S = 6 * 86400
 
 
 def launch(home: Home, major: int, extra_settings: Mapping[str, str]) -> None:
@@ -39,6 +41,7 @@ def launch(home: Home, major: int, extra_settings: Mapping[str, str]) -> None:
         _forget_dead_postmaster(home)
     else:
         _make_cluster(home, binaries, durable=extra_settings.get("fsync") != "off")
+    _remove_old_logs(home)
     write_file(home.config, config.server_config(home, extra_settings))
     write_file(home.hba, config.HBA_CONFIG)
     # Only these accounts may connect, in any role. Root could become any of the others anyway.
@@ -101,6 +104,13 @@ def _run(home: Home, doing: str, command: Sequence[str], stdin: str = "") -> Non
         raise program_failed(doing, f"no end after {INITDB_WITHIN_S} s", home=home.path, log=home.log) from None
     if done.returncode != 0:
         raise program_failed(doing, done.stdout, home=home.path, log=home.log)
+
+
+def _remove_old_logs(home: Home) -> None:
+    """Remove last week's files. The server empties one only if it runs when that weekday begins."""
+    for log in home.log.glob(config.LOG_FILES):
+        if log.stat().st_mtime < time.time() - KEEP_LOGS_S:
+            log.unlink()
 
 
 def _log_of_last_start(home: Home) -> str:

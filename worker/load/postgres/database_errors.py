@@ -108,7 +108,7 @@ def _meant(error: Exception, *, can_do_without_tls: bool) -> Away | SettingsErro
     if isinstance(error, ssl.SSLCertVerificationError):
         return _not_trusted(error)
     if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):  # asyncpg has no type for it
-        return _no_tls(is_postgresql=not can_do_without_tls)
+        return _not_postgresql() if can_do_without_tls else _without_tls()
     if isinstance(error, asyncpg.PostgresError):
         return _reported(error)
     return Away(_plainly(error)) if isinstance(error, AWAY) else None
@@ -166,18 +166,21 @@ def _not_trusted(error: ssl.SSLCertVerificationError) -> SettingsError:
     )
 
 
-def _no_tls(*, is_postgresql: bool) -> SettingsError:
-    what, step = (
-        "What listens at the host and port of WAREHOUSE_DSN is not PostgreSQL.",
-        "Check the port in WAREHOUSE_DSN.",
+def _without_tls() -> SettingsError:
+    return SettingsError(
+        "The warehouse's server does not speak TLS, which is asked for beyond this machine or by sslmode.",
+        safe=_ONLY_ASKED_FOR_TLS,
+        next="Switch TLS on at the server (ssl = on). Only on a network that is yours alone: sslmode=disable in"
+        " WAREHOUSE_DSN.",
     )
-    if is_postgresql:
-        what = "The warehouse's server does not speak TLS, which is asked for beyond this machine or by sslmode."
-        step = (
-            "Switch TLS on at the server (ssl = on). Only on a network that is yours alone: sslmode=disable in"
-            " WAREHOUSE_DSN."
-        )
-    return SettingsError(what, safe=_ONLY_ASKED_FOR_TLS, next=step)
+
+
+def _not_postgresql() -> SettingsError:
+    return SettingsError(
+        "What listens at the host and port of WAREHOUSE_DSN is not PostgreSQL.",
+        safe=_ONLY_ASKED_FOR_TLS,
+        next="Check the port in WAREHOUSE_DSN.",
+    )
 
 
 def _not_configured() -> SettingsError:
