@@ -42,7 +42,7 @@ class EmbeddedUrl(str):
     log: Path
 
     def __new__(cls, url: str, log: Path = Path()) -> Self:
-        """Make one of a URL and the directory of the server's log."""
+        """Make one of a URL and the directory of the server's log, which `pickle` sets afterwards."""
         made = super().__new__(cls, url)
         made.log = log
         return made
